@@ -1,0 +1,91 @@
+//! The manifest: the committed state of a catalogue at an epoch, as sorted rows in content-addressed chunks.
+//!
+//! Two sections: *entries* (accepted records, sorted by key) and *rejects* (sorted by item). A chunk ends
+//! where the key's digest says so (see [`ends_chunk`]), not after a number of rows: an inserted row changes
+//! one chunk, all others keep their content address.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CatalogueRef, Digest, Epoch, ItemId, PackSlice, PageFile, Problem, RecordVerdict, RunId};
+
+/// Version of the manifest's format; another version is not read but built anew.
+pub const FORMAT: u32 = 1;
+
+/// What is committed under `manifests/<catalogue>/<epoch>`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`FORMAT`] of the writer.
+    pub format: u32,
+    /// The catalogue.
+    pub catalogue: CatalogueRef,
+    /// Digest of what verdicts depend on (expressions, schema, rules); another digest validates all anew.
+    pub validation: Digest,
+    /// The run that committed it.
+    pub run: RunId,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Whether every source was listed completely.
+    pub complete: bool,
+    /// Chunks of [`Entry`] rows, ascending by key.
+    pub entries: Vec<Chunk>,
+    /// Chunks of [`RejectRow`] rows, ascending by item.
+    pub rejects: Vec<Chunk>,
+    /// Files that belong to the catalogue as a whole (lists, search shards, data files), sorted by path.
+    pub files: Vec<PageFile>,
+}
+
+/// A run of rows in the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chunk {
+    /// Where the encoded `Vec` of rows lies.
+    pub rows: PackSlice,
+    /// How many rows.
+    pub count: u32,
+    /// Key (or item, as text) of the last row.
+    pub last: String,
+}
+
+/// An accepted record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The item it came from.
+    pub item: ItemId,
+    /// Digest of the item's bytes.
+    pub content: Digest,
+    /// Key, claims, list row, where the body lies.
+    pub record: RecordVerdict,
+    /// Warnings found by the decision (a claim of severity *warn* that another record holds …).
+    pub decided: Vec<Problem>,
+    /// Digest of everything its pages depend on.
+    pub inputs: Digest,
+    /// Its published files.
+    pub files: Vec<PageFile>,
+    /// Its index document.
+    pub document: PackSlice,
+    /// The epoch that last changed it.
+    pub epoch: Epoch,
+}
+
+/// A rejected item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectRow {
+    /// The item.
+    pub item: ItemId,
+    /// Digest of the item's bytes.
+    pub content: Digest,
+    /// The key, where it could be had.
+    pub key: Option<String>,
+    /// Why.
+    pub problems: Vec<Problem>,
+    /// The verdict of a record that is right by itself and lost a claim: it may be accepted when the holder goes.
+    pub record: Option<Box<RecordVerdict>>,
+}
+
+/// Whether a chunk ends after the row with this key: one key in 128 does.
+#[must_use]
+pub fn ends_chunk(key: &str) -> bool {
+    Digest::of(key.as_bytes()).as_bytes()[0] < 2
+}
+
+/// Most rows in a chunk, whatever [`ends_chunk`] says.
+pub const MAX_CHUNK_ROWS: usize = 1024;

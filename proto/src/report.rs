@@ -1,0 +1,97 @@
+//! The report of a build: the object that `quire build --json` prints.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Digest, Epoch, RunId};
+
+/// What a build ends with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BuildReport {
+    /// One report a catalogue, in the order given.
+    pub runs: Vec<RunReport>,
+    /// BLAKE3 of `site/manifest.json`.
+    pub manifest: Digest,
+}
+
+/// What a run ends with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunReport {
+    /// The catalogue's slug.
+    pub catalogue: String,
+    /// The run.
+    pub run: RunId,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Items by state.
+    pub records: RecordCounts,
+    /// Pages written by this run.
+    pub pages: u64,
+    /// Bytes written into the site by this run.
+    pub bytes: u64,
+    /// Wall time in milliseconds.
+    pub duration_ms: f64,
+    /// Service times a stage.
+    pub stages: BTreeMap<String, StageReport>,
+    /// Cache use.
+    pub caches: BTreeMap<String, CacheCounts>,
+    /// Upstream use.
+    pub upstream: UpstreamReport,
+}
+
+/// Items by state: `seen = published + unchanged + rejected + dead`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RecordCounts {
+    /// Items listed.
+    pub seen: u64,
+    /// Records whose pages are new or changed.
+    pub published: u64,
+    /// Records whose pages stand as they were.
+    pub unchanged: u64,
+    /// Items with a reason not to be published.
+    pub rejected: u64,
+    /// Items that could not be processed; they keep their last page.
+    pub dead: u64,
+    /// Former keys that are gone; counted apart.
+    pub removed: u64,
+}
+
+impl RecordCounts {
+    /// Whether every item seen is in exactly one state.
+    #[must_use]
+    pub const fn adds_up(&self) -> bool {
+        self.seen == self.published + self.unchanged + self.rejected + self.dead
+    }
+}
+
+/// Service times of one stage, in milliseconds a parcel.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct StageReport {
+    /// Parcels settled.
+    pub parcels: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Median.
+    pub p50_ms: f64,
+    /// 95th percentile.
+    pub p95_ms: f64,
+    /// 99th percentile.
+    pub p99_ms: f64,
+}
+
+/// Hits and misses of one cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CacheCounts {
+    /// Found.
+    pub hits: u64,
+    /// Not found.
+    pub misses: u64,
+}
+
+/// Upstream use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct UpstreamReport {
+    /// Queries (file reads, requests) made.
+    pub queries: u64,
+}
