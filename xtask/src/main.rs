@@ -1,1 +1,43 @@
-fn main() {}
+//! `cargo xtask`: the chores of this repository, so that nobody has to remember them.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "chores talk to the person at the terminal")]
+
+mod bench;
+mod command;
+mod lint;
+mod preview;
+mod test;
+mod tools;
+
+use clap::{Parser, Subcommand};
+
+/// Chores of the Quire repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Install what the tests need, then run every test. Example: cargo xtask test
+    Test(test::TestArgs),
+    /// Formatting, clippy, documentation, licences. Example: cargo xtask lint
+    Lint,
+    /// All that must pass before a change lands: lint, then test. Example: cargo xtask ci
+    Ci,
+    /// Measure, and print ratios against the limit or the peer. Example: cargo xtask bench
+    Bench(bench::BenchArgs),
+    /// Build the ready catalogues and serve the site on a loopback port. Example: cargo xtask site
+    Site(preview::SiteArgs),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Args::parse().chore {
+        Chore::Test(args) => test::run(&args),
+        Chore::Lint => lint::run(),
+        Chore::Ci => lint::run().and_then(|()| test::run(&test::TestArgs::default())),
+        Chore::Bench(args) => bench::run(&args),
+        Chore::Site(args) => preview::run(&args),
+    }
+}

@@ -1,0 +1,31 @@
+//! Formatting, clippy, documentation, dependency rules.
+
+use std::process::Command;
+
+use crate::{
+    command::{self, cargo, root},
+    tools,
+};
+
+fn deny() -> anyhow::Result<()> {
+    let deny = tools::cargo_deny()?;
+    command::run(Command::new(&deny).args(["check", "bans", "licenses", "sources"]).current_dir(root()))?;
+    // The advisory database is fetched from a public repository, which not every machine reaches.
+    let fetched = command::run(Command::new(&deny).args(["fetch", "db"]).current_dir(root()));
+    match fetched {
+        Ok(()) => command::run(Command::new(&deny).args(["check", "advisories"]).current_dir(root())),
+        Err(_) => {
+            println!("skipped: advisories (the advisory database is out of reach from this machine)");
+            Ok(())
+        }
+    }
+}
+
+pub(crate) fn run() -> anyhow::Result<()> {
+    command::run(cargo().args(["fmt", "--all", "--check"]))?;
+    command::run(cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"]))?;
+    command::run(
+        cargo().args(["doc", "--workspace", "--no-deps", "--locked", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"),
+    )?;
+    deny()
+}
