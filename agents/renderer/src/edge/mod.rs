@@ -1,0 +1,67 @@
+//! The edge of the renderer: how files get into the site folder.
+//!
+//! A file is written beside the site and renamed into it, so a reader sees the old file or the new one
+//! and never half of one; a crash leaves the old one. What was written is remembered as a [`Stamp`], so
+//! that asking again costs one `stat`. Folders are held open: a write resolves one name, not a whole path,
+//! and nothing under the site folder that is a symbolic link is followed.
+
+mod folder;
+mod path;
+mod stamp;
+mod temporary;
+mod writer;
+
+pub use path::{RefusedPath, check_path};
+pub use stamp::{Stamp, Stamps};
+pub use writer::SiteWriter;
+
+/// Why a file could not be put into the site, or taken out of it.
+#[derive(Debug, thiserror::Error)]
+pub enum SiteError {
+    /// The file system refused.
+    #[error("cannot {doing} {path}")]
+    Io {
+        /// What was tried, as a verb.
+        doing: &'static str,
+        /// The path concerned, relative to the site where it lies in it.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A path that must not be written.
+    #[error("refused to touch {path:?}")]
+    Path {
+        /// The path.
+        path: String,
+        /// Why.
+        source: RefusedPath,
+    },
+    /// Neither the given folder nor one beside the site can hold temporary files for it.
+    #[error(
+        "cannot write into {out}: neither {tmp} nor a folder beside the site is on its file system; \
+         choose a site folder that is not itself a mount point"
+    )]
+    NoTemporary {
+        /// The site folder.
+        out: String,
+        /// The folder for temporary files that was given.
+        tmp: String,
+        /// Why the folder beside the site does not do.
+        source: std::io::Error,
+    },
+}
+
+impl SiteError {
+    fn io(doing: &'static str, path: impl Into<String>) -> impl FnOnce(rustix::io::Errno) -> Self {
+        let path = path.into();
+        move |errno| Self::Io { doing, path, source: errno.into() }
+    }
+
+    /// Whether the same call may succeed later without anyone changing anything but the disk's free space.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        use std::io::ErrorKind::{Interrupted, QuotaExceeded, ResourceBusy, StorageFull, TimedOut};
+        matches!(self, Self::Io { source, .. }
+            if matches!(source.kind(), StorageFull | QuotaExceeded | ResourceBusy | Interrupted | TimedOut))
+    }
+}
