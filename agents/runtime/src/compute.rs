@@ -1,0 +1,216 @@
+//! Threads for CPU-heavy and blocking work.
+//!
+//! Shared work runs first in, first out on niced threads, so that it never keeps the async threads, or
+//! the critical thread, from a core. Critical work has one thread that is not niced; a shared thread
+//! that becomes free helps when critical work is still waiting.
+
+use std::{
+    any::Any,
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use quire_proto::Lane;
+use tokio::sync::{Semaphore, oneshot};
+
+/// Niceness of the shared threads: they yield to everything else on the machine.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+/// Jobs that may wait for each kind of thread; further callers wait outside, holding only their future.
+const QUEUE: usize = 256;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Why work was not computed.
+#[derive(Debug, thiserror::Error)]
+pub enum ComputeError {
+    /// The work panicked; the text is the panic's.
+    #[error("the work panicked: {0}")]
+    Panicked(String),
+    /// The pool was dropped before the work was done.
+    #[error("the compute pool is shut down")]
+    Closed,
+}
+
+/// A bounded pool of niced threads and one critical thread. Cheap to clone; the threads end with the last handle.
+#[derive(Debug, Clone)]
+pub struct ComputePool {
+    owner: Arc<Owner>,
+}
+
+impl ComputePool {
+    /// A pool of `workers` (at least one) shared threads and the critical thread.
+    #[must_use]
+    pub fn new(workers: usize) -> Self {
+        let shared = Arc::new(Shared {
+            queues: Mutex::default(),
+            shared_work: Condvar::new(),
+            critical_work: Condvar::new(),
+            shared_room: Arc::new(Semaphore::new(QUEUE)),
+            critical_room: Arc::new(Semaphore::new(QUEUE)),
+        });
+        for number in 0..workers.max(1) {
+            let shared = Arc::clone(&shared);
+            start(format!("compute-{number}"), move || {
+                make_nice();
+                shared.work(false);
+            });
+        }
+        let critical = Arc::clone(&shared);
+        start("compute-critical".to_owned(), move || critical.work(true));
+        Self { owner: Arc::new(Owner(shared)) }
+    }
+
+    /// Runs `work` and says how long it waited for a thread.
+    ///
+    /// # Errors
+    /// [`ComputeError`] if `work` panicked or the pool was shut down.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<(T, Duration), ComputeError> {
+        let shared = &self.owner.0;
+        let critical = lane == Lane::Critical;
+        let room = if critical { &shared.critical_room } else { &shared.shared_room };
+        let asked = Instant::now();
+        let permit = Arc::clone(room).acquire_owned().await.map_err(|_| ComputeError::Closed)?;
+        let (answer, answered) = oneshot::channel();
+        let job = Box::new(move || {
+            drop(permit);
+            let queued = asked.elapsed();
+            let result = catch_unwind(AssertUnwindSafe(work)).map_err(|panic| panic_text(&*panic));
+            // The caller may have gone; the result is then nobody's.
+            let _ = answer.send((result, queued));
+        });
+        shared.push(critical, job);
+        match answered.await {
+            Ok((Ok(value), queued)) => Ok((value, queued)),
+            Ok((Err(message), _)) => Err(ComputeError::Panicked(message)),
+            Err(_) => Err(ComputeError::Closed),
+        }
+    }
+}
+
+/// Closes the queues when the last handle is dropped.
+#[derive(Debug)]
+struct Owner(Arc<Shared>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.shared_work.notify_all();
+        self.0.critical_work.notify_all();
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    queues: Mutex<Queues>,
+    shared_work: Condvar,
+    critical_work: Condvar,
+    shared_room: Arc<Semaphore>,
+    critical_room: Arc<Semaphore>,
+}
+
+#[derive(Default)]
+struct Queues {
+    critical: VecDeque<Job>,
+    shared: VecDeque<Job>,
+    critical_idle: bool,
+    closed: bool,
+}
+
+impl std::fmt::Debug for Queues {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queues")
+            .field("critical", &self.critical.len())
+            .field("shared", &self.shared.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queues> {
+        // Jobs run outside the lock and catch their panics, so the queues are whole even if poisoned.
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, critical: bool, job: Job) {
+        let mut queues = self.lock();
+        if queues.closed {
+            return; // dropping the job drops its answer, which the caller sees
+        }
+        if !critical {
+            queues.shared.push_back(job);
+            drop(queues);
+            self.shared_work.notify_one();
+            return;
+        }
+        queues.critical.push_back(job);
+        let idle = queues.critical_idle;
+        drop(queues);
+        if idle {
+            self.critical_work.notify_one();
+        } else {
+            self.shared_work.notify_one();
+        }
+    }
+
+    fn work(&self, critical: bool) {
+        let mut queues = self.lock();
+        loop {
+            let job = if critical { queues.critical.pop_front() } else { queues.next_shared() };
+            if let Some(job) = job {
+                drop(queues);
+                job();
+                queues = self.lock();
+            } else if queues.closed {
+                return;
+            } else if critical {
+                queues.critical_idle = true;
+                queues = self.critical_work.wait(queues).unwrap_or_else(PoisonError::into_inner);
+                queues.critical_idle = false;
+            } else {
+                queues = self.shared_work.wait(queues).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+}
+
+impl Queues {
+    /// Critical work that its own thread is about to take is left to it, as it runs there un-niced.
+    fn next_shared(&mut self) -> Option<Job> {
+        let spare = usize::from(self.critical_idle);
+        if self.critical.len() > spare { self.critical.pop_front() } else { self.shared.pop_front() }
+    }
+}
+
+fn start(name: String, body: impl FnOnce() + Send + 'static) {
+    if let Err(error) = thread::Builder::new().name(name).spawn(body) {
+        // A pool that lacks a thread still works as long as one of its kind lives.
+        tracing::error!(error = %error, "compute thread not started");
+    }
+}
+
+/// On Linux niceness belongs to a thread; elsewhere it would hit the whole process, so nothing is done.
+fn make_nice() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        tracing::warn!(error = %error, "compute thread not niced");
+    }
+}
+
+/// The text of a panic, where it has one.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    if let Some(text) = panic.downcast_ref::<&str>() {
+        (*text).to_owned()
+    } else if let Some(text) = panic.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "no message".to_owned()
+    }
+}

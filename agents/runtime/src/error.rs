@@ -1,0 +1,134 @@
+//! Why a handler failed, and what the runtime shall do about it.
+
+use std::{error::Error, fmt, fmt::Write as _, time::Duration};
+
+use crate::StoreError;
+
+/// Any error, boxed.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Longest text of an error chain, in bytes: it travels in settlements and dead letters.
+const MAX_CHAIN_BYTES: usize = 4096;
+
+/// What the runtime does about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// May go away: tried again after a pause, a bounded number of times.
+    Transient,
+    /// Will not go away: the parcel is split until the record at fault stands alone.
+    Permanent,
+    /// The upstream asks for less: tried later, not counted as an attempt.
+    Overload {
+        /// When to come back, where the upstream said so.
+        retry_after: Option<Duration>,
+    },
+}
+
+/// A failed handler: what it was doing, and why that failed.
+#[derive(Debug)]
+pub struct StageError {
+    class: ErrorClass,
+    doing: String,
+    source: Option<BoxError>,
+}
+
+impl StageError {
+    /// An error of `class` that happened while `doing`.
+    pub fn new(class: ErrorClass, doing: impl Into<String>, source: Option<BoxError>) -> Self {
+        Self { class, doing: doing.into(), source }
+    }
+
+    /// An error that may go away.
+    pub fn transient(doing: impl Into<String>, source: impl Into<BoxError>) -> Self {
+        Self::new(ErrorClass::Transient, doing, Some(source.into()))
+    }
+
+    /// An error that will not go away.
+    pub fn permanent(doing: impl Into<String>, source: impl Into<BoxError>) -> Self {
+        Self::new(ErrorClass::Permanent, doing, Some(source.into()))
+    }
+
+    /// The upstream asks for less.
+    pub fn overload(
+        doing: impl Into<String>,
+        source: impl Into<BoxError>,
+        retry_after: Option<Duration>,
+    ) -> Self {
+        Self::new(ErrorClass::Overload { retry_after }, doing, Some(source.into()))
+    }
+
+    /// A handler that panicked; `message` is the panic's.
+    pub(crate) fn panicked(message: &str) -> Self {
+        Self::new(ErrorClass::Permanent, format!("handler panicked: {message}"), None)
+    }
+
+    /// What the runtime does about it.
+    #[must_use]
+    pub const fn class(&self) -> ErrorClass {
+        self.class
+    }
+
+    /// The error and its sources, outermost first, joined by `: `, cut at 4 KiB.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        chain(self)
+    }
+}
+
+impl fmt::Display for StageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.doing)
+    }
+}
+
+impl Error for StageError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+    }
+}
+
+/// Trouble with the disk may go away; an object that is damaged or missing has to be made again by
+/// whoever made it, which no retry of its reader does.
+impl From<StoreError> for StageError {
+    fn from(error: StoreError) -> Self {
+        let class = if error.is_transient() { ErrorClass::Transient } else { ErrorClass::Permanent };
+        Self::new(class, "using the store", Some(Box::new(error)))
+    }
+}
+
+/// `error` and its sources, outermost first, joined by `: `, cut at 4 KiB.
+#[must_use]
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        if text.len() > MAX_CHAIN_BYTES {
+            break;
+        }
+        // Writing to a String cannot fail.
+        let _ = write!(text, ": {source}");
+        next = source.source();
+    }
+    if text.len() > MAX_CHAIN_BYTES {
+        text.truncate(text.floor_char_boundary(MAX_CHAIN_BYTES));
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_names_every_source_once_and_is_bounded() {
+        let inner =
+            StageError::new(ErrorClass::Transient, "reading the body", Some("connection reset".into()));
+        let outer = StageError::transient("fetching page 3", inner);
+        assert_eq!(outer.chain(), "fetching page 3: reading the body: connection reset");
+        assert_eq!(outer.to_string(), "fetching page 3");
+
+        let long = StageError::permanent("é".repeat(5000), "x");
+        assert!(long.chain().len() <= MAX_CHAIN_BYTES + '…'.len_utf8());
+    }
+}

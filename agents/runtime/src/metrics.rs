@@ -1,0 +1,168 @@
+//! What the agents of this process have done: counters and service times by stage and lane.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use quire_proto::{Lane, StageName, StageReport};
+
+use crate::histogram::{Histogram, Summary};
+
+const SLOW: Duration = Duration::from_secs(1);
+const VERY_SLOW: Duration = Duration::from_secs(5);
+const LANES: usize = Lane::ALL.len();
+
+/// What became of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Its handler succeeded.
+    Processed,
+    /// Its outcome came from the results cache.
+    Cached,
+    /// Given back to be tried again.
+    Retried,
+    /// Given back because an upstream asked for less.
+    Delayed,
+    /// Split into two parcels.
+    Split,
+    /// Became a dead letter.
+    Dead,
+}
+
+/// Counts for all agents of a process. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    cells: Arc<[Mutex<Cell>]>,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Cell {
+    counts: Counts,
+    service: Histogram,
+}
+
+/// Counters of one stage and lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Counts {
+    /// Parcels whose handler succeeded.
+    pub processed: u64,
+    /// Parcels whose outcome came from the results cache.
+    pub cached: u64,
+    /// Deliveries given back to be tried again.
+    pub retried: u64,
+    /// Deliveries given back because an upstream asked for less.
+    pub delayed: u64,
+    /// Parcels split.
+    pub split: u64,
+    /// Parcels that became dead letters.
+    pub dead: u64,
+    /// Handlers that panicked.
+    pub panicked: u64,
+    /// Records of the parcels processed or cached.
+    pub records: u64,
+    /// Handlers that took more than a second.
+    pub slow: u64,
+    /// Handlers that took more than five seconds.
+    pub very_slow: u64,
+}
+
+/// One stage and lane at one moment.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct LaneMetrics {
+    /// The stage.
+    pub stage: StageName,
+    /// The lane.
+    pub lane: Lane,
+    /// Counters.
+    pub counts: Counts,
+    /// Service times of handlers.
+    pub service: Summary,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Counts from zero.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { cells: (0..StageName::ALL.len() * LANES).map(|_| Mutex::default()).collect() }
+    }
+
+    /// Counts one delivery; `service` is `None` where no handler ran.
+    pub fn ended(
+        &self,
+        stage: StageName,
+        lane: Lane,
+        ending: Ending,
+        records: u64,
+        service: Option<Duration>,
+    ) {
+        let Some(mut cell) = self.cell(stage, lane) else { return };
+        let counts = &mut cell.counts;
+        match ending {
+            Ending::Processed => counts.processed += 1,
+            Ending::Cached => counts.cached += 1,
+            Ending::Retried => counts.retried += 1,
+            Ending::Delayed => counts.delayed += 1,
+            Ending::Split => counts.split += 1,
+            Ending::Dead => counts.dead += 1,
+        }
+        if matches!(ending, Ending::Processed | Ending::Cached) {
+            counts.records += records;
+        }
+        if let Some(service) = service {
+            counts.slow += u64::from(service > SLOW);
+            counts.very_slow += u64::from(service > VERY_SLOW);
+            cell.service.record(service);
+        }
+    }
+
+    /// Counts a handler that panicked.
+    pub fn panicked(&self, stage: StageName, lane: Lane) {
+        if let Some(mut cell) = self.cell(stage, lane) {
+            cell.counts.panicked += 1;
+        }
+    }
+
+    /// All stages and lanes in which something happened, in fixed order.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<LaneMetrics> {
+        let pairs = StageName::ALL.iter().flat_map(|stage| Lane::ALL.iter().map(move |lane| (*stage, *lane)));
+        pairs
+            .filter_map(|(stage, lane)| {
+                let cell = self.cell(stage, lane)?;
+                let (counts, service) = (cell.counts, cell.service.summary());
+                (counts != Counts::default()).then_some(LaneMetrics { stage, lane, counts, service })
+            })
+            .collect()
+    }
+
+    /// A stage over all its lanes, as reports show it.
+    #[must_use]
+    pub fn stage_report(&self, stage: StageName) -> StageReport {
+        let (mut counts, mut service) = (Counts::default(), Histogram::default());
+        for cell in Lane::ALL.iter().filter_map(|lane| self.cell(stage, *lane)) {
+            counts.processed += cell.counts.processed + cell.counts.cached;
+            counts.records += cell.counts.records;
+            service.merge(&cell.service);
+        }
+        let summary = service.summary();
+        StageReport {
+            parcels: counts.processed,
+            records: counts.records,
+            p50_ms: summary.p50_ms,
+            p95_ms: summary.p95_ms,
+            p99_ms: summary.p99_ms,
+        }
+    }
+
+    fn cell(&self, stage: StageName, lane: Lane) -> Option<MutexGuard<'_, Cell>> {
+        let cell = self.cells.get(stage.index() * LANES + lane.index())?;
+        Some(cell.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
