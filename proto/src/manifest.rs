@@ -32,6 +32,33 @@ pub struct Manifest {
     pub rejects: Vec<Chunk>,
     /// Files that belong to the catalogue as a whole (lists, search shards, data files), sorted by path.
     pub files: Vec<PageFile>,
+    /// What rows and files were made from: lets the coordinator see cheaply that nothing changed.
+    #[serde(default)]
+    pub basis: Basis,
+}
+
+/// What a manifest's rows and files were made from. An empty one only costs time: all is looked at again.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Basis {
+    /// Which locations the rows come from, by source, ascending by name.
+    pub sources: Vec<SourceState>,
+    /// Digest of what index documents depend on besides the record.
+    pub index: Option<Digest>,
+    /// Digest of what [`Manifest::files`] depend on: catalogue, renderer, rows.
+    pub projection: Option<Digest>,
+    /// Items that were dead in this run; they are tried again by the next one.
+    pub dead: u64,
+}
+
+/// The locations of one source that have rows in a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceState {
+    /// Name of the source.
+    pub source: String,
+    /// How many distinct locations.
+    pub locations: u64,
+    /// Digest of their names in ascending order.
+    pub digest: Digest,
 }
 
 /// A run of rows in the store.
@@ -60,6 +87,9 @@ pub struct Entry {
     pub inputs: Digest,
     /// Its published files.
     pub files: Vec<PageFile>,
+    /// Warnings of the renderer about these files.
+    #[serde(default)]
+    pub page_warnings: Vec<Problem>,
     /// Its index document.
     pub document: PackSlice,
     /// The epoch that last changed it.
