@@ -1,0 +1,153 @@
+//! The handle: publish, pull, look, pause, close.
+
+use std::sync::Arc;
+
+use crate::{
+    Bucket, Delivery, InProcessOptions, Kv, Message, PublishError, PublishOptions, Published, PublishedAll,
+    PullError, Queue, QueueInfo, backend::Backend, memory::Memory, message::Batch,
+};
+
+/// Queues with acknowledgements, and buckets. Cheap to clone; all clones are the same broker.
+#[derive(Clone)]
+pub struct Broker {
+    backend: Arc<dyn Backend>,
+}
+
+impl Broker {
+    /// A broker in this process's memory: what it holds ends with the process.
+    #[must_use]
+    pub fn in_process(options: InProcessOptions) -> Self {
+        Self { backend: Memory::start(options) }
+    }
+
+    /// Publishes a message, waiting for room as long as the backend's limit says.
+    ///
+    /// # Errors
+    /// [`PublishError`]; the message was not taken then. Dropping the future before it ends takes it or not: repeat it,
+    /// its id makes the repeat harmless.
+    pub async fn publish(&self, queue: Queue, message: Message) -> Result<Published, PublishError> {
+        self.publish_with(queue, message, PublishOptions::default()).await
+    }
+
+    /// [`Self::publish`] with headroom or a deadline of its own.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub async fn publish_with(
+        &self,
+        queue: Queue,
+        message: Message,
+        options: PublishOptions,
+    ) -> Result<Published, PublishError> {
+        let mut batch = Batch::one(message);
+        if !self.backend.offer(queue, &mut batch, options)? {
+            self.backend.publish(queue, &mut batch, options).await?;
+        }
+        Ok(Published { duplicate: batch.taken.duplicates > 0 })
+    }
+
+    /// Publishes a message if there is room now. A remote backend may answer from what it knows of the queue.
+    ///
+    /// # Errors
+    /// [`PublishError::Full`] at once, and as [`Self::publish`].
+    pub fn try_publish(&self, queue: Queue, message: Message) -> Result<Published, PublishError> {
+        let mut batch = Batch::one(message);
+        if !self.backend.offer(queue, &mut batch, PublishOptions::at_once())? {
+            return Err(PublishError::Full { queue });
+        }
+        Ok(Published { duplicate: batch.taken.duplicates > 0 })
+    }
+
+    /// Publishes messages in their order, waiting for room.
+    ///
+    /// # Errors
+    /// As [`Self::publish`]. Some may have been taken then: repeat all of them, their ids make the repeat harmless.
+    pub async fn publish_all(
+        &self,
+        queue: Queue,
+        messages: Vec<Message>,
+    ) -> Result<PublishedAll, PublishError> {
+        self.publish_all_with(queue, messages, PublishOptions::default()).await
+    }
+
+    /// [`Self::publish_all`] with headroom or a deadline of its own.
+    ///
+    /// # Errors
+    /// As [`Self::publish_all`].
+    pub async fn publish_all_with(
+        &self,
+        queue: Queue,
+        messages: Vec<Message>,
+        options: PublishOptions,
+    ) -> Result<PublishedAll, PublishError> {
+        let mut batch = Batch::many(messages);
+        if !self.backend.offer(queue, &mut batch, options)? {
+            self.backend.publish(queue, &mut batch, options).await?;
+        }
+        Ok(batch.taken)
+    }
+
+    /// Waits until the queue has something to deliver and takes at most `max` (at least 1) of it, oldest first.
+    /// Cancel-safe: a future that is dropped has taken nothing.
+    ///
+    /// # Errors
+    /// [`PullError::Closed`] once the broker is closing.
+    pub async fn pull(&self, queue: Queue, max: usize) -> Result<Vec<Delivery>, PullError> {
+        let max = max.max(1);
+        let now = self.backend.try_pull(queue, max)?;
+        if now.is_empty() { self.backend.pull(queue, max).await } else { Ok(now) }
+    }
+
+    /// Takes at most `max` of what the queue can deliver now; nothing if it is empty, paused or closed.
+    #[must_use]
+    pub fn try_pull(&self, queue: Queue, max: usize) -> Vec<Delivery> {
+        self.backend.try_pull(queue, max).unwrap_or_default()
+    }
+
+    /// Waits until one of `queues` has something to deliver and names the first that has. It may be gone again when
+    /// the caller comes to pull it. With no queues it waits until the broker closes.
+    ///
+    /// # Errors
+    /// [`PullError::Closed`] once the broker is closing.
+    pub async fn ready(&self, queues: &[Queue]) -> Result<Queue, PullError> {
+        match self.backend.first_ready(queues)? {
+            Some(queue) => Ok(queue),
+            None => self.backend.ready(queues).await,
+        }
+    }
+
+    /// What is known about a queue.
+    #[must_use]
+    pub fn info(&self, queue: Queue) -> QueueInfo {
+        self.backend.info(queue)
+    }
+
+    /// Hands out nothing more of the queue until [`Self::resume`]. Publishing goes on, up to the limits.
+    pub fn pause(&self, queue: Queue) {
+        self.backend.set_paused(queue, true);
+    }
+
+    /// Undoes [`Self::pause`].
+    pub fn resume(&self, queue: Queue) {
+        self.backend.set_paused(queue, false);
+    }
+
+    /// Drains: from now on nothing is handed out and waiting pulls end with [`PullError::Closed`]; whoever has a
+    /// delivery may still publish and settle it. Returns when no delivery is out (settled, dropped or expired);
+    /// then publishes end with [`PublishError::Closed`] too. The caller bounds the wait.
+    pub async fn close(&self) {
+        self.backend.close().await;
+    }
+
+    /// The bucket's handle.
+    #[must_use]
+    pub fn kv(&self, bucket: Bucket) -> Kv {
+        Kv::new(Arc::clone(&self.backend), bucket)
+    }
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broker").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,128 @@
+//! What can go wrong, and what may be tried again.
+
+use crate::{Queue, Revision};
+
+/// An error of a backend's transport.
+pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a message was not taken. The caller still owns it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// No room, at once or until the deadline.
+    #[error("queue {queue} is full")]
+    Full {
+        /// The queue.
+        queue: Queue,
+    },
+    /// The message could never fit.
+    #[error("message of {bytes} bytes exceeds the limit of {limit}")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The broker is closed.
+    #[error("broker is closed")]
+    Closed,
+    /// The backend cannot be reached.
+    #[error("broker is unavailable")]
+    Unavailable(#[source] Source),
+}
+
+impl PublishError {
+    /// Whether the same message may be accepted later.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Full { .. } | Self::Unavailable(_))
+    }
+}
+
+/// Why nothing can be pulled.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PullError {
+    /// The broker hands out nothing any more.
+    #[error("broker is closed")]
+    Closed,
+    /// The backend cannot be reached.
+    #[error("broker is unavailable")]
+    Unavailable(#[source] Source),
+}
+
+/// Why a bucket was not read or changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KvError {
+    /// `create` found the key.
+    #[error("key `{key}` exists at revision {found}")]
+    Exists {
+        /// The key.
+        key: String,
+        /// Its revision.
+        found: Revision,
+    },
+    /// A change that expected one revision found another, or no key.
+    #[error("key `{key}` is not at revision {expected}")]
+    Conflict {
+        /// The key.
+        key: String,
+        /// The revision that the caller knew.
+        expected: Revision,
+        /// The revision that is there.
+        found: Option<Revision>,
+    },
+    /// Keys are 1 to 256 of `A-Z a-z 0-9 - _ = / .`, no `.` first or last.
+    #[error("key `{key}` has a form that is not allowed")]
+    Key {
+        /// The key.
+        key: String,
+    },
+    /// The value or the bucket would be too large.
+    #[error("{bytes} bytes exceed the limit of {limit}")]
+    TooLarge {
+        /// The size.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A watch fell so far behind that a deletion is forgotten; begin a new one.
+    #[error("watch fell behind")]
+    Lagged,
+    /// The broker is closed.
+    #[error("broker is closed")]
+    Closed,
+    /// The backend cannot be reached.
+    #[error("broker is unavailable")]
+    Unavailable(#[source] Source),
+}
+
+/// Why a lease is not held.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LeaseError {
+    /// Someone else holds it.
+    #[error("lease `{key}` is held by {holder}")]
+    Held {
+        /// The lease's key.
+        key: String,
+        /// Who holds it.
+        holder: String,
+    },
+    /// Someone else has taken it over, or it was removed.
+    #[error("lease `{key}` was lost")]
+    Lost {
+        /// The lease's key.
+        key: String,
+    },
+    /// The bucket failed.
+    #[error("lease `{key}` cannot be kept")]
+    Kv {
+        /// The lease's key.
+        key: String,
+        /// What failed.
+        #[source]
+        source: KvError,
+    },
+}

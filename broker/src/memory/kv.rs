@@ -1,0 +1,221 @@
+//! Buckets in memory.
+
+use std::{
+    collections::BTreeMap,
+    ops::Bound,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use crate::{
+    Bucket, Change, KvError, Revision,
+    backend::{Boxed, Expect, WatchBackend},
+};
+
+/// Largest value.
+const MAX_VALUE: usize = 1 << 20;
+/// Largest bucket: values and keys.
+const MAX_BUCKET: usize = 256 << 20;
+/// Deletions that a bucket remembers for watches that are behind.
+const MAX_DELETED: usize = 4096;
+
+/// All buckets of a broker.
+pub(super) struct Buckets(BTreeMap<&'static str, Arc<BucketState>>, Arc<BucketState>);
+
+impl Buckets {
+    pub(super) fn new() -> Self {
+        let buckets = Bucket::ALL.map(|bucket| (bucket.as_str(), Arc::new(BucketState::new())));
+        Self(buckets.into_iter().collect(), Arc::new(BucketState::new()))
+    }
+
+    pub(super) fn of(&self, bucket: Bucket) -> &Arc<BucketState> {
+        self.0.get(bucket.as_str()).unwrap_or(&self.1)
+    }
+
+    pub(super) fn close(&self) {
+        for bucket in self.0.values() {
+            bucket.latest.send_modify(|latest| latest.closed = true);
+        }
+    }
+}
+
+/// One bucket and who watches it.
+pub(super) struct BucketState {
+    keys: Mutex<Keys>,
+    latest: watch::Sender<Latest>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Latest {
+    revision: u64,
+    closed: bool,
+}
+
+#[derive(Default)]
+struct Keys {
+    values: BTreeMap<String, (Bytes, u64)>,
+    /// Every key by its last change, deleted ones too: what a watch goes through.
+    changes: BTreeMap<u64, String>,
+    /// Revisions of deletions in `changes`, by key.
+    deleted: BTreeMap<String, u64>,
+    /// The last deletion that was forgotten.
+    forgotten: u64,
+    revision: u64,
+    bytes: usize,
+}
+
+impl BucketState {
+    fn new() -> Self {
+        Self { keys: Mutex::default(), latest: watch::Sender::new(Latest::default()) }
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<(Bytes, Revision)> {
+        self.lock().values.get(key).map(|(value, revision)| (value.clone(), Revision(*revision)))
+    }
+
+    pub(super) fn keys(&self, prefix: &str) -> Vec<String> {
+        let keys = self.lock();
+        let from = keys.values.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+        from.map(|(key, _)| key).take_while(|key| key.starts_with(prefix)).cloned().collect()
+    }
+
+    pub(super) fn write(&self, key: &str, value: Bytes, expect: Expect) -> Result<Revision, KvError> {
+        if value.len() > MAX_VALUE {
+            return Err(KvError::TooLarge { bytes: value.len(), limit: MAX_VALUE });
+        }
+        let mut keys = self.lock();
+        keys.check(key, expect)?;
+        let revision = keys.write(key, value)?;
+        self.tell(keys, revision);
+        Ok(Revision(revision))
+    }
+
+    pub(super) fn delete(&self, key: &str, expect: Expect) -> Result<(), KvError> {
+        let mut keys = self.lock();
+        keys.check(key, expect)?;
+        if let Some(revision) = keys.delete(key) {
+            self.tell(keys, revision);
+        }
+        Ok(())
+    }
+
+    pub(super) fn watch(self: &Arc<Self>, prefix: &str) -> MemoryWatch {
+        let began = self.lock().revision;
+        MemoryWatch {
+            bucket: Arc::clone(self),
+            prefix: prefix.to_owned(),
+            seen: 0,
+            began,
+            latest: self.latest.subscribe(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Keys> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Under the lock, so that watches see revisions grow.
+    fn tell(&self, keys: MutexGuard<'_, Keys>, revision: u64) {
+        self.latest.send_modify(|latest| latest.revision = revision);
+        drop(keys);
+    }
+}
+
+impl Keys {
+    fn check(&self, key: &str, expect: Expect) -> Result<(), KvError> {
+        let found = self.values.get(key).map(|(_, revision)| Revision(*revision));
+        match (expect, found) {
+            (Expect::Absent, Some(found)) => Err(KvError::Exists { key: key.to_owned(), found }),
+            (Expect::At(expected), found) if found != Some(expected) => {
+                Err(KvError::Conflict { key: key.to_owned(), expected, found })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn write(&mut self, key: &str, value: Bytes) -> Result<u64, KvError> {
+        let before = self.values.get(key).map_or(0, |(value, _)| key.len() + value.len());
+        let bytes = self.bytes - before + key.len() + value.len();
+        if bytes > MAX_BUCKET {
+            return Err(KvError::TooLarge { bytes, limit: MAX_BUCKET });
+        }
+        self.bytes = bytes;
+        let revision = self.change(key);
+        self.values.insert(key.to_owned(), (value, revision));
+        Ok(revision)
+    }
+
+    fn delete(&mut self, key: &str) -> Option<u64> {
+        let (value, _) = self.values.get(key)?;
+        self.bytes -= key.len() + value.len();
+        let revision = self.change(key);
+        self.values.remove(key);
+        self.deleted.insert(key.to_owned(), revision);
+        if self.deleted.len() > MAX_DELETED
+            && let Some((key, oldest)) = self.deleted.iter().min_by_key(|(_, revision)| **revision)
+        {
+            let (key, oldest) = (key.clone(), *oldest);
+            self.deleted.remove(&key);
+            self.changes.remove(&oldest);
+            self.forgotten = oldest;
+        }
+        Some(revision)
+    }
+
+    /// Gives `key` the next revision.
+    fn change(&mut self, key: &str) -> u64 {
+        let value = self.values.get(key).map(|(_, revision)| *revision);
+        if let Some(before) = value.or_else(|| self.deleted.remove(key)) {
+            self.changes.remove(&before);
+        }
+        self.revision += 1;
+        self.changes.insert(self.revision, key.to_owned());
+        self.revision
+    }
+}
+
+/// A watch: goes through the changes after the last one that it has seen.
+pub(super) struct MemoryWatch {
+    bucket: Arc<BucketState>,
+    prefix: String,
+    seen: u64,
+    /// Deletions up to here are not news.
+    began: u64,
+    latest: watch::Receiver<Latest>,
+}
+
+impl MemoryWatch {
+    fn next_now(&mut self) -> Result<Option<Change>, KvError> {
+        let keys = self.bucket.lock();
+        if keys.forgotten > self.seen.max(self.began) {
+            return Err(KvError::Lagged);
+        }
+        for (revision, key) in keys.changes.range((Bound::Excluded(self.seen), Bound::Unbounded)) {
+            self.seen = *revision;
+            let value = keys.values.get(key).map(|(value, _)| value.clone());
+            let news = value.is_some() || *revision > self.began;
+            if news && key.starts_with(&self.prefix) {
+                return Ok(Some(Change { key: key.clone(), value, revision: Revision(*revision) }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl WatchBackend for MemoryWatch {
+    fn next(&mut self) -> Boxed<'_, Result<Change, KvError>> {
+        Box::pin(async move {
+            loop {
+                let closed = self.latest.borrow_and_update().closed;
+                if let Some(change) = self.next_now()? {
+                    return Ok(change);
+                }
+                if closed || self.latest.changed().await.is_err() {
+                    return Err(KvError::Closed);
+                }
+            }
+        })
+    }
+}
