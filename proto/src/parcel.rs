@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CatalogueRef, Digest, DigestBuilder, Epoch, Item, ItemId, Lane, PackSlice, ParcelId, RunId, StageName};
+use crate::{CatalogueRef, Digest, DigestBuilder, Epoch, Item, ItemId, Lane, ListRow, PackSlice, ParcelId, RunId, StageName};
 
 /// Most records in one parcel.
 pub const MAX_PARCEL_RECORDS: usize = 64;
@@ -97,6 +97,8 @@ pub struct RenderRecord {
     pub slug: String,
     /// Where the record stands in its source.
     pub item: ItemId,
+    /// What lists show of it: its pages show it too.
+    pub row: ListRow,
     /// The canonical body.
     pub body: PackSlice,
     /// Results of the catalogue's look-ups, in their order; each sorted by key.
