@@ -1,0 +1,106 @@
+//! The folder: opened once, shared by all named caches.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{Cache, CacheError, CacheOptions, CacheStats, cache::AnyCache, disk::Disk, stats::Counters};
+
+/// One cache folder (or none: memory only) and the named caches in it. A cheap handle.
+///
+/// The folder is released when the last handle to the store and its caches is dropped.
+#[derive(Clone)]
+pub struct CacheStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    disk: Option<Arc<Disk>>,
+    caches: Mutex<BTreeMap<&'static str, Arc<dyn AnyCache>>>,
+}
+
+impl CacheStore {
+    /// Opens the folder `dir`, which will not grow beyond `disk_budget` bytes.
+    ///
+    /// Returns at once: reading what is there goes on in the background, the first use waits for it.
+    ///
+    /// # Errors
+    /// [`CacheError::Locked`] while another process uses the folder, [`CacheError::Io`] if it cannot be made.
+    /// Damage is no error: the folder is built anew.
+    pub fn open(dir: &Path, disk_budget: u64) -> Result<Self, CacheError> {
+        Ok(Self::with(Some(Disk::open(dir, disk_budget)?)))
+    }
+
+    /// A store that keeps everything in memory, within the memory limits of its caches.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self::with(None)
+    }
+
+    fn with(disk: Option<Arc<Disk>>) -> Self {
+        Self { inner: Arc::new(Inner { disk, caches: Mutex::default() }) }
+    }
+
+    /// The cache `name`; the same one for the same name and type, then with the options of the first call.
+    #[must_use]
+    pub fn cache<V>(&self, name: &'static str, options: CacheOptions) -> Cache<V>
+    where
+        V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
+    {
+        let mut caches = self.caches();
+        if let Some(known) = caches.get(name).and_then(|cache| cache.as_any().downcast_ref::<Cache<V>>()) {
+            return known.clone();
+        }
+        let counters = Arc::new(Counters::default());
+        if let Some(disk) = &self.inner.disk {
+            disk.register(name, options.disk_bytes, &counters);
+        }
+        let cache = Cache::new(name, options, self.inner.disk.clone(), counters);
+        caches.insert(name, Arc::new(cache.clone()));
+        cache
+    }
+
+    /// The counters of all caches, by name.
+    #[must_use]
+    pub fn stats(&self) -> Vec<CacheStats> {
+        self.caches().values().map(|cache| cache.stats()).collect()
+    }
+
+    /// Empties one cache, or all of them, in memory and on disk.
+    pub fn clear(&self, name: Option<&str>) {
+        for (_, cache) in self.caches().iter().filter(|(known, _)| name.is_none_or(|name| name == **known)) {
+            cache.forget();
+        }
+        if let Some(disk) = &self.inner.disk {
+            disk.clear(name);
+        }
+    }
+
+    /// Writes out what is only in memory so far. Never needed for correctness.
+    pub fn flush(&self) {
+        if let Some(disk) = &self.inner.disk {
+            disk.flush();
+        }
+    }
+
+    /// Bytes that the folder takes.
+    #[must_use]
+    pub fn bytes_on_disk(&self) -> u64 {
+        self.inner.disk.as_ref().map_or(0, |disk| disk.bytes())
+    }
+
+    fn caches(&self) -> MutexGuard<'_, BTreeMap<&'static str, Arc<dyn AnyCache>>> {
+        self.inner.caches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for CacheStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CacheStore").field("disk", &self.inner.disk).finish_non_exhaustive()
+    }
+}
