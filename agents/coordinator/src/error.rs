@@ -1,0 +1,89 @@
+//! Why a run did not end well.
+
+use quire_proto::{CodecError, Epoch, RecordCounts};
+use quire_runtime::{BoxError, StoreError};
+
+/// Why a run or the publishing of the site failed. Work that was finished before is kept in every case.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The caller cancelled.
+    #[error("interrupted; finished work is kept")]
+    Interrupted,
+    /// The bundle is not a catalogue.
+    #[error("cannot use the catalogue")]
+    Catalogue(#[source] BoxError),
+    /// The store failed.
+    #[error("cannot use the store")]
+    Store(#[from] StoreError),
+    /// Something in the store cannot be read.
+    #[error("cannot decode {what}")]
+    Decode {
+        /// What it should have been.
+        what: &'static str,
+        /// Why not.
+        #[source]
+        source: CodecError,
+    },
+    /// A value that is too large for the wire.
+    #[error("cannot encode {what}")]
+    Encode {
+        /// What it is.
+        what: &'static str,
+        /// Why not.
+        #[source]
+        source: CodecError,
+    },
+    /// Temporary files failed.
+    #[error("cannot use the folder for temporary files")]
+    Spill(#[source] std::io::Error),
+    /// The broker does not take or give messages.
+    #[error("cannot use the broker")]
+    Broker(#[source] BoxError),
+    /// Another run of the catalogue committed this epoch or a later one.
+    #[error("run {epoch} is fenced: another one has committed epoch {newer}")]
+    Fenced {
+        /// This run's epoch.
+        epoch: Epoch,
+        /// The newer one.
+        newer: Epoch,
+    },
+    /// Nothing came for a long time, though it was planned again several times.
+    #[error(
+        "no progress: {owed} parcels are owed and nothing has come for {seconds} s, planned again {times} times"
+    )]
+    Stalled {
+        /// Parcels owed.
+        owed: usize,
+        /// Seconds without any settlement.
+        seconds: u64,
+        /// How often it was planned again.
+        times: u32,
+    },
+    /// Lists or root files could not be made.
+    #[error("cannot make the lists of the site")]
+    Project(#[source] BoxError),
+    /// Two records publish different bytes under one path.
+    #[error("two files want the path {path}")]
+    PathClash {
+        /// The path.
+        path: String,
+    },
+    /// Files could not be copied into the site.
+    #[error("cannot publish {what}: {error}")]
+    Publish {
+        /// Which files.
+        what: String,
+        /// What the stage said.
+        error: String,
+    },
+    /// The site's folder failed.
+    #[error("cannot use the site's folder")]
+    Site(#[source] BoxError),
+    /// The counts do not add up: a bug, worth a report.
+    #[error("counts do not add up: {0:?}")]
+    Counts(RecordCounts),
+    /// A task of this process ended early.
+    #[error("the coordinator's own task failed: {0}")]
+    Task(String),
+}

@@ -1,0 +1,70 @@
+//! What a site holds besides the records' own pages, and who makes it.
+
+use quire_proto::manifest::{Entry, Manifest, RejectRow};
+use quire_runtime::{BoxError, Store};
+
+use crate::manifest_io::{self, EntryReader};
+
+/// Accepted records, ascending by key.
+pub type EntryIter<'a> = dyn Iterator<Item = Result<Entry, BoxError>> + 'a;
+/// Rejected items, ascending by item.
+pub type RejectIter<'a> = dyn Iterator<Item = Result<RejectRow, BoxError>> + 'a;
+/// Takes a file: its path in the site, with `/`, and its bytes.
+pub type FileSink<'a> = dyn FnMut(String, Vec<u8>) -> Result<(), BoxError> + 'a;
+
+/// Makes the files that belong to no single record. Pure: the same rows and bundle give the same files.
+pub trait Projector: Send + Sync + 'static {
+    /// The files of one catalogue: lists, search shards, data files, assets. Each path begins with `<catalogue>/`.
+    ///
+    /// # Errors
+    /// Whatever goes wrong; nothing is committed then.
+    fn catalogue_files(
+        &self,
+        bundle: &[u8],
+        entries: &mut EntryIter<'_>,
+        rejects: &mut RejectIter<'_>,
+        sink: &mut FileSink<'_>,
+    ) -> Result<(), BoxError>;
+
+    /// The files at the site's root: the list of catalogues, sitemap, shared assets.
+    ///
+    /// # Errors
+    /// Whatever goes wrong; the site keeps its former root then.
+    fn root_files(&self, catalogues: &[CatalogueState], sink: &mut FileSink<'_>) -> Result<(), BoxError>;
+}
+
+/// A catalogue as its newest manifest has it.
+#[derive(Debug, Clone)]
+pub struct CatalogueState {
+    /// Its slug.
+    pub name: String,
+    /// The encoded bundle.
+    pub bundle: bytes::Bytes,
+    /// The committed state.
+    pub manifest: Manifest,
+    /// How many records it publishes.
+    pub entries: u64,
+    /// How many items it rejects.
+    pub rejects: u64,
+    pub(crate) store: Store,
+}
+
+impl CatalogueState {
+    pub(crate) fn new(store: &Store, bundle: bytes::Bytes, manifest: Manifest) -> Self {
+        let entries = manifest_io::count(&manifest.entries);
+        let rejects = manifest_io::count(&manifest.rejects);
+        Self {
+            name: manifest.catalogue.name.clone(),
+            bundle,
+            manifest,
+            entries,
+            rejects,
+            store: store.clone(),
+        }
+    }
+
+    /// The accepted records, ascending by key; read chunk by chunk.
+    pub fn entries(&self) -> impl Iterator<Item = Result<Entry, BoxError>> + use<> {
+        EntryReader::new(&self.store, self.manifest.entries.clone()).map(|row| row.map_err(BoxError::from))
+    }
+}
