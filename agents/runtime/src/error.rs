@@ -30,12 +30,13 @@ pub struct StageError {
     class: ErrorClass,
     doing: String,
     source: Option<BoxError>,
+    panicked: bool,
 }
 
 impl StageError {
     /// An error of `class` that happened while `doing`.
     pub fn new(class: ErrorClass, doing: impl Into<String>, source: Option<BoxError>) -> Self {
-        Self { class, doing: doing.into(), source }
+        Self { class, doing: doing.into(), source, panicked: false }
     }
 
     /// An error that may go away.
@@ -59,7 +60,13 @@ impl StageError {
 
     /// A handler that panicked; `message` is the panic's.
     pub(crate) fn panicked(message: &str) -> Self {
-        Self::new(ErrorClass::Permanent, format!("handler panicked: {message}"), None)
+        let error = Self::new(ErrorClass::Permanent, format!("handler panicked: {message}"), None);
+        Self { panicked: true, ..error }
+    }
+
+    /// Whether the handler panicked.
+    pub(crate) const fn is_panic(&self) -> bool {
+        self.panicked
     }
 
     /// What the runtime does about it.

@@ -4,21 +4,32 @@
 //! else is here, once: pulling by lane ([`scheduler`]), threads for heavy work ([`ComputePool`]), the
 //! object store ([`Store`]), retries, splitting, settlements, draining ([`Agent`]), counting ([`Metrics`]).
 
+mod agent;
 mod compute;
 mod context;
 mod crash;
 mod error;
 mod histogram;
 mod metrics;
+mod pump;
+mod results;
+mod retry;
+pub mod scheduler;
+mod settle;
+mod split;
 mod stage;
 mod store;
 pub mod telemetry;
 
+pub use agent::{Agent, AgentOptions, AgentStats, LaneStats};
 pub use compute::{ComputeError, ComputePool};
 pub use context::Context;
 pub use crash::{CRASH_POINTS, CRASH_VARIABLE, crash_point};
 pub use error::{BoxError, ErrorClass, StageError, chain};
 pub use histogram::{Histogram, Summary};
 pub use metrics::{Counts, Ending, LaneMetrics, Metrics};
+pub use results::{RESULTS, ResultsCache};
+pub use retry::Backoff;
+pub use settle::{DeadLetter, parcel_message};
 pub use stage::{Processed, Stage};
 pub use store::{Store, StoreError};

@@ -1,0 +1,334 @@
+//! One delivery from start to settlement.
+//!
+//! Children are published first, then the settlement, then the delivery is acknowledged; all ids are derived. So a
+//! crash anywhere in between leads to a repeat that says the same again, and is counted once.
+
+use std::{
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use quire_broker::{Broker, Delivery, PublishOptions};
+use quire_proto::{CodecError, Digest, Outcome, Parcel, codec};
+use tokio::time::{MissedTickBehavior, interval_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    AgentOptions, ComputePool, Context, Ending, ErrorClass, Metrics, Processed, ResultsCache, Stage,
+    StageError, Store,
+    compute::panic_text,
+    crash::crash_point,
+    error::chain,
+    retry::Delays,
+    settle::{self, DeadLetter, TellError},
+    split,
+};
+
+/// Longest pause that an upstream may ask for.
+const MAX_DELAY: Duration = Duration::from_secs(600);
+
+/// What an agent needs for a delivery.
+pub(crate) struct Pump<S> {
+    pub(crate) stage: S,
+    pub(crate) broker: Broker,
+    pub(crate) store: Store,
+    pub(crate) pool: ComputePool,
+    pub(crate) results: ResultsCache,
+    pub(crate) options: AgentOptions,
+    pub(crate) metrics: Metrics,
+    pub(crate) cancelled: CancellationToken,
+    pub(crate) delays: Delays,
+}
+
+/// How a delivery is settled.
+enum Word {
+    Ack,
+    Term,
+    Nak(Duration),
+}
+
+/// What a handler, or the results cache in its place, gave.
+struct Attempt {
+    result: Result<Processed, StageError>,
+    service: Duration,
+    cached: bool,
+}
+
+impl<S: Stage> Pump<S> {
+    /// Does what a delivery asks for and settles it; the service time of its handler.
+    pub(crate) async fn handle(&self, delivery: Delivery) -> Duration {
+        delivery.start();
+        let mut service = Duration::ZERO;
+        let word =
+            with_progress(&delivery, self.options.ack_progress, self.answer(&delivery, &mut service)).await;
+        if !matches!(word, Word::Nak(_)) {
+            self.delays.forget(&delivery.message.id);
+        }
+        match word {
+            Word::Ack => delivery.ack(),
+            Word::Term => delivery.term(),
+            Word::Nak(pause) => delivery.nak(pause),
+        }
+        service
+    }
+
+    async fn answer(&self, delivery: &Delivery, service: &mut Duration) -> Word {
+        let told = match self.decode(delivery) {
+            Ok(parcel) => self.work(delivery, Arc::new(parcel), service).await,
+            Err(error) => self.bury_message(delivery, &error).await,
+        };
+        // Who cannot be told now is told later; that is no fault of the parcel.
+        told.unwrap_or_else(|error| {
+            let pause = self.delay(&delivery.message.id).unwrap_or(self.options.backoff.max);
+            tracing::warn!(error = chain(&error), stage = %self.stage.name(), "not settled, trying again");
+            Word::Nak(pause)
+        })
+    }
+
+    fn decode(&self, delivery: &Delivery) -> Result<Parcel, StageError> {
+        let parcel: Parcel = codec::decode(&delivery.message.payload)
+            .map_err(|error| StageError::permanent("decoding a parcel", error))?;
+        let (stage, meant) = (self.stage.name(), parcel.work.stage());
+        if stage == meant {
+            return Ok(parcel);
+        }
+        Err(StageError::new(
+            ErrorClass::Permanent,
+            format!("stage {stage} got a parcel for stage {meant}"),
+            None,
+        ))
+    }
+
+    async fn work(
+        &self,
+        delivery: &Delivery,
+        parcel: Arc<Parcel>,
+        service: &mut Duration,
+    ) -> Result<Word, TellError> {
+        let attempts = self.attempts(delivery);
+        if attempts > self.options.max_attempts {
+            let error =
+                StageError::new(ErrorClass::Permanent, "earlier attempts ended without an answer", None);
+            return self.give_up(&parcel, &error, attempts - 1, Duration::ZERO).await;
+        }
+        let key = self.results.key(&parcel.work, &parcel.header.catalogue);
+        let attempt = self.attempt(&parcel, key.as_ref()).await;
+        *service = attempt.service;
+        crash_point("pump.processed");
+        let error = match attempt.result {
+            Ok(processed) => {
+                let told = self.tell_done(&parcel, processed, key, attempt.service, attempt.cached).await;
+                match told.map_err(too_large) {
+                    Ok(()) => return Ok(Word::Ack),
+                    Err(Ok(error)) => error,
+                    Err(Err(error)) => return Err(error),
+                }
+            }
+            Err(error) => error,
+        };
+        self.failed(delivery, &parcel, &error, attempts, attempt.service).await
+    }
+
+    /// Attempts so far, this one included, without those that an overloaded upstream turned away.
+    fn attempts(&self, delivery: &Delivery) -> u32 {
+        delivery.attempt.saturating_sub(self.delays.count(&delivery.message.id)).max(1)
+    }
+
+    async fn attempt(&self, parcel: &Arc<Parcel>, key: Option<&Digest>) -> Attempt {
+        if let Some(outcome) = self.known(key).await {
+            return Attempt { result: Ok(Processed::leaf(outcome)), service: Duration::ZERO, cached: true };
+        }
+        let (store, pool, cancelled) = (self.store.clone(), self.pool.clone(), self.cancelled.clone());
+        let ctx = Context::new(store, pool, cancelled, parcel.header.lane);
+        let started = Instant::now();
+        let handler = async { self.stage.process(ctx.clone(), Arc::clone(parcel)).await };
+        let result = catch(handler).await.unwrap_or_else(|message| Err(StageError::panicked(&message)));
+        let service = started.elapsed().saturating_sub(ctx.queued());
+        Attempt { result, service, cached: false }
+    }
+
+    async fn known(&self, key: Option<&Digest>) -> Option<Outcome> {
+        let (key, results, store) = (*key?, self.results.clone(), self.store.clone());
+        tokio::task::spawn_blocking(move || results.get(&key, &store)).await.ok().flatten()
+    }
+
+    async fn tell_done(
+        &self,
+        parcel: &Parcel,
+        processed: Processed,
+        key: Option<Digest>,
+        service: Duration,
+        cached: bool,
+    ) -> Result<(), TellError> {
+        let Processed { outcome, children } = processed;
+        let keeping = match key {
+            Some(key) if !cached && children.is_empty() => {
+                let (results, outcome) = (self.results.clone(), outcome.clone());
+                Some(tokio::task::spawn_blocking(move || results.put(&key, &outcome)))
+            }
+            _ => None,
+        };
+        let children = settle::children(&parcel.header, children);
+        let settlement = settle::settlement(parcel, settle::announce(&children), outcome, service, cached);
+        let told = self.tell(&children, &settlement, PublishOptions::default()).await;
+        if let Some(keeping) = keeping {
+            // A result that could not be kept is made again.
+            let _ = keeping.await;
+        }
+        told?;
+        let (ending, service) =
+            if cached { (Ending::Cached, None) } else { (Ending::Processed, Some(service)) };
+        self.count(parcel, ending, service);
+        Ok(())
+    }
+
+    /// Children first, then the settlement: the ledger never owes what nobody will settle.
+    async fn tell(
+        &self,
+        children: &[Parcel],
+        settlement: &quire_proto::Settlement,
+        options: PublishOptions,
+    ) -> Result<(), TellError> {
+        settle::publish_parcels(&self.broker, children, options).await?;
+        crash_point("pump.children-published");
+        settle::publish_settlement(&self.broker, settlement).await?;
+        crash_point("pump.settled");
+        Ok(())
+    }
+
+    async fn failed(
+        &self,
+        delivery: &Delivery,
+        parcel: &Parcel,
+        error: &StageError,
+        attempts: u32,
+        service: Duration,
+    ) -> Result<Word, TellError> {
+        if error.is_panic() {
+            self.metrics.panicked(self.stage.name(), parcel.header.lane);
+        }
+        let id = &delivery.message.id;
+        let (ending, pause) = match error.class() {
+            ErrorClass::Overload { retry_after } => {
+                let pause =
+                    self.delay(id).map(|pause| retry_after.map_or(pause, |after| after.min(MAX_DELAY)));
+                (Ending::Delayed, pause)
+            }
+            ErrorClass::Transient if attempts < self.options.max_attempts => {
+                (Ending::Retried, Some(self.options.backoff.pause(id, attempts)))
+            }
+            ErrorClass::Transient | ErrorClass::Permanent => (Ending::Dead, None),
+        };
+        let Some(pause) = pause else { return self.give_up(parcel, error, attempts, service).await };
+        self.count(parcel, ending, Some(service));
+        let stage = self.stage.name();
+        tracing::warn!(error = error.chain(), %stage, lane = %parcel.header.lane, attempts, "parcel given back");
+        Ok(Word::Nak(pause))
+    }
+
+    /// How long to wait without counting an attempt; `None` once that was done too often.
+    fn delay(&self, id: &Digest) -> Option<Duration> {
+        let count = self.delays.add(id).filter(|count| *count <= self.options.max_delays)?;
+        Some(self.options.backoff.pause(id, count))
+    }
+
+    /// Splits a suspect parcel; one that cannot be split is dead.
+    async fn give_up(
+        &self,
+        parcel: &Parcel,
+        error: &StageError,
+        attempts: u32,
+        service: Duration,
+    ) -> Result<Word, TellError> {
+        let stage = self.stage.name();
+        if let Some(halves) = split::halves(&parcel.work) {
+            let children = settle::halves(&parcel.header, halves);
+            let announced = settle::announce(&children);
+            let settlement = settle::settlement(parcel, announced, Outcome::Split, service, false);
+            self.tell(&children, &settlement, PublishOptions::default().headroom()).await?;
+            self.count(parcel, Ending::Split, Some(service));
+            tracing::warn!(error = error.chain(), %stage, records = parcel.work.records(), "parcel split");
+            return Ok(Word::Ack);
+        }
+        let (text, subjects) = (error.chain(), split::subjects(&parcel.work));
+        tracing::error!(error = text, %stage, subjects = ?subjects, attempts, "parcel dead");
+        let letter = DeadLetter {
+            stage,
+            parcel: Some(parcel.clone()),
+            message: Bytes::new(),
+            error: text.clone(),
+            attempts,
+        };
+        settle::publish_dead(&self.broker, parcel.header.id.digest(), letter).await?;
+        let outcome = Outcome::Dead { error: text, attempts, subjects };
+        let settlement = settle::settlement(parcel, Vec::new(), outcome, service, false);
+        self.tell(&[], &settlement, PublishOptions::default()).await?;
+        self.count(parcel, Ending::Dead, Some(service));
+        Ok(Word::Term)
+    }
+
+    /// A message that is no parcel of this stage: nobody waits for its settlement, a person may look at it.
+    async fn bury_message(&self, delivery: &Delivery, error: &StageError) -> Result<Word, TellError> {
+        let text = error.chain();
+        tracing::error!(error = text, queue = %delivery.queue, id = %delivery.message.id, "message is no parcel");
+        let letter = DeadLetter {
+            stage: self.stage.name(),
+            parcel: None,
+            message: delivery.message.payload.clone(),
+            error: text,
+            attempts: self.attempts(delivery),
+        };
+        settle::publish_dead(&self.broker, &delivery.message.id, letter).await?;
+        Ok(Word::Term)
+    }
+
+    fn count(&self, parcel: &Parcel, ending: Ending, service: Option<Duration>) {
+        let records = parcel.work.records() as u64;
+        self.metrics.ended(self.stage.name(), parcel.header.lane, ending, records, service);
+    }
+}
+
+/// What can never be told, because it is too large for a message, is the parcel's own fault: half of it may fit.
+fn too_large(error: TellError) -> Result<StageError, TellError> {
+    let is_too_large = match &error {
+        TellError::Encode(CodecError::TooLarge { .. }) => true,
+        TellError::Publish { source, .. } => !source.is_transient() && !is_closed(source),
+        TellError::Encode(_) => true,
+    };
+    if is_too_large { Ok(StageError::permanent("telling the result", error)) } else { Err(error) }
+}
+
+const fn is_closed(error: &quire_broker::PublishError) -> bool {
+    matches!(error, quire_broker::PublishError::Closed)
+}
+
+/// Waits for `work` and says every now and then that it goes on.
+async fn with_progress<T>(delivery: &Delivery, every: Duration, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    let mut ticks = interval_at(tokio::time::Instant::now() + every, every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            result = &mut work => return result,
+            _ = ticks.tick() => delivery.progress(),
+        }
+    }
+}
+
+/// Waits for `work`; the text of its panic, if it panics.
+async fn catch<T>(work: impl Future<Output = T>) -> Result<T, String> {
+    let mut work = pin!(work);
+    // A future that panicked is not polled again, so nothing broken is seen.
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
+        Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
+        Ok(Poll::Pending) => Poll::Pending,
+        Err(panic) => Poll::Ready(Err(panic_text(&*panic))),
+    })
+    .await
+}

@@ -1,0 +1,85 @@
+//! Outcomes of pure work, kept across runs: a run that is planned again does nothing twice.
+
+use quire_cache::{Cache, CacheOptions, CacheStore};
+use quire_proto::{CatalogueRef, Digest, DigestBuilder, Outcome, PackSlice, Work};
+
+use crate::Store;
+
+/// The cache's name.
+pub const RESULTS: &str = "results";
+/// Raised when handlers come to give other results for the same work. The release is part of the key as well.
+const GENERATION: u64 = 1;
+
+/// Outcomes by [`Work::pure_digest`]. Cheap to clone.
+#[derive(Clone)]
+pub struct ResultsCache(Option<Cache<Outcome>>);
+
+impl ResultsCache {
+    /// Keeps outcomes in `caches`, under the name [`RESULTS`].
+    #[must_use]
+    pub fn new(caches: &CacheStore) -> Self {
+        Self(Some(caches.cache(RESULTS, CacheOptions::default())))
+    }
+
+    /// Keeps nothing.
+    #[must_use]
+    pub const fn disabled() -> Self {
+        Self(None)
+    }
+
+    /// The key of `work`, where it is pure and results are kept at all.
+    #[must_use]
+    pub fn key(&self, work: &Work, catalogue: &CatalogueRef) -> Option<Digest> {
+        self.0.as_ref()?;
+        let digest = work.pure_digest(catalogue)?;
+        let key = DigestBuilder::new("quire result").number(GENERATION).text(env!("CARGO_PKG_VERSION"));
+        Some(key.digest(&digest).finish())
+    }
+
+    /// The outcome kept under `key`, if every pack that it names is still in the store. Blocks.
+    #[must_use]
+    pub fn get(&self, key: &Digest, store: &Store) -> Option<Outcome> {
+        let cache = self.0.as_ref()?;
+        let outcome = cache.get(key.as_bytes())?;
+        if slices(&outcome).all(|slice| store.has_slice(slice)) {
+            return Some(outcome);
+        }
+        cache.remove(key.as_bytes());
+        None
+    }
+
+    /// Keeps an outcome. Blocks.
+    pub fn put(&self, key: &Digest, outcome: &Outcome) {
+        if let Some(cache) = &self.0 {
+            cache.put(key.as_bytes(), outcome);
+        }
+    }
+}
+
+impl std::fmt::Debug for ResultsCache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("ResultsCache").field(&self.0.is_some()).finish()
+    }
+}
+
+/// What an outcome names in the store: the end of each pack, as a longer one has the rest as well.
+fn slices(outcome: &Outcome) -> impl Iterator<Item = &PackSlice> {
+    let mut slices: Vec<&PackSlice> = match outcome {
+        Outcome::Validated { verdicts } => vec![verdicts],
+        Outcome::Indexed { documents } => documents.iter().map(|record| &record.document).collect(),
+        Outcome::Rendered { pages } => {
+            pages.iter().flat_map(|record| &record.files).map(|file| &file.from).collect()
+        }
+        Outcome::Listed { .. }
+        | Outcome::Read { .. }
+        | Outcome::Published { .. }
+        | Outcome::Split
+        | Outcome::Dead { .. } => Vec::new(),
+    };
+    // One look at the disk a pack: its last slice.
+    slices.sort_unstable_by_key(|slice| {
+        (slice.pack, std::cmp::Reverse(slice.offset.saturating_add(slice.len)))
+    });
+    slices.dedup_by_key(|slice| slice.pack);
+    slices.into_iter()
+}
