@@ -1,1 +1,30 @@
-//! placeholder
+//! The library behind `quire`: the embedded build (all agents in one process) and every command a person types.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this crate talks to the person at the terminal")]
+
+mod args;
+pub mod commands;
+pub mod embedded;
+mod exit;
+mod output;
+mod progress;
+mod summary;
+
+pub use args::{BuildArgs, CacheAction, CacheArgs, CheckArgs, Cli, Command, DoctorArgs, NewArgs, SearchArgs, StateArgs};
+pub use exit::Exit;
+
+/// Runs a command to its end and says how it ended; errors are printed with their causes.
+pub fn run(cli: Cli) -> Exit {
+    quire_runtime::init_telemetry();
+    let result = match &cli.command {
+        Command::Build(args) => commands::build::run(args),
+        Command::Check(args) => commands::check::run(args),
+        Command::New(args) => commands::new::run(args),
+        Command::Search(args) => commands::search::run(args),
+        Command::Cache(args) => commands::cache::run(args),
+        Command::Doctor(args) => commands::doctor::run(args),
+    };
+    result.unwrap_or_else(|error| {
+        output::error(&error);
+        Exit::Failed
+    })
+}

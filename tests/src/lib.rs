@@ -1,1 +1,13 @@
-//! placeholder
+//! What the system tests share: the real `quire` program, folders to run it in, and the real data where present.
+//!
+//! A test that needs something it cannot find says `skipped: …`; where the tools are promised
+//! (`QUIRE_TEST_TOOLS=promised`, set by `cargo xtask test`) that is a failure instead.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "this crate is tests")]
+
+mod data;
+mod program;
+mod site;
+
+pub use data::{RealFindings, repository, tools_promised};
+pub use program::{Build, Ended, Quire, Watched, watch};
+pub use site::{copy_tree, manifest_files, tree};

@@ -1,0 +1,94 @@
+//! `quire build`: the whole pipeline in this process.
+
+use std::{sync::Arc, thread};
+
+use anyhow::Context as _;
+use quire_coordinator::RunError;
+use quire_proto::BuildReport;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    BuildArgs, Exit,
+    embedded::{CatalogueFolder, Embedded, Options, State, find_catalogues},
+    output,
+    progress::Reporter,
+    summary,
+};
+
+/// Builds.
+///
+/// # Errors
+/// What went wrong, with its causes.
+pub fn run(args: &BuildArgs) -> anyhow::Result<Exit> {
+    let folders = find_catalogues(&args.catalogues)?;
+    let state = State::open(&args.state.state)?;
+    let workers = args.workers.map_or_else(cores, usize::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers.clamp(2, 8))
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(build(args, &state, &folders, workers))
+}
+
+async fn build(args: &BuildArgs, state: &State, folders: &[CatalogueFolder], workers: usize) -> anyhow::Result<Exit> {
+    let cancelled = interruptible();
+    let progress = Arc::new(Reporter::new());
+    let options = Options { out: args.out.clone(), workers, full: args.full, progress };
+    let embedded = Embedded::start(state, folders, options)?;
+    let result = embedded.build(folders, &cancelled).await;
+    let metrics = embedded.metrics().clone();
+    embedded.stop().await?;
+    let report = match result {
+        Ok(report) => report,
+        Err(error) if is_interrupt(&error) => {
+            eprintln!("{error}: run the same command again to go on");
+            return Ok(Exit::Interrupted);
+        }
+        Err(error) => return Err(error),
+    };
+    if args.json {
+        output::json(&report)?;
+    } else {
+        output::text(summary::text(&report, &metrics).trim_end())?;
+    }
+    Ok(if args.strict && is_incomplete(&report) { Exit::Strict } else { Exit::Done })
+}
+
+/// Cancelled by the first interrupt or termination; a second one ends the process at once.
+fn interruptible() -> CancellationToken {
+    let token = CancellationToken::new();
+    let cancelled = token.clone();
+    tokio::spawn(async move {
+        if wait_for_signal().await.is_ok() {
+            eprintln!("stopping after what has begun; once more to stop at once");
+            cancelled.cancel();
+            if wait_for_signal().await.is_ok() {
+                std::process::exit(Exit::Interrupted as i32);
+            }
+        }
+    });
+    token
+}
+
+async fn wait_for_signal() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result,
+        _ = terminated.recv() => Ok(()),
+    }
+}
+
+fn is_interrupt(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref::<RunError>(), Some(RunError::Interrupted))
+}
+
+/// Whether anything is missing from the site that a source has.
+fn is_incomplete(report: &BuildReport) -> bool {
+    report.runs.iter().any(|run| run.records.rejected + run.records.dead > 0 || !run.failures.is_empty())
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(2, std::num::NonZero::get)
+}

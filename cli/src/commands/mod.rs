@@ -1,0 +1,8 @@
+//! What each command does, a file each.
+
+pub mod build;
+pub mod cache;
+pub mod check;
+pub mod doctor;
+pub mod new;
+pub mod search;

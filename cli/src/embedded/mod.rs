@@ -1,0 +1,169 @@
+//! The embedded mode: all agents as libraries in one process over the in-process broker.
+//!
+//! There is no second pipeline: what runs here are the agents that run on a cluster.
+
+mod catalogues;
+mod index;
+mod projector;
+mod site;
+mod state;
+
+pub use catalogues::{CatalogueFolder, find as find_catalogues};
+pub use state::State;
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use quire_cache::{CacheOptions, CacheStore};
+use quire_catalogue::Catalogues;
+use quire_coordinator::{Coordinator, CoordinatorOptions, Progress, RunRequest};
+use quire_fetcher::{Fetcher, FetcherOptions};
+use quire_indexer::Indexer;
+use quire_proto::{BuildReport, CacheCounts, Lane, RunReport};
+use quire_renderer::Renderer;
+use quire_runtime::{
+    Agent, AgentOptions, ComputePool, Metrics, ResultsCache, Store,
+    broker::{Broker, InProcessOptions},
+};
+use quire_validator::Validator;
+use tokio_util::sync::CancellationToken;
+
+/// How long agents may take to finish what they have begun.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// What an embedded build needs.
+pub struct Options {
+    /// Where the site goes; `None` builds no site (a check).
+    pub out: PathBuf,
+    /// Threads for CPU-heavy work.
+    pub workers: usize,
+    /// Ignore what earlier runs found out.
+    pub full: bool,
+    /// Who watches.
+    pub progress: Arc<dyn Progress>,
+}
+
+/// All agents, running in this process.
+pub struct Embedded {
+    coordinator: Coordinator,
+    agents: Vec<Agent>,
+    caches: CacheStore,
+    metrics: Metrics,
+    follower: Arc<index::Follower>,
+    site: Arc<site::Site>,
+    full: bool,
+}
+
+impl Embedded {
+    /// Starts every agent in the current tokio runtime.
+    ///
+    /// # Errors
+    /// If a folder cannot be used.
+    pub fn start(state: &State, folders: &[CatalogueFolder], options: Options) -> anyhow::Result<Self> {
+        let store = Store::open(&state.store()).context("cannot open the store")?;
+        let caches = state.open_caches()?;
+        let broker = Broker::in_process(InProcessOptions::default());
+        let pool = ComputePool::new(options.workers);
+        let metrics = Metrics::new();
+        let catalogues = Catalogues::new();
+        let site = Arc::new(site::Site::open(&options.out, &state.tmp(), state.stamps())?);
+        let follower = Arc::new(index::Follower::new(state.index(), store.clone(), options.progress));
+
+        let mut coordination = CoordinatorOptions::new(
+            store.clone(),
+            broker.clone(),
+            state.tmp(),
+            Arc::new(projector::RendererProjector::new(catalogues.clone())),
+            quire_renderer::engine_digest(),
+        );
+        coordination.site = Some(site.clone());
+        coordination.progress = follower.clone();
+        let roots: BTreeMap<String, PathBuf> =
+            folders.iter().map(|folder| (folder.name.clone(), folder.path.clone())).collect();
+        let fetching = FetcherOptions::new(roots, options.full);
+        let memo = caches.cache("memo", CacheOptions::default());
+        let launch = Launch { broker, store, pool, caches: &caches, metrics: &metrics, full: options.full, workers: options.workers };
+        let agents = vec![
+            launch.agent(Fetcher::new(fetching, catalogues.clone(), memo)),
+            launch.agent(Validator::new(catalogues.clone())),
+            launch.agent(Indexer::new(catalogues.clone())),
+            launch.agent(Renderer::new(catalogues, site.writer())),
+        ];
+        let coordinator = Coordinator::new(coordination);
+        Ok(Self { coordinator, agents, caches, metrics, follower, site, full: options.full })
+    }
+
+    /// Runs every catalogue once and publishes the site.
+    ///
+    /// # Errors
+    /// What the first failing run says; finished work is kept.
+    pub async fn build(&self, folders: &[CatalogueFolder], cancelled: &CancellationToken) -> anyhow::Result<BuildReport> {
+        let mut runs = Vec::with_capacity(folders.len());
+        for folder in folders {
+            let request = RunRequest {
+                bundle: folder.bundle.clone(),
+                full: self.full,
+                lane: Lane::Normal,
+                cancelled: cancelled.clone(),
+            };
+            let mut report = self.coordinator.run(request).await?;
+            self.add_caches(&mut report);
+            runs.push(report);
+        }
+        let finished = self.coordinator.finish_site(cancelled).await?;
+        self.follower.finished().await?;
+        Ok(BuildReport { runs, manifest: finished.manifest })
+    }
+
+    /// Stops all agents after what they have begun, and keeps what the next run needs.
+    ///
+    /// # Errors
+    /// If the stamps cannot be written.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        for agent in self.agents {
+            agent.drain(DRAIN).await;
+        }
+        self.caches.flush();
+        self.site.save_stamps()
+    }
+
+    /// Service times so far.
+    #[must_use]
+    pub const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    fn add_caches(&self, report: &mut RunReport) {
+        for stats in self.caches.stats() {
+            let counts = CacheCounts { hits: stats.hits_l1 + stats.hits_l2, misses: stats.misses };
+            report.caches.insert(stats.name.to_owned(), counts);
+        }
+    }
+}
+
+/// What all agents share at their start.
+struct Launch<'a> {
+    broker: Broker,
+    store: Store,
+    pool: ComputePool,
+    caches: &'a CacheStore,
+    metrics: &'a Metrics,
+    full: bool,
+    workers: usize,
+}
+
+impl Launch<'_> {
+    fn agent<S: quire_runtime::Stage>(&self, stage: S) -> Agent {
+        let results = if self.full { ResultsCache::none() } else { ResultsCache::new(self.caches) };
+        let options = AgentOptions { slots: (self.workers + 2).max(4), ..AgentOptions::default() };
+        Agent::spawn(
+            stage,
+            self.broker.clone(),
+            self.store.clone(),
+            self.pool.clone(),
+            results,
+            options,
+            self.metrics.clone(),
+        )
+    }
+}

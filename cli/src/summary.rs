@@ -1,0 +1,91 @@
+//! The summary that a build ends with, for people.
+
+use std::fmt::Write as _;
+
+use quire_proto::{BuildReport, RunReport};
+use quire_runtime::{LaneMetrics, Metrics};
+
+/// The report as text: counts that add up, service times, caches, slow operations and the bottleneck.
+pub(crate) fn text(report: &BuildReport, metrics: &Metrics) -> String {
+    let mut out = String::new();
+    for run in &report.runs {
+        write_run(&mut out, run);
+    }
+    write_stages(&mut out, &metrics.snapshot());
+    let _ = writeln!(out, "site manifest {}", report.manifest);
+    out
+}
+
+fn write_run(out: &mut String, run: &RunReport) {
+    let counts = run.records;
+    let seconds = run.duration_ms / 1000.0;
+    let rate = if seconds > 0.0 { counts.seen as f64 / seconds } else { 0.0 };
+    let _ = writeln!(
+        out,
+        "{}: {} seen = {} published + {} unchanged + {} rejected + {} dead; {} removed",
+        run.run, counts.seen, counts.published, counts.unchanged, counts.rejected, counts.dead, counts.removed
+    );
+    let _ = writeln!(
+        out,
+        "  {} pages, {} written in {seconds:.2} s ({rate:.0} records/s), {} upstream queries",
+        run.pages,
+        size(run.bytes),
+        run.upstream.queries
+    );
+    if counts.rejected > 0 {
+        let _ = writeln!(out, "  why: {0}/rejects.html and {0}/rejects.json in the site", run.catalogue);
+    }
+    for failure in &run.failures {
+        let _ = writeln!(out, "  partial: {failure}");
+    }
+    for (name, cache) in &run.caches {
+        let asked = cache.hits + cache.misses;
+        if asked > 0 {
+            let share = 100.0 * cache.hits as f64 / asked as f64;
+            let _ = writeln!(out, "  cache {name}: {} of {asked} found ({share:.0} %)", cache.hits);
+        }
+    }
+}
+
+/// Service times a parcel; the stage with the most service time is where the time went.
+fn write_stages(out: &mut String, lanes: &[LaneMetrics]) {
+    let worked: Vec<_> = lanes.iter().filter(|lane| lane.service.count > 0).collect();
+    if worked.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "stage     lane      parcels  records   mean ms  p50 ms  p95 ms  p99 ms  > 1 s  > 5 s");
+    for lane in &worked {
+        let (service, counts) = (lane.service, lane.counts);
+        let _ = writeln!(
+            out,
+            "{:<9} {:<9} {:>7} {:>8}  {:>8.2} {:>7.2} {:>7.2} {:>7.2} {:>6} {:>6}",
+            lane.stage.as_str(),
+            lane.lane.as_str(),
+            service.count,
+            counts.records,
+            service.mean_ms,
+            service.p50_ms,
+            service.p95_ms,
+            service.p99_ms,
+            counts.slow,
+            counts.very_slow
+        );
+    }
+    let total = |lane: &LaneMetrics| lane.service.mean_ms * lane.service.count as f64;
+    let all: f64 = worked.iter().map(|lane| total(lane)).sum();
+    if let Some(most) = worked.iter().max_by(|a, b| total(a).total_cmp(&total(b)))
+        && all > 0.0
+    {
+        let _ = writeln!(out, "bottleneck: {} ({:.0} % of the service time)", most.stage, 100.0 * total(most) / all);
+    }
+}
+
+/// Bytes for people.
+pub(crate) fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}

@@ -1,0 +1,220 @@
+//! House rules that a program can check.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
+use system_tests::repository;
+
+/// Who may depend on whom, ours on ours, beyond dev-dependencies.
+const ARROWS: [(&str, &[&str]); 11] = [
+    ("quire-proto", &[]),
+    ("quire-broker", &["quire-proto"]),
+    ("quire-cache", &["quire-proto"]),
+    ("quire-catalogue", &["quire-proto"]),
+    ("quire-runtime", &["quire-proto", "quire-broker", "quire-cache"]),
+    ("quire-fetcher", &["quire-proto", "quire-catalogue", "quire-runtime", "quire-cache"]),
+    ("quire-validator", &["quire-proto", "quire-catalogue", "quire-runtime"]),
+    ("quire-indexer", &["quire-proto", "quire-catalogue", "quire-runtime"]),
+    ("quire-renderer", &["quire-proto", "quire-catalogue", "quire-runtime"]),
+    ("quire-coordinator", &["quire-proto", "quire-catalogue", "quire-runtime"]),
+    (
+        "quire-cli",
+        &[
+            "quire-proto",
+            "quire-cache",
+            "quire-catalogue",
+            "quire-runtime",
+            "quire-fetcher",
+            "quire-validator",
+            "quire-indexer",
+            "quire-renderer",
+            "quire-coordinator",
+        ],
+    ),
+];
+
+/// Foreign crates with one owner.
+const OWNED: [(&str, &str); 7] = [
+    ("sled", "quire-cache"),
+    ("moka", "quire-cache"),
+    ("async-nats", "quire-broker"),
+    ("tantivy", "quire-indexer"),
+    ("minijinja", "quire-renderer"),
+    ("jsonschema", "quire-catalogue"),
+    ("clap", "quire-cli"),
+];
+
+/// Crates that do input or output, or read clocks; the pure ones must not name them.
+const IMPURE: [&str; 6] = ["tokio", "std::fs", "std::net", "std::process", "SystemTime", "Instant::now"];
+
+#[test]
+fn crates_depend_on_each_other_only_along_the_arrows() {
+    let packages = packages();
+    for (name, allowed) in ARROWS {
+        let package = packages.get(name).unwrap_or_else(|| panic!("{name} is gone: change this table"));
+        let ours: BTreeSet<&str> = package.iter().map(String::as_str).filter(|dep| dep.starts_with("quire-")).collect();
+        let extra: Vec<_> = ours.iter().filter(|dep| !allowed.contains(dep)).collect();
+        assert!(extra.is_empty(), "{name} may not depend on {extra:?}");
+    }
+    let known: BTreeSet<_> = ARROWS.iter().map(|(name, _)| *name).collect();
+    let unknown: Vec<_> = packages.keys().filter(|name| name.starts_with("quire-") && !known.contains(name.as_str())).collect();
+    assert!(unknown.is_empty(), "{unknown:?} have no place in the table of arrows");
+}
+
+#[test]
+fn each_foreign_crate_with_an_owner_is_named_by_its_owner_alone() {
+    for (name, dependencies) in packages() {
+        for (foreign, owner) in OWNED {
+            let exempt = name == owner || name == "system-tests" || name == "xtask";
+            assert!(exempt || !dependencies.contains(foreign), "{name} names {foreign}, which belongs to {owner}");
+        }
+    }
+}
+
+#[test]
+fn pure_crates_do_no_input_or_output_and_read_no_clock() {
+    for folder in ["proto/src", "agents/catalogue/src"] {
+        for (path, text) in sources(&repository().join(folder)) {
+            for (number, line) in production_lines(&text) {
+                let code = line.split("//").next().unwrap_or_default();
+                for word in IMPURE {
+                    assert!(!code.contains(word), "{}:{number} names {word}", path.display());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_outside_tests_unwraps_or_is_a_stub() {
+    let words = [".unwrap()", ".expect(", "todo!(", "unimplemented!(", "panic!(", "dbg!("];
+    for folder in ["proto/src", "broker/src", "agents", "cli/src", "xtask/src"] {
+        for (path, text) in sources(&repository().join(folder)) {
+            let name = path.to_str().unwrap();
+            if ["/tests/", "/examples/", "/contract", "/benches/", "/tests.rs"].iter().any(|part| name.contains(part)) {
+                continue;
+            }
+            for (number, line) in production_lines(&text) {
+                let code = line.split("//").next().unwrap_or_default();
+                for word in words {
+                    assert!(!code.contains(word), "{name}:{number} has {word}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_member_takes_the_lints_of_the_workspace() {
+    for manifest in member_manifests() {
+        let text = fs::read_to_string(&manifest).unwrap();
+        assert!(text.contains("[lints]\nworkspace = true"), "{} does not", manifest.display());
+    }
+}
+
+#[test]
+fn templates_never_switch_escaping_off() {
+    for folder in ["catalogues", "agents/renderer/site", "cli/scaffold"] {
+        walk(&repository().join(folder), &mut |path| {
+            if path.extension().is_some_and(|ending| ending == "html") {
+                let text = fs::read_to_string(path).unwrap();
+                for word in ["|safe", "| safe", "autoescape false", "javascript:", " onclick=", " onload=", " style=\""] {
+                    assert!(!text.contains(word), "{} holds {word}", path.display());
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn every_crash_point_is_passed_somewhere() {
+    let mut found = BTreeSet::new();
+    for (_, text) in sources(&repository().join("agents")) {
+        for (at, _) in text.match_indices("crash_point(\"") {
+            let name: String = text[at..].chars().skip("crash_point(\"".len()).take_while(|&letter| letter != '"').collect();
+            found.insert(name);
+        }
+    }
+    let table = fs::read_to_string(repository().join("agents/runtime/src/crash.rs")).unwrap();
+    for name in &found {
+        assert!(table.contains(&format!("\"{name}\"")), "{name} is not in CRASH_POINTS");
+    }
+    assert!(found.len() >= 10, "{found:?}");
+}
+
+#[test]
+fn files_stay_small() {
+    let mut long = Vec::new();
+    for (path, text) in sources(&repository()) {
+        let lines = text.lines().count();
+        if lines > 500 {
+            long.push(format!("{} {lines}", path.display()));
+        }
+    }
+    assert!(long.is_empty(), "over 500 lines: {long:#?}");
+}
+
+/// Direct dependencies of each member, without dev-dependencies.
+fn packages() -> BTreeMap<String, BTreeSet<String>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(repository())
+        .output()
+        .unwrap();
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let dependencies = |package: &Value| {
+        let all = package["dependencies"].as_array().unwrap();
+        let normal = all.iter().filter(|dependency| dependency["kind"].is_null());
+        normal.map(|dependency| dependency["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let packages = metadata["packages"].as_array().unwrap();
+    packages.iter().map(|package| (package["name"].as_str().unwrap().to_owned(), dependencies(package))).collect()
+}
+
+fn member_manifests() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    walk(&repository(), &mut |path| {
+        if path.file_name().is_some_and(|name| name == "Cargo.toml") && path.parent() != Some(&repository()) {
+            found.push(path.to_path_buf());
+        }
+    });
+    assert!(found.len() >= 12);
+    found
+}
+
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    walk(folder, &mut |path| {
+        if path.extension().is_some_and(|ending| ending == "rs") {
+            found.push((path.to_path_buf(), fs::read_to_string(path).unwrap()));
+        }
+    });
+    assert!(!found.is_empty(), "{} holds no sources", folder.display());
+    found
+}
+
+/// The lines before a file's test module, with their numbers.
+fn production_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let until = text.find("#[cfg(test)]").unwrap_or(text.len());
+    text[..until].lines().enumerate().map(|(number, line)| (number + 1, line))
+}
+
+fn walk(folder: &Path, visit: &mut dyn FnMut(&Path)) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap_or_default();
+        if path.is_dir() {
+            if !["target", "node_modules", ".git", "site", ".quire"].contains(&name) || path.ends_with("renderer/site") {
+                walk(&path, visit);
+            }
+        } else {
+            visit(&path);
+        }
+    }
+}

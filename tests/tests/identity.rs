@@ -1,0 +1,133 @@
+//! Same input, same bytes: whatever the history, the number of workers and the state of the caches.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::{fs, path::Path};
+
+use quire_proto::Digest;
+use system_tests::{Build, Quire, RealFindings, copy_tree, manifest_files, repository, tree};
+
+fn sample() -> std::path::PathBuf {
+    RealFindings::find().map_or_else(|| repository().join("catalogues/findings/data"), |real| real.models())
+}
+
+fn fresh(root: &Path) -> Digest {
+    Quire::with("FINDINGS_ROOT", root).build(&Build::of("findings")).manifest
+}
+
+#[test]
+fn a_second_full_run_gives_the_same_bytes() {
+    let quire = Quire::with("FINDINGS_ROOT", sample());
+    let first = quire.build(&Build::of("findings"));
+    let before = tree(&quire.site());
+    let again = quire.build(&Build::of("findings").argument("--full"));
+    assert_eq!(first.manifest, again.manifest);
+    assert_eq!(before, tree(&quire.site()));
+    assert_eq!(fresh(&sample()), first.manifest);
+}
+
+#[test]
+fn the_site_holds_what_its_manifest_names_and_nothing_else() {
+    let quire = Quire::with("FINDINGS_ROOT", sample());
+    quire.build(&Build::of("findings"));
+    let mut files = tree(&quire.site());
+    files.remove("manifest.json").unwrap();
+    assert_eq!(files, manifest_files(&quire.site()));
+}
+
+#[test]
+fn one_worker_and_eight_give_the_same_bytes() {
+    let build = |workers: &str| {
+        let quire = Quire::with("FINDINGS_ROOT", sample());
+        quire.build(&Build::of("findings").argument("--workers").argument(workers)).manifest
+    };
+    assert_eq!(build("1"), build("8"));
+}
+
+#[test]
+fn an_unchanged_run_writes_nothing_and_counts_everything_unchanged() {
+    let quire = Quire::with("FINDINGS_ROOT", sample());
+    let first = quire.build(&Build::of("findings"));
+    wait_until_memos_are_trusted(&quire);
+    let second = quire.build(&Build::of("findings"));
+    let run = &second.runs[0];
+    assert_eq!(run.records.unchanged, first.runs[0].records.published);
+    assert_eq!((run.records.published, run.pages, run.bytes), (0, 0, 0));
+    assert_eq!(run.upstream.queries, 0, "an unchanged run reads no file bodies");
+    assert_eq!(second.manifest, first.manifest);
+}
+
+#[test]
+fn an_incremental_run_ends_in_the_bytes_of_a_full_one() {
+    let input = tempfile::tempdir().unwrap();
+    copy_tree(&sample(), input.path());
+    let quire = Quire::with("FINDINGS_ROOT", input.path());
+    quire.build(&Build::of("findings"));
+
+    let mut models: Vec<_> = fs::read_dir(input.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    models.sort();
+    fs::remove_file(&models[0]).unwrap();
+    let text = fs::read_to_string(&models[1]).unwrap();
+    fs::write(&models[1], text.replacen("\"description\": \"", "\"description\": \"Changed. ", 1)).unwrap();
+    fs::rename(&models[2], input.path().join("renamed.fm.json")).unwrap();
+
+    let report = quire.build(&Build::of("findings"));
+    let counts = report.runs[0].records;
+    assert_eq!((counts.removed, counts.rejected), (1, 0));
+    assert_eq!(counts.published, 2, "one changed, one renamed: {counts:?}");
+    assert_eq!(report.manifest, fresh(input.path()));
+}
+
+#[test]
+fn caches_deleted_or_damaged_change_time_and_nothing_else() {
+    let quire = Quire::with("FINDINGS_ROOT", sample());
+    let first = quire.build(&Build::of("findings"));
+
+    fs::remove_dir_all(quire.state().join("cache")).unwrap();
+    assert_eq!(quire.build(&Build::of("findings")).manifest, first.manifest, "caches deleted");
+
+    for name in ["cache", "index"] {
+        damage(&quire.state().join(name));
+    }
+    assert_eq!(quire.build(&Build::of("findings")).manifest, first.manifest, "caches and index damaged");
+
+    damage(&quire.state().join("store/blobs"));
+    assert_eq!(quire.build(&Build::of("findings").argument("--full")).manifest, first.manifest, "packs damaged");
+
+    fs::remove_dir_all(quire.state()).unwrap();
+    assert_eq!(quire.build(&Build::of("findings")).manifest, first.manifest, "state deleted");
+    assert_eq!(tree(&quire.site()).len(), manifest_files(&quire.site()).len() + 1);
+}
+
+#[test]
+fn a_site_that_someone_changed_is_mended() {
+    let quire = Quire::with("FINDINGS_ROOT", sample());
+    let first = quire.build(&Build::of("findings"));
+    let before = tree(&quire.site());
+    let page = before.keys().find(|path| path.starts_with("findings/") && path.ends_with(".html")).unwrap();
+    fs::write(quire.site().join(page), "vandalised").unwrap();
+    fs::remove_file(quire.site().join("findings/index.html")).unwrap();
+    fs::write(quire.site().join("findings/stranger.html"), "not ours").unwrap();
+    assert_eq!(quire.build(&Build::of("findings")).manifest, first.manifest);
+    assert_eq!(before, tree(&quire.site()));
+}
+
+/// Flips a byte in the middle of every file below `folder`.
+fn damage(folder: &Path) {
+    for path in tree(folder).keys() {
+        let file = folder.join(path);
+        let mut bytes = fs::read(&file).unwrap();
+        let middle = bytes.len() / 2;
+        if let Some(byte) = bytes.get_mut(middle) {
+            *byte ^= 0x55;
+        }
+        fs::write(&file, bytes).unwrap();
+    }
+}
+
+/// A memo is trusted only if the file was more than two seconds old when it was made, so fresh copies are read once more.
+fn wait_until_memos_are_trusted(quire: &Quire) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while quire.build(&Build::of("findings")).runs[0].upstream.queries > 0 {
+        assert!(std::time::Instant::now() < deadline, "files are still read");
+    }
+}

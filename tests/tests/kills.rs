@@ -1,0 +1,113 @@
+//! kill -9 at any moment and at every named point, run again: the same bytes as an undisturbed run.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::{
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use system_tests::{Build, Quire, RealFindings, repository, tree};
+
+/// The points at which a process can be told to kill itself (see `quire_runtime::CRASH_POINTS`).
+const POINTS: [&str; 10] = [
+    "after_plan",
+    "after_verdict_pack",
+    "after_decide",
+    "before_commit",
+    "after_commit",
+    "mid_publish",
+    "before_lists",
+    "before_removals",
+    "before_site_manifest",
+    "after_site_manifest",
+];
+
+fn sample() -> std::path::PathBuf {
+    RealFindings::find().map_or_else(|| repository().join("catalogues/findings/data"), |real| real.models())
+}
+
+#[test]
+fn a_process_killed_at_a_named_point_leaves_nothing_that_the_next_run_cannot_mend() {
+    let undisturbed = Quire::with("FINDINGS_ROOT", sample());
+    let expected = undisturbed.build(&Build::of("findings")).manifest;
+    let expected_tree = tree(&undisturbed.site());
+    for point in POINTS {
+        let quire = Quire::with("FINDINGS_ROOT", sample());
+        let crashed = quire
+            .build_command(&Build::of("findings").variable("QUIRE_CRASH_AT", point))
+            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert_eq!(crashed.code(), None, "{point}: the process did not kill itself");
+        assert_eq!(quire.build(&Build::of("findings")).manifest, expected, "{point}");
+        assert_eq!(tree(&quire.site()), expected_tree, "{point}");
+    }
+}
+
+#[test]
+fn a_process_killed_at_random_moments_ends_in_the_bytes_of_an_undisturbed_run() {
+    let undisturbed = Quire::with("FINDINGS_ROOT", sample());
+    let begun = Instant::now();
+    let expected = undisturbed.build(&Build::of("findings")).manifest;
+    let whole = begun.elapsed();
+    let expected_tree = tree(&undisturbed.site());
+
+    let mut random = Random(0x5eed_0001);
+    let mut killed = 0;
+    let mut quire = Quire::with("FINDINGS_ROOT", sample());
+    while killed < 50 {
+        let mut child = quire
+            .build_command(&Build::of("findings"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // The moment is the point of this test: nothing is waited for.
+        std::thread::sleep(whole.mul_f64(random.fraction()));
+        child.kill().unwrap();
+        let survived = child.wait().unwrap().success();
+        if !survived {
+            killed += 1;
+        }
+        // Every fifth kill, and whenever a run got through, see whether the site comes out right, and begin afresh.
+        if survived || killed % 5 == 0 {
+            assert_eq!(quire.build(&Build::of("findings")).manifest, expected, "after {killed} kills");
+            assert_eq!(tree(&quire.site()), expected_tree, "after {killed} kills");
+            quire = Quire::with("FINDINGS_ROOT", sample());
+        }
+    }
+}
+
+#[test]
+fn an_interrupt_keeps_finished_work_and_says_so() {
+    let quire = Quire::with("FINDINGS_ROOT", sample());
+    let mut child = quire
+        .build_command(&Build::of("findings"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !quire.state().join("store/runs").exists() {
+        assert!(Instant::now() < deadline && child.try_wait().unwrap().is_none(), "the run did not begin");
+        std::thread::yield_now();
+    }
+    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let ended: system_tests::Ended = child.wait_with_output().unwrap().into();
+    assert_eq!(ended.code, Some(130), "{}", ended.err);
+    assert!(ended.err.contains("interrupted"), "{}", ended.err);
+}
+
+/// A small generator of pseudo-random numbers (splitmix64), so that a failing seed can be run again.
+struct Random(u64);
+
+impl Random {
+    fn fraction(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
