@@ -60,11 +60,12 @@ pub struct PublishedAll {
     pub duplicates: usize,
 }
 
-/// Messages that are still to be taken, and the count of those taken. One message needs no list.
+/// Messages that are still to be taken, and the count of those taken. One message needs no list. Everything that
+/// allocates is done here, before a queue is locked.
 #[derive(Debug)]
 pub(crate) struct Batch {
     next: Option<Arc<Message>>,
-    rest: std::vec::IntoIter<Message>,
+    rest: std::vec::IntoIter<Arc<Message>>,
     pub(crate) taken: PublishedAll,
 }
 
@@ -74,8 +75,9 @@ impl Batch {
     }
 
     pub(crate) fn many(messages: Vec<Message>) -> Self {
+        let messages: Vec<_> = messages.into_iter().map(Arc::new).collect();
         let mut rest = messages.into_iter();
-        Self { next: rest.next().map(Arc::new), rest, taken: PublishedAll::default() }
+        Self { next: rest.next(), rest, taken: PublishedAll::default() }
     }
 
     /// The message whose turn it is.
@@ -85,12 +87,12 @@ impl Batch {
 
     /// Takes the message whose turn it is.
     pub(crate) fn advance(&mut self) -> Option<Arc<Message>> {
-        std::mem::replace(&mut self.next, self.rest.next().map(Arc::new))
+        std::mem::replace(&mut self.next, self.rest.next())
     }
 
     /// Size of the largest message that is still to be taken.
     pub(crate) fn largest(&self) -> usize {
         let next = self.next.as_ref().map_or(0, |message| message.size());
-        self.rest.as_slice().iter().map(Message::size).fold(next, usize::max)
+        self.rest.as_slice().iter().map(|message| message.size()).fold(next, usize::max)
     }
 }

@@ -27,6 +27,9 @@ pub(super) struct Entry {
     pub(super) delivered: bool,
 }
 
+/// The part of a lane that must be free before waiting publishers are let in again: one in so many.
+const SLACK: usize = 64;
+
 /// Whose turn it is to publish: headroom first, then first come, first served.
 pub(super) type Turn = (bool, u64);
 
@@ -46,6 +49,9 @@ pub(super) struct Lane {
     flights: Flights,
     dedup: Dedup,
     waiting: BTreeMap<Turn, Waiting>,
+    /// Whether waiting publishers are let in. A lane that has run full lets them in again when a part of it is free, so
+    /// that a publisher and a consumer at the limit do not take turns message by message.
+    flowing: bool,
     next_sequence: u64,
     next_turn: u64,
     bytes: usize,
@@ -63,6 +69,7 @@ impl Lane {
             flights: Flights::new(),
             dedup: Dedup::new(options.dedup_window, options.dedup_max),
             waiting: BTreeMap::new(),
+            flowing: true,
             next_sequence: 0,
             next_turn: 0,
             bytes: 0,
@@ -103,6 +110,7 @@ impl Lane {
                 continue;
             }
             if !self.fits(message.size(), headroom) {
+                self.flowing = false;
                 return false;
             }
             if let Some(message) = batch.advance() {
@@ -125,8 +133,7 @@ impl Lane {
     fn fits(&self, size: usize, headroom: bool) -> bool {
         let (messages, bytes) =
             if headroom { (self.options.headroom_messages, self.options.headroom_bytes) } else { (0, 0) };
-        let held = self.depth() + self.flights.len() + self.delayed.len();
-        held < self.options.max_messages.saturating_add(messages)
+        self.held() < self.options.max_messages.saturating_add(messages)
             && self.bytes.saturating_add(size) <= self.options.max_bytes.saturating_add(bytes)
     }
 
@@ -155,14 +162,33 @@ impl Lane {
         turn
     }
 
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     pub(super) fn leave(&mut self, turn: Turn) {
         self.waiting.remove(&turn);
     }
 
     /// The publisher to wake, if there is room for the one whose turn it is.
-    pub(super) fn next_publisher(&self) -> Option<Waker> {
-        let ((ordinary, _), waiting) = self.waiting.first_key_value()?;
+    pub(super) fn next_publisher(&mut self) -> Option<Waker> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        self.flowing = self.flowing || self.has_slack();
+        let ((ordinary, _), waiting) = self.waiting.first_key_value().filter(|_| self.flowing)?;
         self.fits(waiting.size, !ordinary).then(|| waiting.waker.clone())
+    }
+
+    /// Whether a small part of the lane is free, or nothing is under way that would make more room.
+    fn has_slack(&self) -> bool {
+        let messages = self.options.max_messages - self.options.max_messages / SLACK;
+        let bytes = self.options.max_bytes - self.options.max_bytes / SLACK;
+        (self.held() <= messages && self.bytes <= bytes) || (self.flights.len() == 0 && !self.deliverable())
+    }
+
+    fn held(&self) -> usize {
+        self.depth() + self.flights.len() + self.delayed.len()
     }
 
     /// All publishers that wait, for the end.
@@ -207,18 +233,19 @@ impl Lane {
                     flight.entry.started = flight.entry.started.saturating_add(1);
                 }
             }
-            Word::Ack | Word::Term => self.settle(token, word == Word::Ack),
+            Word::Ack | Word::Term => self.settle(token, word),
             Word::Forgotten => self.give_back(token, Duration::ZERO, now),
             Word::Nak(delay) => self.give_back(token, delay, now),
         }
     }
 
-    fn settle(&mut self, token: Token, done: bool) {
+    /// Forgets a message.
+    pub(super) fn settle(&mut self, token: Token, word: Word) {
         // A word that comes after the end of the lease still counts while no one else has the message.
         let flight = self.flights.remove(token).map(|flight| flight.entry);
         let Some(entry) = flight.or_else(|| self.returned.remove(&token.1)) else { return };
         self.bytes = self.bytes.saturating_sub(entry.message.size());
-        if done {
+        if word == Word::Ack {
             self.counts.acked += 1;
         } else {
             self.counts.terminated += 1;

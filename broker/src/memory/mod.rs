@@ -128,7 +128,7 @@ impl Memory {
         self.gate.advance(CLOSING);
         self.gate.idle.notify_waiters();
         for station in &self.stations {
-            station.wake_pullers();
+            station.begin_closing();
         }
         loop {
             let mut idle = pin!(self.gate.idle.notified());

@@ -3,7 +3,10 @@
 use std::{
     future::poll_fn,
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -21,13 +24,25 @@ use crate::{
     message::Batch,
 };
 
+/// Acknowledgements that may wait in an inbox when no one waits for them.
+const INBOX: usize = 64;
+
+/// Keeps what different threads write to on cache lines of their own.
+#[repr(align(128))]
+struct Apart<T>(T);
+
 /// One queue of a broker in memory.
 ///
 /// Wake-ups of pullers are a baton: whoever makes the lane deliverable wakes one, and one who leaves something behind
 /// wakes the next. A woken puller that is dropped passes the wake-up on (see [`Notify`]).
 pub(super) struct Station {
     queue: Queue,
-    lane: Mutex<Lane>,
+    lane: Apart<Mutex<Lane>>,
+    /// Acknowledgements that the lane has not heard of yet. Whoever locks the lane to look at it tells it first, so
+    /// nobody sees the difference; but a holder needs the lane's lock only once in many messages.
+    inbox: Apart<Mutex<Vec<(Token, Word)>>>,
+    /// How many acknowledgements may wait in the inbox: one when somebody waits for room or for the end.
+    patience: AtomicUsize,
     /// For pullers, one at a time.
     available: Notify,
     /// For those who only want to know, all at once.
@@ -40,7 +55,9 @@ impl Station {
     pub(super) fn new(queue: Queue, options: InProcessOptions, timer: Arc<Timer>, gate: Arc<Gate>) -> Self {
         Self {
             queue,
-            lane: Mutex::new(Lane::new(options)),
+            lane: Apart(Mutex::new(Lane::new(options))),
+            inbox: Apart(Mutex::default()),
+            patience: AtomicUsize::new(INBOX),
             available: Notify::new(),
             arrived: Notify::new(),
             timer,
@@ -51,15 +68,16 @@ impl Station {
     /// Takes from `batch` what there is room for; whether that was all.
     pub(super) fn offer(&self, batch: &mut Batch, headroom: bool) -> Result<bool, PublishError> {
         let now = Instant::now();
-        let mut lane = self.lock();
+        let mut lane = self.lock_unheard();
         if !self.gate.may_publish() {
             return Err(PublishError::Closed);
         }
-        if !lane.may_publish(headroom, None) {
-            return Ok(false);
-        }
         let before = lane.deliverable();
-        let all = lane.push(batch, headroom, now);
+        let mut all = lane.may_publish(headroom, None) && lane.push(batch, headroom, now);
+        if !all {
+            self.hear(&mut lane);
+            all = lane.may_publish(headroom, None) && lane.push(batch, headroom, now);
+        }
         self.unlock(lane, before);
         Ok(all)
     }
@@ -77,7 +95,10 @@ impl Station {
         }
         let mut place = Place { station: self, headroom, turn: None };
         let taken = poll_fn(|context| place.poll(context, batch));
-        tokio::time::timeout(deadline, taken).await.unwrap_or(Err(full))
+        match tokio::time::timeout(deadline, taken).await {
+            Ok(taken) => taken,
+            Err(_) => place.try_last(batch).then_some(()).ok_or(full),
+        }
     }
 
     /// Takes at most `max` deliveries.
@@ -156,7 +177,11 @@ impl Station {
         self.unlock(lane, before);
     }
 
-    pub(super) fn wake_pullers(&self) {
+    /// From now on every acknowledgement is heard at once.
+    pub(super) fn begin_closing(&self) {
+        let lane = self.lock_unheard();
+        self.patience.store(1, Ordering::SeqCst);
+        drop(lane);
         self.available.notify_waiters();
         self.arrived.notify_waiters();
     }
@@ -166,13 +191,37 @@ impl Station {
         publishers.into_iter().for_each(|waker| waker.wake());
     }
 
+    /// Locks the lane as everybody should see it.
     fn lock(&self) -> MutexGuard<'_, Lane> {
+        let mut lane = self.lock_unheard();
+        self.hear(&mut lane);
+        lane
+    }
+
+    /// Locks the lane as it stands, to add to it.
+    fn lock_unheard(&self) -> MutexGuard<'_, Lane> {
         // The lane is changed in steps that cannot panic, so a poisoned lock guards a sound lane.
-        self.lane.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lane.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the lane of the acknowledgements in the inbox.
+    fn hear(&self, lane: &mut Lane) {
+        let mut inbox = self.inbox.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (token, word) in inbox.drain(..) {
+            lane.settle(token, word);
+        }
+    }
+
+    /// Leaves an acknowledgement in the inbox; whether it is to be heard at once.
+    fn leave_word(&self, token: Token, word: Word) -> bool {
+        let mut inbox = self.inbox.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inbox.push((token, word));
+        // Whoever lowers the patience empties the inbox afterwards, so either we see it or they see our word.
+        inbox.len() >= self.patience.load(Ordering::SeqCst)
     }
 
     /// Unlocks and wakes whom the change concerns; `before` says whether the lane was deliverable before it.
-    fn unlock(&self, lane: MutexGuard<'_, Lane>, before: bool) {
+    fn unlock(&self, mut lane: MutexGuard<'_, Lane>, before: bool) {
         let arrived = !before && lane.deliverable();
         let idle = lane.in_flight() == 0;
         let publisher = lane.next_publisher();
@@ -192,10 +241,16 @@ impl Station {
 
 impl Settle for Station {
     fn tell(&self, token: Token, word: Word) {
+        let last = matches!(word, Word::Ack | Word::Term);
+        if last && !self.leave_word(token, word) {
+            return;
+        }
         let now = Instant::now();
         let mut lane = self.lock();
         let before = lane.deliverable();
-        lane.tell(token, word, now);
+        if !last {
+            lane.tell(token, word, now);
+        }
         let deadline = if matches!(word, Word::Nak(_)) { lane.next_deadline() } else { None };
         self.unlock(lane, before);
         if let Some(deadline) = deadline {
@@ -214,32 +269,53 @@ struct Place<'a> {
 impl Place<'_> {
     fn poll(&mut self, context: &Context<'_>, batch: &mut Batch) -> Poll<Result<(), PublishError>> {
         let now = Instant::now();
-        let mut lane = self.station.lock();
-        if !self.station.gate.may_publish() {
+        let station = self.station;
+        let mut lane = station.lock_unheard();
+        if !station.gate.may_publish() {
             return Poll::Ready(Err(PublishError::Closed));
         }
+        station.patience.store(1, Ordering::SeqCst);
         let before = lane.deliverable();
+        station.hear(&mut lane);
         let all = lane.may_publish(self.headroom, self.turn) && lane.push(batch, self.headroom, now);
         if all {
-            if let Some(turn) = self.turn.take() {
-                lane.leave(turn);
-            }
+            self.leave(&mut lane);
         } else {
             let size = batch.peek().map_or(0, |message| message.size());
             let waker = context.waker().clone();
             self.turn = Some(lane.wait_for_room(self.headroom, self.turn, size, waker));
         }
-        self.station.unlock(lane, before);
+        station.unlock(lane, before);
         if all { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    /// Time is over: goes in if there is room after all, whoever else waits for more of it.
+    fn try_last(&mut self, batch: &mut Batch) -> bool {
+        let now = Instant::now();
+        let mut lane = self.station.lock();
+        let before = lane.deliverable();
+        let all = self.station.gate.may_publish() && lane.push(batch, self.headroom, now);
+        self.leave(&mut lane);
+        self.station.unlock(lane, before);
+        all
+    }
+
+    fn leave(&mut self, lane: &mut Lane) {
+        if let Some(turn) = self.turn.take() {
+            lane.leave(turn);
+        }
+        if !lane.has_waiting() && self.station.gate.may_pull() {
+            self.station.patience.store(INBOX, Ordering::SeqCst);
+        }
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        if let Some(turn) = self.turn.take() {
+        if self.turn.is_some() {
             let mut lane = self.station.lock();
             let before = lane.deliverable();
-            lane.leave(turn);
+            self.leave(&mut lane);
             self.station.unlock(lane, before);
         }
     }
