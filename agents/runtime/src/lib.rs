@@ -21,6 +21,9 @@ mod stage;
 mod store;
 pub mod telemetry;
 
+/// The broker, for the coordinator and the composition root; stages never see it.
+pub use quire_broker as broker;
+
 pub use agent::{Agent, AgentOptions, AgentStats, LaneStats};
 pub use compute::{ComputeError, ComputePool};
 pub use context::Context;
