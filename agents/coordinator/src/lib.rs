@@ -6,11 +6,16 @@
 //! (what lists and data files look like), [`SiteEdge`] (the site's folder), [`Progress`] (who watches).
 
 mod coordinator;
+mod decide;
 mod error;
+mod ledger;
+mod listing;
 mod manifest_io;
 mod progress;
 mod projector;
+mod runs;
 mod site;
+mod workspace;
 
 pub use coordinator::{Coordinator, CoordinatorOptions, RunRequest};
 pub use error::RunError;

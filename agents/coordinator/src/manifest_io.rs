@@ -1,20 +1,201 @@
-//! Reading and writing manifests.
-use crate::RunError;
-use quire_proto::manifest::{Chunk, Entry};
-use quire_runtime::Store;
+//! Manifests in the store: rows are written to and read from chunks, one chunk at a time.
+//!
+//! Every chunk is a blob of its own and ends where its last key says so, so a row that comes or goes changes one
+//! chunk and all others keep their address.
 
+use quire_proto::{
+    Digest, ItemId, PackSlice, codec,
+    manifest::{Chunk, Entry, FORMAT, MAX_CHUNK_ROWS, Manifest, RejectRow, ends_chunk},
+};
+use quire_runtime::Store;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{RunError, decide::record_weight};
+
+/// A chunk ends at this weight whatever its keys say, to stay far below the largest message.
+const MAX_CHUNK_WEIGHT: usize = 2 << 20;
+
+/// How many rows these chunks have.
 pub(crate) fn count(chunks: &[Chunk]) -> u64 {
     chunks.iter().map(|chunk| u64::from(chunk.count)).sum()
 }
-pub(crate) struct EntryReader;
-impl EntryReader {
-    pub(crate) fn new(_store: &Store, _chunks: Vec<Chunk>) -> Self {
-        Self
+
+/// A row of one of the manifest's sections.
+pub(crate) trait ManifestRow: Serialize {
+    /// What the section is sorted by, as text.
+    fn sort_text(&self) -> String;
+    /// Roughly its size.
+    fn weight(&self) -> usize;
+}
+
+impl ManifestRow for Entry {
+    fn sort_text(&self) -> String {
+        self.record.key.clone()
+    }
+
+    fn weight(&self) -> usize {
+        let problems = (self.decided.len() + self.page_warnings.len()) * 256;
+        512 + record_weight(&self.record) + self.files.len() * 160 + problems
     }
 }
-impl Iterator for EntryReader {
-    type Item = Result<Entry, RunError>;
+
+impl ManifestRow for RejectRow {
+    fn sort_text(&self) -> String {
+        item_text(&self.item)
+    }
+
+    fn weight(&self) -> usize {
+        256 + self.problems.len() * 256 + self.record.as_deref().map_or(0, record_weight)
+    }
+}
+
+/// An item as text: unique, though not in the order of items.
+pub(crate) fn item_text(item: &ItemId) -> String {
+    format!("{}:{}#{}", item.source, item.location, item.ordinal)
+}
+
+/// Writes one section of a manifest; rows come in order.
+pub(crate) struct ChunkWriter<T> {
+    store: Store,
+    rows: Vec<T>,
+    weight: usize,
+    chunks: Vec<Chunk>,
+}
+
+impl<T: ManifestRow> ChunkWriter<T> {
+    pub(crate) fn new(store: &Store) -> Self {
+        Self { store: store.clone(), rows: Vec::new(), weight: 0, chunks: Vec::new() }
+    }
+
+    /// Adds a row.
+    pub(crate) fn push(&mut self, row: T) -> Result<(), RunError> {
+        let last = row.sort_text();
+        self.weight += row.weight();
+        self.rows.push(row);
+        let full = self.rows.len() >= MAX_CHUNK_ROWS || self.weight >= MAX_CHUNK_WEIGHT;
+        if full || ends_chunk(&last) { self.close(last) } else { Ok(()) }
+    }
+
+    fn close(&mut self, last: String) -> Result<(), RunError> {
+        let encoded = encode(&self.rows, "rows of a manifest")?;
+        let rows = PackSlice { pack: Digest::of(&encoded), offset: 0, len: encoded.len() as u64 };
+        self.store.put_blob(&rows.pack, &encoded.into())?;
+        let count = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
+        self.chunks.push(Chunk { rows, count, last });
+        self.rows.clear();
+        self.weight = 0;
+        Ok(())
+    }
+
+    /// The section.
+    pub(crate) fn finish(mut self) -> Result<Vec<Chunk>, RunError> {
+        if let Some(row) = self.rows.last() {
+            let last = row.sort_text();
+            self.close(last)?;
+        }
+        Ok(self.chunks)
+    }
+}
+
+/// Reads rows chunk by chunk. `T` may be a part of the row that was written.
+pub(crate) struct RowReader<T> {
+    store: Store,
+    chunks: std::vec::IntoIter<Chunk>,
+    rows: std::vec::IntoIter<T>,
+}
+
+/// Reads accepted records.
+pub(crate) type EntryReader = RowReader<Entry>;
+/// Reads rejected items.
+pub(crate) type RejectReader = RowReader<RejectRow>;
+
+impl<T: DeserializeOwned> RowReader<T> {
+    pub(crate) fn new(store: &Store, chunks: Vec<Chunk>) -> Self {
+        Self { store: store.clone(), chunks: chunks.into_iter(), rows: Vec::new().into_iter() }
+    }
+
+    fn next_chunk(&mut self, chunk: &Chunk) -> Result<(), RunError> {
+        let encoded = self.store.get_slice(&chunk.rows)?;
+        self.rows = decode::<Vec<T>>(&encoded, "rows of a manifest")?.into_iter();
+        Ok(())
+    }
+}
+
+impl<T: DeserializeOwned> Iterator for RowReader<T> {
+    type Item = Result<T, RunError>;
+
     fn next(&mut self) -> Option<Self::Item> {
-        None
+        loop {
+            if let Some(row) = self.rows.next() {
+                return Some(Ok(row));
+            }
+            let chunk = self.chunks.next()?;
+            if let Err(error) = self.next_chunk(&chunk) {
+                // What follows a chunk that cannot be read is not a manifest's rest.
+                self.chunks = Vec::new().into_iter();
+                return Some(Err(error));
+            }
+        }
+    }
+}
+
+/// Encodes a message of ours.
+pub(crate) fn encode<T: Serialize>(value: &T, what: &'static str) -> Result<Vec<u8>, RunError> {
+    codec::encode(value).map_err(|source| RunError::Encode { what, source })
+}
+
+/// Decodes a message of ours.
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> Result<T, RunError> {
+    codec::decode(bytes).map_err(|source| RunError::Decode { what, source })
+}
+
+/// A committed manifest with its own address.
+#[derive(Debug, Clone)]
+pub(crate) struct Committed {
+    pub(crate) manifest: Manifest,
+    pub(crate) digest: Digest,
+}
+
+/// The name under which a manifest is committed.
+pub(crate) fn manifest_name(catalogue: &str, epoch: u64) -> String {
+    format!("manifests/{catalogue}/{epoch}")
+}
+
+/// The epochs that lie under `prefix`, ascending; anything else there is not ours.
+pub(crate) fn epochs(store: &Store, prefix: &str) -> Result<Vec<u64>, RunError> {
+    let mut epochs: Vec<u64> = store.list(prefix)?.iter().filter_map(|name| name.parse().ok()).collect();
+    epochs.sort_unstable();
+    Ok(epochs)
+}
+
+/// The committed manifest of an epoch; `None` if there is none, or one of another format.
+pub(crate) fn read_manifest(
+    store: &Store,
+    catalogue: &str,
+    epoch: u64,
+) -> Result<Option<Committed>, RunError> {
+    let Some(bytes) = store.read(&manifest_name(catalogue, epoch))? else { return Ok(None) };
+    match decode::<Manifest>(&bytes, "a manifest") {
+        Ok(manifest) if manifest.format == FORMAT => {
+            Ok(Some(Committed { manifest, digest: Digest::of(&bytes) }))
+        }
+        Ok(_) => Ok(None),
+        Err(error) => {
+            tracing::warn!(
+                catalogue,
+                epoch,
+                error = &error as &dyn std::error::Error,
+                "manifest cannot be read; building anew"
+            );
+            Ok(None)
+        }
+    }
+}
+
+/// The newest manifest of a catalogue.
+pub(crate) fn newest(store: &Store, catalogue: &str) -> Result<Option<Committed>, RunError> {
+    match epochs(store, &format!("manifests/{catalogue}"))?.last() {
+        Some(epoch) => read_manifest(store, catalogue, *epoch),
+        None => Ok(None),
     }
 }

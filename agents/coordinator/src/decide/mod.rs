@@ -1,0 +1,165 @@
+//! The decision: which records are accepted, given every item's verdict.
+//!
+//! Verdicts on new items and the rows of unchanged ones are sorted by item. Who holds a contested claim, and which
+//! references hold, follows from that order alone (see [`solve`]), so arrival order, replicas and faults cannot change
+//! the outcome. Rows stream through sorted runs; only contested claims and references are held in memory, as numbers.
+
+mod candidate;
+mod explain;
+mod lookup;
+mod solve;
+mod stake;
+
+use std::{borrow::Borrow, collections::BTreeMap};
+
+use quire_proto::{
+    ItemId, Judged, Problem, RecordVerdict,
+    manifest::{RejectRow, SourceState},
+};
+
+use crate::{RunError, listing::SourceStates, runs::Sorted, workspace::Workspace};
+
+pub(crate) use candidate::{Accepted, Candidate, Origin, record_weight};
+use explain::Explainer;
+use lookup::Terms;
+pub(crate) use lookup::{Pair, hits};
+use solve::solve;
+use stake::Stakes;
+
+/// What was decided. Rejects went to the caller's sink.
+pub(crate) struct Decided {
+    /// Accepted records, ascending by key.
+    pub(crate) accepted: Sorted<Accepted>,
+    /// Results of look-ups, ascending by the key that looked.
+    pub(crate) pairs: Sorted<Pair>,
+    /// Items rejected (those that are dead are counted apart).
+    pub(crate) rejected: u64,
+    /// Rejected items that could not be looked at again.
+    pub(crate) dead: u64,
+    /// Where the rows come from.
+    pub(crate) sources: Vec<SourceState>,
+}
+
+/// Decides. `candidates` may hold several rows of an item: the first in their order is the item's verdict.
+/// Rejects are given to `reject` ascending by item.
+pub(crate) fn decide(
+    candidates: Sorted<Candidate>,
+    workspace: &Workspace,
+    reject: &mut dyn FnMut(RejectRow) -> Result<(), RunError>,
+) -> Result<Decided, RunError> {
+    let (stakes, records, sources) = take_stakes(&candidates, workspace)?;
+    let groups = stakes.groups()?;
+    let solution = solve(&records, &groups);
+    let explainer = Explainer::new(&groups, &solution, names(&candidates, &groups, &solution, workspace)?);
+
+    let mut accepted = workspace.record_runs();
+    let mut terms = Terms::new(workspace);
+    let mut decided = (0, 0);
+    for (number, candidate) in unique(candidates.into_rows().map_err(RunError::Spill)?).enumerate() {
+        let candidate = candidate?;
+        pause(number, workspace)?;
+        let row = number as u32;
+        match candidate.judged {
+            Judged::Record(record) => {
+                let problems = explainer.problems(row, &record);
+                if solution.accepted(row) {
+                    terms.add(&record)?;
+                    let row = Accepted {
+                        item: candidate.item,
+                        content: candidate.content,
+                        origin: candidate.origin,
+                        record: *record,
+                        decided: problems,
+                    };
+                    accepted.push(row).map_err(RunError::Spill)?;
+                } else {
+                    decided.0 += 1;
+                    reject(lost(candidate.item, candidate.content, record, problems))?;
+                }
+            }
+            Judged::Rejected { key, problems } => {
+                let count = if candidate.origin == Origin::Dead { &mut decided.1 } else { &mut decided.0 };
+                *count += 1;
+                let (item, content) = (candidate.item, candidate.content);
+                reject(RejectRow { item, content, key, problems, record: None })?;
+            }
+        }
+    }
+    let pairs = terms.resolve(workspace)?;
+    Ok(Decided { accepted: accepted.finish(), pairs, rejected: decided.0, dead: decided.1, sources })
+}
+
+fn lost(
+    item: ItemId,
+    content: quire_proto::Digest,
+    record: Box<RecordVerdict>,
+    problems: Vec<Problem>,
+) -> RejectRow {
+    RejectRow { item, content, key: Some(record.key.clone()), problems, record: Some(record) }
+}
+
+/// First pass: every claim and reference, which rows are records at all, and where rows come from.
+fn take_stakes(
+    candidates: &Sorted<Candidate>,
+    workspace: &Workspace,
+) -> Result<(Stakes, Vec<bool>, Vec<SourceState>), RunError> {
+    let mut stakes = Stakes::new(workspace);
+    let mut records = Vec::new();
+    let mut sources = SourceStates::default();
+    for (number, candidate) in unique(candidates.iter().map_err(RunError::Spill)?).enumerate() {
+        let candidate = candidate?;
+        pause(number, workspace)?;
+        let row =
+            u32::try_from(number).map_err(|_| RunError::Spill(std::io::ErrorKind::FileTooLarge.into()))?;
+        sources.add(&candidate.item.source, &candidate.item.location);
+        let record = candidate.record();
+        records.push(record.is_some());
+        if let Some(record) = record {
+            stakes.add(row, record).map_err(RunError::Spill)?;
+        }
+    }
+    Ok((stakes, records, sources.finish()))
+}
+
+/// Second pass, where anything is contested: what the rows that problems will name are called.
+fn names(
+    candidates: &Sorted<Candidate>,
+    groups: &stake::Groups,
+    solution: &solve::Solution,
+    workspace: &Workspace,
+) -> Result<BTreeMap<u32, explain::Name>, RunError> {
+    let wanted = explain::named_rows(groups, solution);
+    let mut names = BTreeMap::new();
+    if wanted.is_empty() {
+        return Ok(names);
+    }
+    for (number, candidate) in unique(candidates.iter().map_err(RunError::Spill)?).enumerate() {
+        let candidate = candidate?;
+        pause(number, workspace)?;
+        let row = number as u32;
+        if let (true, Some(record)) = (wanted.contains(&row), candidate.record()) {
+            names.insert(row, explain::Name { key: record.key.clone(), at: candidate.item.to_string() });
+        }
+    }
+    Ok(names)
+}
+
+/// One row an item: the first in the candidates' order.
+fn unique<C: Borrow<Candidate>>(
+    rows: impl Iterator<Item = std::io::Result<C>>,
+) -> impl Iterator<Item = Result<C, RunError>> {
+    let mut last: Option<ItemId> = None;
+    rows.filter_map(move |row| match row {
+        Ok(row) if last.as_ref() == Some(&row.borrow().item) => None,
+        Ok(row) => {
+            last = Some(row.borrow().item.clone());
+            Some(Ok(row))
+        }
+        Err(error) => Some(Err(RunError::Spill(error))),
+    })
+}
+
+/// Looks every now and then whether the run was cancelled.
+fn pause(number: usize, workspace: &Workspace) -> Result<(), RunError> {
+    if number.is_multiple_of(4096) { workspace.check() } else { Ok(()) }
+}
