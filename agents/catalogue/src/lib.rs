@@ -1,1 +1,32 @@
-//! placeholder
+//! What a catalogue is, and what it says of records: pure functions, no I/O, no clock.
+//!
+//! Start with [`Catalogue`]: it is loaded from a [`Bundle`], [`Catalogue::check`] says everything that is wrong with it,
+//! [`Catalogue::judge`] turns an item into a verdict, [`Catalogue::document`] a record into an index document.
+//! [`Definition`] is `catalogue.yaml` as plain data.
+
+mod bundle;
+mod catalogue;
+pub mod decode;
+mod definition;
+mod diagnostics;
+mod document;
+pub mod encode;
+mod expr;
+mod fold;
+mod judge;
+pub mod locate;
+mod rules;
+mod schema;
+pub mod slug;
+mod yaml_tree;
+
+pub use bundle::{Bundle, BundleError, MAX_BUNDLE_BYTES, MAX_BUNDLE_FILES};
+pub use catalogue::{Catalogue, VALIDATION_VERSION};
+pub use definition::{
+    Definition, Expression, Field, FieldKind, FileRef, Files, Index, Lookup, Pages, RecordSection, Rule,
+    RuleKind, Site, Source, SourceFormat, Validate,
+};
+pub use diagnostics::{Diagnostic, Diagnostics};
+pub use document::IndexDocument;
+pub use fold::fold;
+pub use judge::Assessment;

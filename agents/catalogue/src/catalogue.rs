@@ -1,0 +1,314 @@
+//! A catalogue: its definition, and its expressions and schema, compiled when first needed.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use quire_proto::{Digest, DigestBuilder, Format, Item, Problem, Severity};
+
+use crate::{
+    bundle::Bundle,
+    decode::{self, Limits},
+    definition::{self, Definition, Expression, FileRef},
+    diagnostics::{Diagnostic, Diagnostics},
+    document::{self, FieldExprs, IndexDocument},
+    encode,
+    expr::Expr,
+    judge::{self, Assessment, Judging},
+    locate,
+    schema::Schema,
+};
+
+/// Version of everything in this crate that a verdict depends on. Raised when the same item and the same
+/// catalogue may be judged otherwise than before; then nothing that was validated earlier counts as unchanged.
+pub const VALIDATION_VERSION: u64 = 1;
+
+/// File that defines a catalogue.
+const FILE: &str = "catalogue.yaml";
+
+/// A catalogue, ready to judge. Cheap to clone, usable from any thread.
+#[derive(Clone)]
+pub struct Catalogue(Arc<Inner>);
+
+struct Inner {
+    definition: Definition,
+    bundle: Bundle,
+    validation: OnceLock<Digest>,
+    // A run in which nothing changed asks for none of these, so it does not pay for them.
+    judging: OnceLock<Result<Judging, Diagnostics>>,
+    fields: OnceLock<Result<FieldExprs, Diagnostics>>,
+    splits: OnceLock<Vec<(String, Result<Expr, Diagnostics>)>>,
+}
+
+impl std::fmt::Debug for Catalogue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Catalogue")
+            .field("name", &self.name())
+            .field("bundle", &self.0.bundle.digest())
+            .finish()
+    }
+}
+
+impl Catalogue {
+    /// Reads the definition out of a bundle: YAML and structure, not yet expressions, schema and files.
+    ///
+    /// # Errors
+    /// Everything that is wrong with `catalogue.yaml`, at once.
+    pub fn load(bundle: Bundle) -> Result<Self, Diagnostics> {
+        let text = match bundle.file(FILE).map(std::str::from_utf8) {
+            Some(Ok(text)) => text,
+            Some(Err(error)) => {
+                return Err(whole_file(format!(
+                    "expected UTF-8, found another byte at offset {}",
+                    error.valid_up_to()
+                )));
+            }
+            None => return Err(whole_file("the catalogue has no catalogue.yaml".to_owned())),
+        };
+        let definition = definition::read(text)?;
+        Ok(Self(Arc::new(Inner {
+            definition,
+            bundle,
+            validation: OnceLock::new(),
+            judging: OnceLock::new(),
+            fields: OnceLock::new(),
+            splits: OnceLock::new(),
+        })))
+    }
+
+    /// Everything that is wrong beyond the structure: expressions, schema, files that are not there.
+    #[must_use]
+    pub fn check(&self) -> Diagnostics {
+        let mut found = Diagnostics::default();
+        for expression in self.definition().expressions() {
+            if let Err(flaws) = self.compile(expression) {
+                flaws.iter().for_each(|flaw| found.push(flaw.clone()));
+            }
+        }
+        for file in self.definition().files() {
+            if self.0.bundle.file(&file.path).is_none() {
+                found.push(self.at_file(file, format!("the catalogue has no file `{}`", file.path)));
+            }
+        }
+        if let Err(flaws) = self.schema() {
+            flaws.iter().for_each(|flaw| found.push(flaw.clone()));
+        }
+        found.sort();
+        found
+    }
+
+    /// The definition as plain data.
+    #[must_use]
+    pub fn definition(&self) -> &Definition {
+        &self.0.definition
+    }
+
+    /// The files of the catalogue.
+    #[must_use]
+    pub fn bundle(&self) -> &Bundle {
+        &self.0.bundle
+    }
+
+    /// The catalogue's slug.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.definition.catalogue
+    }
+
+    /// Digest of everything that a verdict depends on; while it stays, an item with the same content has the
+    /// same verdict.
+    #[must_use]
+    pub fn validation_digest(&self) -> Digest {
+        *self.0.validation.get_or_init(|| validation_digest(&self.0.definition, &self.0.bundle))
+    }
+
+    /// Judges one item by itself: decodes, normalises, validates. Pure; never panics, whatever the bytes.
+    #[must_use]
+    pub fn judge(&self, item: &Item) -> Assessment {
+        judge::judge(self, item)
+    }
+
+    /// The index document of a record from its canonical body. Without a title, `record.title` is evaluated.
+    ///
+    /// # Errors
+    /// A problem if the body is not a canonical body of this catalogue.
+    pub fn document(&self, key: &str, title: Option<&str>, body: &[u8]) -> Result<IndexDocument, Problem> {
+        let fields = self.fields().map_err(unusable)?;
+        document::document(self.definition(), fields, key, title, body)
+    }
+
+    /// Takes one location's bytes apart into items, by the source's `split`; each is JSON text.
+    /// A source without `split` yields the bytes as they are.
+    ///
+    /// # Errors
+    /// A problem of the location as a whole.
+    pub fn split(&self, source: &str, format: Format, raw: &[u8]) -> Result<Vec<Vec<u8>>, Problem> {
+        let splits = self.0.splits.get_or_init(|| {
+            let sources = self.definition().sources.iter();
+            let split = |source: &definition::Source| {
+                source.split.as_ref().map(|split| (source.name.clone(), self.compile(split)))
+            };
+            sources.filter_map(split).collect()
+        });
+        let Some((_, split)) = splits.iter().find(|(name, _)| name == source) else {
+            return Ok(vec![raw.to_vec()]);
+        };
+        let split = split.as_ref().map_err(unusable)?;
+        let raw = Bytes::copy_from_slice(raw);
+        let value =
+            decode::decode(format, &raw, self.limits(source)).map_err(|fault| fault.into_problem(1))?;
+        let items = split.values(&value).map_err(|error| problem("split", error.to_string()))?;
+        let encode = |item: &decode::Value| {
+            let mut out = Vec::new();
+            encode::write(item, &mut out).map(|()| out)
+        };
+        let items: Result<_, _> = items.iter().map(|item| encode(item)).collect();
+        items.map_err(|error| problem("split", error.to_string()))
+    }
+
+    /// The bounds of a source's items.
+    pub(crate) fn limits(&self, source: &str) -> Limits {
+        self.definition().source(source).map_or_else(Limits::default, |source| Limits {
+            max_bytes: usize::try_from(source.files.max_bytes).unwrap_or(usize::MAX),
+            max_depth: source.files.max_depth,
+        })
+    }
+
+    pub(crate) fn judging(&self) -> Result<&Judging, &Diagnostics> {
+        self.0.judging.get_or_init(|| Judging::compile(self)).as_ref()
+    }
+
+    pub(crate) fn fields(&self) -> Result<&FieldExprs, &Diagnostics> {
+        self.0.fields.get_or_init(|| FieldExprs::compile(self)).as_ref()
+    }
+
+    /// Compiles an expression of the definition.
+    pub(crate) fn compile(&self, expression: &Expression) -> Result<Expr, Diagnostics> {
+        Expr::compile(&expression.code).map_err(|flaw| {
+            let chars =
+                |text: Option<&str>| u32::try_from(text.unwrap_or_default().chars().count()).unwrap_or(0);
+            let code = expression.code.as_str();
+            let (column, len) = match expression.inside {
+                Some(inside) => {
+                    let before = chars(code.get(..flaw.offset));
+                    (inside + before, chars(code.get(flaw.offset..flaw.offset + flaw.len)).max(1))
+                }
+                None => (expression.column, expression.len),
+            };
+            let mut found = Diagnostics::default();
+            found.push(self.diagnostic(
+                expression.line,
+                column,
+                len,
+                format!("jq: {}", flaw.message),
+                flaw.help,
+            ));
+            found
+        })
+    }
+
+    /// Compiles the schema, if there is one.
+    pub(crate) fn schema(&self) -> Result<Option<Schema>, Diagnostics> {
+        let Some(file) = &self.definition().validate.schema else { return Ok(None) };
+        let mut found = Diagnostics::default();
+        let Some(bytes) = self.0.bundle.file(&file.path) else {
+            found.push(self.at_file(file, format!("the catalogue has no file `{}`", file.path)));
+            return Err(found);
+        };
+        match Schema::compile(bytes) {
+            Ok(schema) => Ok(Some(schema)),
+            Err(flaw) => {
+                let (line, column) =
+                    flaw.line.unwrap_or_else(|| (locate::line(Format::Json, bytes, &flaw.pointer), 1));
+                let snippet = String::from_utf8_lossy(bytes);
+                let snippet = snippet.lines().nth(line.saturating_sub(1) as usize).map(str::to_owned);
+                let (path, message) = (file.path.clone(), flaw.message);
+                found.push(Diagnostic { file: path, line, column, len: 1, message, help: None, snippet });
+                Err(found)
+            }
+        }
+    }
+
+    fn at_file(&self, file: &FileRef, message: String) -> Diagnostic {
+        let near = crate::diagnostics::nearest(&file.path, self.0.bundle.files().map(|(path, _)| path));
+        let help = near.map(|near| format!("did you mean `{near}`?"));
+        self.diagnostic(file.line, file.column, file.len, message, help)
+    }
+
+    fn diagnostic(
+        &self,
+        line: u32,
+        column: u32,
+        len: u32,
+        message: String,
+        help: Option<String>,
+    ) -> Diagnostic {
+        let text = self.0.bundle.file(FILE).map(String::from_utf8_lossy).unwrap_or_default();
+        let snippet = (line as usize).checked_sub(1).and_then(|at| text.lines().nth(at)).map(str::to_owned);
+        Diagnostic { file: FILE.to_owned(), line, column, len, message, help, snippet }
+    }
+}
+
+fn whole_file(message: String) -> Diagnostics {
+    let mut found = Diagnostics::default();
+    let (file, help, snippet) = (FILE.to_owned(), None, None);
+    found.push(Diagnostic { file, line: 0, column: 0, len: 0, message, help, snippet });
+    found
+}
+
+/// The problem of every record of a catalogue that does not compile. `quire check` tells it better.
+pub(crate) fn unusable(flaws: &Diagnostics) -> Problem {
+    let first = flaws.iter().next();
+    let text =
+        first.map_or_else(String::new, |flaw| format!(" ({}:{}: {})", flaw.file, flaw.line, flaw.message));
+    problem("catalogue", format!("the catalogue cannot be used{text}"))
+}
+
+pub(crate) fn problem(rule: &str, message: String) -> Problem {
+    Problem {
+        rule: rule.to_owned(),
+        pointer: String::new(),
+        line: None,
+        message,
+        holder: None,
+        severity: Severity::Reject,
+    }
+}
+
+fn validation_digest(definition: &Definition, bundle: &Bundle) -> Digest {
+    let mut digest = DigestBuilder::new("quire validation").number(VALIDATION_VERSION);
+    let code = |expression: Option<&Expression>| {
+        expression.map_or("", |expression| expression.code.as_str()).to_owned()
+    };
+    for source in &definition.sources {
+        let files = &source.files;
+        digest = digest.text(&source.name).text(files.format.as_str()).text(&code(source.split.as_ref()));
+        digest = digest.number(files.max_bytes).number(files.max_depth as u64);
+    }
+    let record = &definition.record;
+    digest = digest.text("record").text(&code(record.normalise.as_ref())).text(&record.key.code);
+    digest = digest
+        .text(&record.title.code)
+        .text(&code(record.summary.as_ref()))
+        .text(&code(record.slug.as_ref()));
+    digest = digest.text("rules");
+    for rule in &definition.validate.rules {
+        digest = digest.text(&rule.name).text(&format!("{:?}", (rule.severity, rule.fold, &rule.message)));
+        digest = digest.text(rule.kind.word()).text(rule.kind.argument().unwrap_or_default());
+        for expression in rule.kind.expressions() {
+            digest = digest.text(&expression.code);
+        }
+    }
+    digest = digest.text("fields");
+    for field in &definition.index.fields {
+        digest = digest
+            .text(&field.name)
+            .text(&field.from.code)
+            .text(&format!("{:?}", (field.kind, field.shards)));
+    }
+    digest = digest.text("lookups");
+    for lookup in &definition.lookups {
+        digest = digest.text(&lookup.by.code).text(&lookup.within.code).number(u64::from(lookup.fold));
+    }
+    let schema = definition.validate.schema.as_ref().and_then(|file| bundle.file(&file.path));
+    digest.text("schema").bytes(schema.unwrap_or_default()).finish()
+}
