@@ -1,8 +1,20 @@
 //! Stage *render*: records into pages, and the edge that puts files into the site.
+//!
+//! [`Renderer`] is the stage. [`project`] makes what belongs to a catalogue or a site as a whole. [`edge`]
+//! writes files. [`check`] says what is wrong with a catalogue's templates. How templates look and what they
+//! see is in the guide; the built-in ones are in `site/templates`.
 
 pub mod edge;
 pub mod engine;
+mod engines;
 pub mod look;
 pub mod page;
+pub mod project;
+mod shards;
+mod stage;
 mod text;
 pub mod twin;
+
+pub use engine::{RENDERER_VERSION, TemplateProblem, TemplateProblems, engine_digest};
+pub use engines::{CompileError, Compiled, Engines, check};
+pub use stage::Renderer;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use quire_catalogue::{Catalogue, FieldKind};
+
 /// A catalogue as the renderer sees it.
 #[derive(Debug, Clone, Default)]
 pub struct Look {
@@ -13,6 +15,10 @@ pub struct Look {
     pub description: String,
     /// Where the site will stand, with a `/` at its end; without it there are no absolute addresses.
     pub base_url: Option<String>,
+    /// Licence of the data.
+    pub licence: Option<String>,
+    /// Language of the pages.
+    pub language: Option<String>,
     /// Index fields in their order.
     pub fields: Vec<Field>,
     /// Names of the look-ups in their order.
@@ -27,6 +33,52 @@ pub struct Look {
     pub templates: BTreeMap<String, String>,
     /// The catalogue's own assets by path below `assets/`.
     pub assets: BTreeMap<String, Vec<u8>>,
+}
+
+/// Folder of a catalogue's templates.
+const TEMPLATES: &str = "templates/";
+/// Folder of a catalogue's assets.
+const ASSETS: &str = "assets/";
+/// A text field of this weight or more holds other names of the record.
+const NAMES_BOOST: f32 = 2.0;
+
+impl Look {
+    /// How `catalogue` looks.
+    #[must_use]
+    pub fn of(catalogue: &Catalogue) -> Self {
+        let definition = catalogue.definition();
+        let pages = &definition.pages;
+        let name = |path: &str| path.strip_prefix(TEMPLATES).unwrap_or(path).to_owned();
+        let (mut templates, mut assets) = (BTreeMap::new(), BTreeMap::new());
+        for (path, bytes) in catalogue.bundle().files() {
+            if let Some(path) = path.strip_prefix(ASSETS) {
+                assets.insert(path.to_owned(), bytes.to_vec());
+            } else if let (Some(path), Ok(text)) = (path.strip_prefix(TEMPLATES), std::str::from_utf8(bytes)) {
+                templates.insert(path.to_owned(), text.to_owned());
+            }
+        }
+        Self {
+            slug: definition.catalogue.clone(),
+            title: definition.title.clone(),
+            description: definition.description.clone().unwrap_or_default(),
+            base_url: definition.site.base_url.clone(),
+            licence: definition.site.licence.clone(),
+            language: definition.site.language.clone(),
+            fields: definition.index.fields.iter().map(Field::of).collect(),
+            lookups: definition.lookups.iter().map(|lookup| lookup.name.clone()).collect(),
+            record: name(&pages.record.path),
+            markdown: pages.markdown.as_ref().map(|file| name(&file.path)),
+            list: pages.list.as_ref().map_or_else(|| DEFAULT_LIST.to_owned(), |file| name(&file.path)),
+            templates,
+            assets,
+        }
+    }
+
+    /// No catalogue at all: only the built-in templates.
+    #[must_use]
+    pub fn bare() -> Self {
+        Self { record: DEFAULT_RECORD.to_owned(), list: DEFAULT_LIST.to_owned(), ..Self::default() }
+    }
 }
 
 /// Page of a record when the catalogue has no template of its own.
@@ -51,6 +103,24 @@ pub struct Field {
     pub shards: bool,
 }
 
+impl Field {
+    fn of(field: &quire_catalogue::Field) -> Self {
+        let kind = match field.kind {
+            FieldKind::Text => Kind::Text,
+            FieldKind::Keyword => Kind::Keyword,
+            FieldKind::Number => Kind::Number,
+        };
+        Self {
+            label: default_label(&field.name),
+            kind,
+            facet: field.facet,
+            names: kind == Kind::Text && (field.synonym || field.boost >= NAMES_BOOST),
+            shards: field.shards,
+            name: field.name.clone(),
+        }
+    }
+}
+
 /// Kind of an index field's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -60,8 +130,6 @@ pub enum Kind {
     Keyword,
     /// Numbers.
     Number,
-    /// Dates.
-    Date,
 }
 
 impl Kind {
@@ -72,14 +140,7 @@ impl Kind {
             Self::Text => "text",
             Self::Keyword => "keyword",
             Self::Number => "number",
-            Self::Date => "date",
         }
-    }
-
-    /// Whether readers may sort by it.
-    #[must_use]
-    pub const fn is_sortable(self) -> bool {
-        matches!(self, Self::Number | Self::Date)
     }
 }
 

@@ -8,6 +8,7 @@ use quire_proto::RenderRecord;
 use crate::{
     engine::{Engine, Output, RenderError, from_json, object, squeeze, texts},
     look::{Field, Look},
+    project::SITE_TITLE,
     text::{absolute, shorten},
     twin::{NotJson, twin},
 };
@@ -173,12 +174,21 @@ fn text(text: &str) -> Value {
     Value::from(text)
 }
 
-/// What every page of a catalogue knows of the site.
+/// What every page of a catalogue knows of the site: nothing of other catalogues, so that a page does not
+/// change when one comes or goes.
 pub(crate) fn site(look: &Look) -> Value {
-    match &look.base_url {
-        Some(base_url) => object([("title", text(&look.title)), ("base_url", text(base_url))]),
-        None => object([("title", text(&look.title))]),
-    }
+    site_titled(SITE_TITLE, look, look.base_url.as_deref())
+}
+
+/// A site of this title.
+pub(crate) fn site_titled(title: &str, look: &Look, base_url: Option<&str>) -> Value {
+    let optional = |text: Option<&str>| text.map_or(Value::from(()), Value::from);
+    object([
+        ("title", text(title)),
+        ("base_url", optional(base_url)),
+        ("licence", optional(look.licence.as_deref())),
+        ("language", optional(look.language.as_deref())),
+    ])
 }
 
 /// What a page knows of itself.

@@ -6,34 +6,34 @@
 use std::cmp::Ordering;
 
 /// Most bytes of a block, unless a single term is larger.
-pub const LIMIT: usize = 8192;
+pub(crate) const LIMIT: usize = 8192;
 /// Deepest prefix that blocks are cut by, in characters.
 const MAX_DEPTH: usize = 24;
 
 /// Terms of one family, ready to be written.
 #[derive(Debug, Default)]
-pub struct Blocks {
+pub(crate) struct Blocks {
     /// The label of every block: its terms are not less, those before are. The first is empty.
-    pub labels: Vec<String>,
+    pub(crate) labels: Vec<String>,
     /// The entries of every block.
-    pub payloads: Vec<String>,
+    pub(crate) payloads: Vec<String>,
 }
 
 /// A term, escaped, and its entry.
-pub struct Entry {
+pub(crate) struct Entry {
     /// What entries are sorted and found by.
-    pub term: String,
+    pub(crate) term: String,
     /// The term and its postings.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// The order of terms: by UTF-16 code units, since that is how a browser compares.
-pub fn order(a: &str, b: &str) -> Ordering {
+pub(crate) fn order(a: &str, b: &str) -> Ordering {
     if a.is_ascii() && b.is_ascii() { a.cmp(b) } else { a.encode_utf16().cmp(b.encode_utf16()) }
 }
 
 /// A term with the signs that part entries percent-encoded.
-pub fn escape(term: &str) -> String {
+pub(crate) fn escape(term: &str) -> String {
     if term.contains(['%', '|', '=']) {
         term.replace('%', "%25").replace('|', "%7C").replace('=', "%3D")
     } else {
@@ -43,7 +43,7 @@ pub fn escape(term: &str) -> String {
 
 impl Blocks {
     /// Cuts `entries`, sorted by [`order`], into blocks; at least one.
-    pub fn cut(entries: &[Entry]) -> Self {
+    pub(crate) fn cut(entries: &[Entry]) -> Self {
         let mut blocks = Self::default();
         if entries.is_empty() {
             blocks.push(String::new(), entries);
@@ -57,7 +57,7 @@ impl Blocks {
     }
 
     /// The number of the block that holds `term`, if any does.
-    pub fn position(&self, term: &str) -> usize {
+    pub(crate) fn position(&self, term: &str) -> usize {
         self.labels.partition_point(|label| order(label, term) != Ordering::Greater).saturating_sub(1)
     }
 

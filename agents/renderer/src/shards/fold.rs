@@ -3,15 +3,15 @@
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
 /// Longest token, in characters.
-pub const MAX_TOKEN: usize = 24;
+pub(crate) const MAX_TOKEN: usize = 24;
 /// Longest phrase, in characters.
-pub const MAX_PHRASE: usize = 64;
+pub(crate) const MAX_PHRASE: usize = 64;
 
 /// The tokens of `text`: folded, in order, repeats kept.
-pub fn tokens(text: &str) -> Vec<String> {
+pub(crate) fn tokens(text: &str) -> Vec<String> {
     let mut tokens = Vec::new();
     let mut token = String::new();
-    for character in folded(text) {
+    for character in folded(text).chars() {
         if stands_alone(character) {
             end_token(&mut token, &mut tokens);
             tokens.push(character.to_string());
@@ -26,7 +26,7 @@ pub fn tokens(text: &str) -> Vec<String> {
 }
 
 /// The tokens of `text` in one string: what a whole name is compared by.
-pub fn phrase(text: &str) -> String {
+pub(crate) fn phrase(text: &str) -> String {
     let joined = tokens(text).join(" ");
     match joined.char_indices().nth(MAX_PHRASE) {
         Some((end, _)) => joined.get(..end).unwrap_or_default().trim_end().to_owned(),

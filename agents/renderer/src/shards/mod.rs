@@ -3,15 +3,17 @@
 //! Four families of terms (names, words, facet values, spelling), each sorted and cut into [`blocks`];
 //! documents in small chunks; one root file. `search.js` is the other half.
 
-pub mod blocks;
-pub mod fold;
-pub mod postings;
+pub(crate) mod blocks;
+pub(crate) mod fold;
+mod postings;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use blocks::{Blocks, Entry, escape, order};
 use fold::{phrase, tokens};
 use serde_json::{Value, json};
+
+use crate::{look::{Field, Kind}, text::shorten};
 
 /// Documents in a chunk.
 const CHUNK: usize = 8;
@@ -36,7 +38,7 @@ const TEXT: u8 = 4;
 
 /// How a field takes part in search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+enum Role {
     /// Other names of the record: found whole and by word.
     Names,
     /// Exact values, found by word and perhaps a facet.
@@ -47,36 +49,32 @@ pub enum Role {
     Absent,
 }
 
-/// An index field of the catalogue.
-#[derive(Debug, Clone)]
-pub struct Field {
-    /// Name in `catalogue.yaml`.
-    pub name: String,
-    /// What readers see.
-    pub label: String,
-    /// Part in search.
-    pub role: Role,
-    /// Whether readers filter by it.
-    pub facet: bool,
+const fn role(field: &Field) -> Role {
+    match field.kind {
+        Kind::Text if field.names => Role::Names,
+        Kind::Text if field.shards => Role::Text,
+        Kind::Keyword => Role::Keyword,
+        _ => Role::Absent,
+    }
 }
 
 /// A row of the list.
 #[derive(Debug, Clone)]
-pub struct Row {
+pub(crate) struct Row {
     /// Key.
-    pub key: String,
+    pub(crate) key: String,
     /// Title.
-    pub title: String,
+    pub(crate) title: String,
     /// Page name.
-    pub slug: String,
+    pub(crate) slug: String,
     /// Summary.
-    pub summary: String,
+    pub(crate) summary: String,
     /// Values by field.
-    pub fields: Vec<Vec<String>>,
+    pub(crate) fields: Vec<Vec<String>>,
 }
 
 /// Sorts rows into document order, which is also the order of the list.
-pub fn sort_rows(rows: &mut [Row]) {
+pub(crate) fn sort_rows(rows: &mut [Row]) {
     rows.sort_by_cached_key(|row| {
         let units = |text: &str| text.encode_utf16().collect::<Vec<_>>();
         (units(&phrase(&row.title)), units(&row.title), units(&row.key))
@@ -85,17 +83,17 @@ pub fn sort_rows(rows: &mut [Row]) {
 
 /// A facet with the values that the list page shows: most frequent first.
 #[derive(Debug, Clone)]
-pub struct Facet {
+pub(crate) struct Facet {
     /// Position among the fields.
-    pub field: usize,
+    pub(crate) field: usize,
     /// Distinct values.
-    pub total: usize,
+    pub(crate) total: usize,
     /// Value and how many records have it.
-    pub values: Vec<(String, usize)>,
+    pub(crate) values: Vec<(String, usize)>,
 }
 
 /// The facets of a catalogue, each with at most `most` values.
-pub fn facets(fields: &[Field], rows: &[Row], most: usize) -> Vec<Facet> {
+pub(crate) fn facets(fields: &[Field], rows: &[Row], most: usize) -> Vec<Facet> {
     let of_field = |(field, _): (usize, &Field)| {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for row in rows {
@@ -124,7 +122,7 @@ struct Families {
 }
 
 /// All files of `<catalogue>/search/`, by name. `rows` are in document order.
-pub fn files(catalogue: &str, fields: &[Field], rows: &[Row], shown: &[Facet]) -> BTreeMap<String, String> {
+pub(crate) fn files(catalogue: &str, fields: &[Field], rows: &[Row], shown: &[Facet]) -> BTreeMap<String, String> {
     let families = gather(fields, rows);
     let mut files = Files { catalogue, files: BTreeMap::new() };
     let (names, words) = (entries(&families.names), entries(&families.words));
@@ -143,7 +141,7 @@ pub fn files(catalogue: &str, fields: &[Field], rows: &[Row], shown: &[Facet]) -
     }
     files.documents(rows);
     files.add("facets", &Value::from(shown_facets(shown, &families.facets)));
-    let sorts = files.sorts(rows);
+    let sorts = files.sorts(fields, rows);
     let facets: Vec<Value> =
         fields.iter().filter(|field| field.facet).map(|field| json!([field.name, field.label])).collect();
     let tops = tops(&names, &families.names, &name_blocks);
@@ -167,23 +165,44 @@ impl Files<'_> {
         for (number, chunk) in rows.chunks(CHUNK).enumerate() {
             let flat: Vec<Value> = chunk
                 .iter()
-                .flat_map(|row| [row.title.clone(), row.slug.clone(), row.key.clone(), shorten(&row.summary)])
+                .flat_map(|row| [row.title.clone(), row.slug.clone(), row.key.clone(), shorten(&row.summary, MAX_SUMMARY)])
                 .map(Value::from)
                 .collect();
             self.add(&format!("d{number}"), &Value::from(flat));
         }
     }
 
-    fn sorts(&mut self, rows: &[Row]) -> Vec<Value> {
+    /// Orders other than document order: by key, and by every number.
+    fn sorts(&mut self, fields: &[Field], rows: &[Row]) -> Vec<Value> {
         if rows.len() > MAX_SORTED {
             return Vec::new();
         }
         let mut by_key: Vec<(&str, u32)> = rows.iter().map(|row| row.key.as_str()).zip(0..).collect();
         by_key.sort_by(|a, b| order(a.0, b.0));
-        let digits: String = by_key.iter().flat_map(|&(_, document)| digits(document)).collect();
-        self.add("o-key", &Value::from(digits));
-        vec![json!(["key", "Key"])]
+        self.order("key", by_key.into_iter().map(|(_, document)| document));
+        let mut sorts = vec![json!(["key", "Key"])];
+        for (position, field) in fields.iter().enumerate().filter(|(_, field)| is_sort(field)) {
+            let number = |row: &Row| values(row, position).first().and_then(|text| text.parse::<f64>().ok());
+            let mut by_number: Vec<(Option<f64>, u32)> = rows.iter().map(number).zip(0..).collect();
+            by_number.sort_by(|a, b| {
+                let missing = a.0.is_none().cmp(&b.0.is_none());
+                missing.then_with(|| a.0.unwrap_or(0.0).total_cmp(&b.0.unwrap_or(0.0)))
+            });
+            self.order(&field.name, by_number.into_iter().map(|(_, document)| document));
+            sorts.push(json!([field.name, field.label]));
+        }
+        sorts
     }
+
+    fn order(&mut self, name: &str, documents: impl Iterator<Item = u32>) {
+        let digits: String = documents.flat_map(digits).collect();
+        self.add(&format!("o-{name}"), &Value::from(digits));
+    }
+}
+
+/// Whether readers may sort by the field.
+pub(crate) fn is_sort(field: &Field) -> bool {
+    field.kind == Kind::Number && field.name != "key"
 }
 
 fn digits(document: u32) -> [char; 3] {
@@ -205,7 +224,7 @@ fn gather(fields: &[Field], rows: &[Row]) -> Families {
         let mut facet = 0;
         for (number, field) in fields.iter().enumerate() {
             for value in values(row, number) {
-                match field.role {
+                match role(field) {
                     Role::Names => {
                         families.name(value, document, NAME);
                         families.text(value, document, NAME);
@@ -330,12 +349,4 @@ fn shown_facets(shown: &[Facet], postings: &Postings) -> String {
         }
     }
     text
-}
-
-/// Cuts a summary at a blank.
-fn shorten(summary: &str) -> String {
-    let Some((end, _)) = summary.char_indices().nth(MAX_SUMMARY) else { return summary.to_owned() };
-    let cut = summary.get(..end).unwrap_or_default();
-    let words = cut.rsplit_once(char::is_whitespace).map_or(cut, |(words, _)| words);
-    format!("{}…", words.trim_end())
 }

@@ -3,12 +3,12 @@
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// The digit for the lowest six bits of `value`.
-pub fn digit(value: u32) -> char {
+pub(crate) fn digit(value: u32) -> char {
     DIGITS.get((value & 63) as usize).map_or('A', |&digit| char::from(digit))
 }
 
 /// Postings `(document, class)`, ascending by document and with each document once, as text.
-pub fn encode(postings: &[(u32, u8)]) -> String {
+pub(crate) fn encode(postings: &[(u32, u8)]) -> String {
     let classes = postings.iter().map(|&(_, class)| class).max().unwrap_or(0);
     let mut text = String::new();
     for class in 0..=classes {

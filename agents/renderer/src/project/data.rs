@@ -1,0 +1,132 @@
+//! `data.csv` and `data.json`: every record with what lists show of it.
+//!
+//! Both are written while rows go by. In the CSV a field's values are joined by `; `, and a cell that a
+//! spreadsheet would take for a formula begins with `'`: one that starts with `=`, `+`, `-`, `@`, a tab or a
+//! carriage return and is not a number. The JSON has the values as they are.
+
+use quire_runtime::BoxError;
+
+use super::Sink;
+use crate::{
+    look::{Field, Look},
+    shards::Row,
+    twin::string,
+};
+
+/// Columns before those of the fields.
+const COLUMNS: [&str; 4] = ["key", "title", "summary", "page"];
+
+/// Both files in the making.
+pub(super) struct DataFiles<'a> {
+    fields: &'a [Field],
+    csv: Vec<u8>,
+    json: Vec<u8>,
+    any: bool,
+}
+
+impl<'a> DataFiles<'a> {
+    pub(super) fn new(look: &'a Look) -> Self {
+        let mut csv = Vec::new();
+        for (number, column) in COLUMNS.into_iter().enumerate() {
+            cell(&mut csv, number, column);
+        }
+        for field in &look.fields {
+            // A field may be called as one of our columns is.
+            let prefix = if COLUMNS.contains(&field.name.as_str()) { "field_" } else { "" };
+            cell(&mut csv, 1, &format!("{prefix}{}", field.name));
+        }
+        csv.extend_from_slice(b"\r\n");
+        Self { fields: &look.fields, csv, json: b"[".to_vec(), any: false }
+    }
+
+    pub(super) fn add(&mut self, row: &Row) {
+        let page = format!("{}.html", row.slug);
+        for (number, text) in [&row.key, &row.title, &row.summary, &page].into_iter().enumerate() {
+            cell(&mut self.csv, number, text);
+        }
+        for position in 0..self.fields.len() {
+            cell(&mut self.csv, 1, &values(row, position).join("; "));
+        }
+        self.csv.extend_from_slice(b"\r\n");
+        self.add_json(row, &page);
+    }
+
+    fn add_json(&mut self, row: &Row, page: &str) {
+        let out = &mut self.json;
+        out.extend_from_slice(if self.any { b",\n" } else { b"\n" });
+        self.any = true;
+        for (name, text) in
+            [("{\"key\":", &*row.key), (",\"title\":", &*row.title), (",\"summary\":", &*row.summary), (",\"page\":", page)]
+        {
+            out.extend_from_slice(name.as_bytes());
+            string(out, text);
+        }
+        out.extend_from_slice(b",\"fields\":{");
+        for (position, field) in self.fields.iter().enumerate() {
+            if position > 0 {
+                out.push(b',');
+            }
+            string(out, &field.name);
+            out.extend_from_slice(b":[");
+            for (number, value) in values(row, position).iter().enumerate() {
+                if number > 0 {
+                    out.push(b',');
+                }
+                string(out, value);
+            }
+            out.push(b']');
+        }
+        out.extend_from_slice(b"}}");
+    }
+
+    pub(super) fn finish(mut self, slug: &str, sink: &mut Sink<'_>) -> Result<(), BoxError> {
+        self.json.extend_from_slice(b"\n]\n");
+        sink(format!("{slug}/data.csv"), self.csv)?;
+        sink(format!("{slug}/data.json"), self.json)
+    }
+}
+
+fn values(row: &Row, position: usize) -> &[String] {
+    row.fields.get(position).map_or(&[], Vec::as_slice)
+}
+
+/// Appends a cell as RFC 4180 has it, guarded against being taken for a formula.
+fn cell(csv: &mut Vec<u8>, number: usize, text: &str) {
+    if number > 0 {
+        csv.push(b',');
+    }
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();
+    let guard = if formula { "'" } else { "" };
+    if !text.contains([',', '"', '\r', '\n']) {
+        csv.extend_from_slice(guard.as_bytes());
+        csv.extend_from_slice(text.as_bytes());
+        return;
+    }
+    csv.push(b'"');
+    csv.extend_from_slice(guard.as_bytes());
+    csv.extend_from_slice(text.replace('"', "\"\"").as_bytes());
+    csv.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cells(texts: &[&str]) -> String {
+        let mut csv = Vec::new();
+        texts.iter().enumerate().for_each(|(number, text)| cell(&mut csv, number, text));
+        String::from_utf8(csv).unwrap()
+    }
+
+    #[test]
+    fn cells_are_quoted_where_they_must_be() {
+        assert_eq!(cells(&["a", "b,c", "d\"e", "f\ng", ""]), "a,\"b,c\",\"d\"\"e\",\"f\ng\",");
+    }
+
+    #[test]
+    fn what_a_spreadsheet_would_run_is_guarded_and_numbers_are_not() {
+        assert_eq!(cells(&["=1+1", "@x", "+a", "-b", "\tc", "-1.5"]), "'=1+1,'@x,'+a,'-b,'\tc,-1.5");
+        assert_eq!(cells(&["=HYPERLINK(\"x\",\"y\")"]), "\"'=HYPERLINK(\"\"x\"\",\"\"y\"\")\"");
+        assert_eq!(cells(&["\rd"]), "\"'\rd\"");
+    }
+}

@@ -1,0 +1,230 @@
+//! The pages of a catalogue's list: all records in document order, 50 a page.
+
+use minijinja::Value;
+use quire_runtime::BoxError;
+
+use super::{Counts, Sink, catalogue, frame};
+use crate::{
+    engine::{Engine, Output, object},
+    look::{Field, Kind},
+    shards::{Facet, Row, fold::phrase, is_sort},
+};
+
+/// Rows of a page.
+const PER_PAGE: usize = 50;
+/// Most tags of a row.
+const MAX_TAGS: usize = 12;
+/// Most letters above the list.
+const MAX_LETTERS: usize = 60;
+/// Pages before and after the current one that are linked.
+const NEAR: usize = 2;
+
+/// A letter and the first row under it.
+struct Letter {
+    letter: String,
+    row: usize,
+}
+
+pub(super) fn files(
+    engine: &Engine,
+    rows: &[Row],
+    facets: &[Facet],
+    counts: Counts,
+    sink: &mut Sink<'_>,
+) -> Result<(), BoxError> {
+    let look = engine.look();
+    let total = rows.len().div_ceil(PER_PAGE).max(1);
+    let letters = if total > 1 { letters(rows) } else { Vec::new() };
+    let catalogue = catalogue(engine, rows.len(), counts);
+    let (facets, sorts) = (facet_values(&look.fields, facets), sorts(&look.fields));
+    for number in 1..=total {
+        let start = (number - 1) * PER_PAGE;
+        let shown = rows.get(start..rows.len().min(start + PER_PAGE)).unwrap_or_default();
+        let path = format!("{}/{}", look.slug, file(number));
+        let title = if number == 1 { look.title.clone() } else { format!("{}, page {number}", look.title) };
+        let base = if number == 1 { "" } else { "../" };
+        let [root, base_part, page, site] =
+            frame(engine, "list", &path, &title, if number == 1 { 1 } else { 2 });
+        let context = object([
+            root,
+            base_part,
+            page,
+            site,
+            ("catalogue", catalogue.clone()),
+            ("rows", shown.iter().map(|row| list_row(&look.fields, row)).collect::<Vec<_>>().into()),
+            ("facets", facets.clone()),
+            ("pages", pages(number, total)),
+            ("letters", letter_links(&letters, number)),
+            ("first", Value::from(if rows.is_empty() { 0 } else { start + 1 })),
+            ("last", Value::from(start + shown.len())),
+            ("search", object([("sorts", sorts.clone())])),
+            ("downloads", downloads(base)),
+        ]);
+        sink(path, engine.render(&look.list, Output::Html, context)?.into_bytes())?;
+    }
+    Ok(())
+}
+
+/// File of page `number` in the catalogue's folder.
+fn file(number: usize) -> String {
+    if number == 1 { "index.html".to_owned() } else { format!("list/{number}.html") }
+}
+
+/// The way from page `from` to page `to`.
+fn href(from: usize, to: usize) -> String {
+    match (from, to) {
+        (1, _) => file(to),
+        (_, 1) => "../index.html".to_owned(),
+        _ => format!("{to}.html"),
+    }
+}
+
+fn list_row(fields: &[Field], row: &Row) -> Value {
+    let tags = fields.iter().enumerate().filter(|(_, field)| field.facet && field.kind == Kind::Keyword);
+    let tags = tags.flat_map(|(position, field)| {
+        let values = row.fields.get(position).map_or(&[][..], Vec::as_slice);
+        values.iter().map(move |value| (field, value))
+    });
+    let tag = |(field, value): (&Field, &String)| {
+        object([
+            ("field", Value::from(field.name.as_str())),
+            ("label", Value::from(field.label.as_str())),
+            ("value", Value::from(value.as_str())),
+        ])
+    };
+    object([
+        ("key", Value::from(row.key.as_str())),
+        ("title", Value::from(row.title.as_str())),
+        ("slug", Value::from(row.slug.as_str())),
+        ("summary", Value::from(row.summary.as_str())),
+        ("tags", tags.take(MAX_TAGS).map(tag).collect::<Vec<_>>().into()),
+    ])
+}
+
+fn facet_values(fields: &[Field], facets: &[Facet]) -> Value {
+    let value = |(value, count): &(String, usize)| {
+        object([("value", Value::from(value.as_str())), ("count", Value::from(*count))])
+    };
+    let facets = facets.iter().filter_map(|facet| {
+        let field = fields.get(facet.field)?;
+        Some(object([
+            ("name", Value::from(field.name.as_str())),
+            ("label", Value::from(field.label.as_str())),
+            ("total", Value::from(facet.total)),
+            ("values", facet.values.iter().map(value).collect::<Vec<_>>().into()),
+        ]))
+    });
+    Value::from(facets.collect::<Vec<_>>())
+}
+
+fn sorts(fields: &[Field]) -> Value {
+    let sort = |(name, label): (&str, &str)| object([("name", Value::from(name)), ("label", Value::from(label))]);
+    let numbers = fields.iter().filter(|field| is_sort(field)).map(|field| (&*field.name, &*field.label));
+    Value::from([("key", "Key")].into_iter().chain(numbers).map(sort).collect::<Vec<_>>())
+}
+
+fn pages(number: usize, total: usize) -> Value {
+    let linked = |page: &usize| *page == 1 || *page == total || page.abs_diff(number) <= NEAR;
+    let mut links = Vec::new();
+    let mut before = 0;
+    // Only pages near this one and the two ends are looked at: a list may have thousands of pages.
+    let near = number.saturating_sub(NEAR).max(1)..=(number + NEAR).min(total);
+    let mut candidates: Vec<usize> = [1, total].into_iter().chain(near).filter(linked).collect();
+    candidates.sort_unstable();
+    candidates.dedup();
+    for page in candidates {
+        if page > before + 1 {
+            links.push(object([("gap", Value::from(true))]));
+        }
+        before = page;
+        links.push(object([
+            ("number", Value::from(page)),
+            ("href", Value::from(href(number, page))),
+            ("current", Value::from(page == number)),
+        ]));
+    }
+    let neighbour = |there: bool, page: usize| if there { Value::from(href(number, page)) } else { Value::from(()) };
+    object([
+        ("number", Value::from(number)),
+        ("total", Value::from(total)),
+        ("prev", neighbour(number > 1, number.saturating_sub(1))),
+        ("next", neighbour(number < total, number + 1)),
+        ("links", Value::from(links)),
+    ])
+}
+
+fn letters(rows: &[Row]) -> Vec<Letter> {
+    let mut letters: Vec<Letter> = Vec::new();
+    for (row, letter) in rows.iter().map(|row| letter(&row.title)).enumerate() {
+        if letters.last().is_none_or(|last| last.letter != letter) && letters.len() < MAX_LETTERS {
+            letters.push(Letter { letter, row });
+        }
+    }
+    letters
+}
+
+/// What a title is found under.
+fn letter(title: &str) -> String {
+    match phrase(title).chars().next() {
+        Some(digit) if digit.is_numeric() => "0–9".to_owned(),
+        Some(letter) if letter.is_alphabetic() => letter.to_uppercase().collect(),
+        _ => "#".to_owned(),
+    }
+}
+
+fn letter_links(letters: &[Letter], number: usize) -> Value {
+    let start = (number - 1) * PER_PAGE;
+    // The letter of the first row of this page is the last one that begins before or at it.
+    let current = letters.partition_point(|letter| letter.row <= start).saturating_sub(1);
+    let links = letters.iter().enumerate().map(|(position, letter)| {
+        let (page, row) = (letter.row / PER_PAGE + 1, letter.row % PER_PAGE + 1);
+        object([
+            ("letter", Value::from(letter.letter.as_str())),
+            ("href", Value::from(format!("{}#r-{row}", href(number, page)))),
+            ("current", Value::from(position == current)),
+        ])
+    });
+    Value::from(links.collect::<Vec<_>>())
+}
+
+fn downloads(base: &str) -> Value {
+    let download =
+        |(file, label): (&str, &str)| object([("href", Value::from(format!("{base}{file}"))), ("label", Value::from(label))]);
+    Value::from([("data.csv", "CSV"), ("data.json", "JSON")].map(download).to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ways_between_pages_are_relative() {
+        assert_eq!(href(1, 1), "index.html");
+        assert_eq!(href(1, 3), "list/3.html");
+        assert_eq!(href(3, 1), "../index.html");
+        assert_eq!(href(3, 4), "4.html");
+    }
+
+    #[test]
+    fn the_ends_and_the_neighbours_are_linked() {
+        let numbers = |number, total| {
+            let links = pages(number, total).get_attr("links").unwrap();
+            let text = |link: Value| match link.get_attr("number").unwrap() {
+                gap if gap.is_undefined() => "…".to_owned(),
+                number => number.to_string(),
+            };
+            links.try_iter().unwrap().map(text).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(numbers(1, 1), "1");
+        assert_eq!(numbers(1, 41), "1 2 3 … 41");
+        assert_eq!(numbers(20, 41), "1 … 18 19 20 21 22 … 41");
+        assert_eq!(numbers(4, 5), "1 2 3 4 5");
+    }
+
+    #[test]
+    fn titles_are_found_under_a_letter_digits_or_the_rest() {
+        assert_eq!(letter("éa"), "E");
+        assert_eq!(letter("3D"), "0–9");
+        assert_eq!(letter("…"), "#");
+    }
+}

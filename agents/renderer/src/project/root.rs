@@ -1,0 +1,184 @@
+//! The files at the root of a site: the list of catalogues, shared assets, sitemap, robots.txt.
+
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
+
+use minijinja::Value;
+use quire_proto::manifest::Entry;
+use quire_runtime::BoxError;
+
+use super::Sink;
+use crate::{
+    engine::{Engine, Output, assets, object},
+    page,
+    text::absolute,
+};
+
+/// Most addresses in one sitemap, by its protocol.
+const MAX_URLS: usize = 50_000;
+/// Most frequent values of facets that the home page shows.
+const MAX_TAGS: usize = 10;
+/// Title of the home page of a site with several catalogues.
+pub(crate) const SITE_TITLE: &str = "Catalogues";
+const TEMPLATE: &str = "quire/home.html";
+
+/// A catalogue of a site, as its newest manifest has it.
+pub struct SiteCatalogue<'a> {
+    /// Its templates and definition.
+    pub engine: Arc<Engine>,
+    /// Published records.
+    pub count: u64,
+    /// Rejected items.
+    pub rejected: u64,
+    /// The published records, ascending by key.
+    pub entries: Box<dyn Iterator<Item = Result<Entry, BoxError>> + 'a>,
+}
+
+/// Makes the files at the root of a site of `catalogues`, sorted by slug.
+///
+/// # Errors
+/// What the iterators, the sink or a template say.
+pub fn root_files(catalogues: Vec<SiteCatalogue<'_>>, sink: &mut Sink<'_>) -> Result<(), BoxError> {
+    for (path, bytes) in assets() {
+        sink(format!("assets/{path}"), bytes.to_vec())?;
+    }
+    let base_url = catalogues.iter().find_map(|catalogue| catalogue.engine.look().base_url.clone());
+    let mut sitemap = Sitemap::default();
+    sitemap.add(base_url.as_deref(), "index.html");
+    let mut cards = Vec::new();
+    let mut any_engine = None;
+    let mut titles = Vec::new();
+    for catalogue in catalogues {
+        let engine = Arc::clone(&catalogue.engine);
+        for (path, bytes) in &engine.look().assets {
+            sink(format!("assets/{}/{path}", engine.look().slug), bytes.clone())?;
+        }
+        titles.push(engine.look().title.clone());
+        cards.push(card(catalogue, &mut sitemap)?);
+        any_engine = Some(engine);
+    }
+    let title = match titles.as_slice() {
+        [only] => only.as_str(),
+        _ => SITE_TITLE,
+    };
+    let engine = match any_engine {
+        Some(engine) => engine,
+        None => Arc::new(Engine::new(crate::look::Look::bare())?),
+    };
+    let home = home(&engine, title, cards, base_url.as_deref())?;
+    sink("index.html".to_owned(), home)?;
+    sitemap.files(base_url.as_deref(), sink)?;
+    sink("robots.txt".to_owned(), robots(base_url.as_deref()).into_bytes())
+}
+
+fn home(
+    engine: &Engine,
+    title: &str,
+    cards: Vec<Value>,
+    base_url: Option<&str>,
+) -> Result<Vec<u8>, BoxError> {
+    let context = object([
+        ("root", Value::from("")),
+        ("page", page::page("home", "index.html", title, "", base_url)),
+        ("site", page::site_titled(title, engine.look(), base_url)),
+        ("catalogues", Value::from(cards)),
+    ]);
+    Ok(engine.render(TEMPLATE, Output::Html, context)?.into_bytes())
+}
+
+/// What the home page shows of a catalogue; its pages go into the sitemap.
+fn card(catalogue: SiteCatalogue<'_>, sitemap: &mut Sitemap) -> Result<Value, BoxError> {
+    let look = catalogue.engine.look();
+    let base_url = look.base_url.as_deref();
+    sitemap.add(base_url, &format!("{}/index.html", look.slug));
+    let facets: Vec<usize> =
+        look.fields.iter().enumerate().filter(|(_, field)| field.facet).map(|(at, _)| at).collect();
+    let mut counts: BTreeMap<(usize, String), usize> = BTreeMap::new();
+    if base_url.is_some() || !facets.is_empty() {
+        for entry in catalogue.entries {
+            let record = entry?.record;
+            sitemap.add(base_url, &format!("{}/{}.html", look.slug, record.slug));
+            for &field in &facets {
+                let mut values = record.row.fields.get(field).cloned().unwrap_or_default();
+                values.sort();
+                values.dedup();
+                for value in values {
+                    *counts.entry((field, value)).or_default() += 1;
+                }
+            }
+        }
+    }
+    let mut tags: Vec<_> = counts.into_iter().collect();
+    tags.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let tag = |((field, value), count): ((usize, String), usize)| {
+        let name = look.fields.get(field).map_or("", |field| field.name.as_str());
+        object([("field", Value::from(name)), ("value", Value::from(value)), ("count", Value::from(count))])
+    };
+    Ok(object([
+        ("slug", Value::from(look.slug.as_str())),
+        ("title", Value::from(look.title.as_str())),
+        ("description", Value::from(look.description.as_str())),
+        ("count", Value::from(catalogue.count)),
+        ("rejected", Value::from(catalogue.rejected)),
+        ("tags", tags.into_iter().take(MAX_TAGS).map(tag).collect::<Vec<_>>().into()),
+    ]))
+}
+
+fn robots(base_url: Option<&str>) -> String {
+    let mut text = String::from("User-agent: *\nAllow: /\n");
+    if let Some(sitemap) = absolute(base_url, "sitemap.xml") {
+        // Writing into a string cannot fail.
+        let _ = write!(text, "\nSitemap: {sitemap}\n");
+    }
+    text
+}
+
+/// Addresses, cut into files as the protocol wants it. Nothing without a base address.
+#[derive(Default)]
+struct Sitemap {
+    full: Vec<String>,
+    current: String,
+    count: usize,
+}
+
+impl Sitemap {
+    fn add(&mut self, base_url: Option<&str>, path: &str) {
+        let Some(url) = absolute(base_url, path) else { return };
+        if self.count == MAX_URLS {
+            self.full.push(std::mem::take(&mut self.current));
+            self.count = 0;
+        }
+        self.count += 1;
+        // Writing into a string cannot fail.
+        let _ = writeln!(self.current, "<url><loc>{}</loc></url>", xml(&url));
+    }
+
+    fn files(mut self, base_url: Option<&str>, sink: &mut Sink<'_>) -> Result<(), BoxError> {
+        if base_url.is_none() {
+            return Ok(());
+        }
+        self.full.push(self.current);
+        if let [only] = self.full.as_slice() {
+            return sink("sitemap.xml".to_owned(), enclosed("urlset", only));
+        }
+        let mut index = String::new();
+        for (number, urls) in self.full.iter().enumerate() {
+            let path = format!("sitemap-{}.xml", number + 1);
+            let url = absolute(base_url, &path).unwrap_or_default();
+            let _ = writeln!(index, "<sitemap><loc>{}</loc></sitemap>", xml(&url));
+            sink(path, enclosed("urlset", urls))?;
+        }
+        sink("sitemap.xml".to_owned(), enclosed("sitemapindex", &index))
+    }
+}
+
+fn enclosed(element: &str, inner: &str) -> Vec<u8> {
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <{element} xmlns=\"http://www.sitemaps.org/schemas/sitemap/0.9\">\n{inner}</{element}>\n"
+    )
+    .into_bytes()
+}
+
+fn xml(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+}

@@ -1,0 +1,126 @@
+//! The stage: *render* parcels become packs of pages, *publish* parcels become files of the site.
+
+use std::sync::Arc;
+
+use quire_proto::{
+    CatalogueRef, Digest, FileCopy, Outcome, PageFile, Parcel, RenderRecord, RenderedRecord, StageName, Work,
+    pack::PackBuilder,
+};
+use quire_runtime::{Context, Processed, Stage, StageError, Store, StoreError};
+
+use crate::{
+    edge::SiteWriter,
+    engines::{CompileError, Compiled, Engines},
+};
+
+/// Why the templates of a parcel's catalogue are not to be had.
+enum LoadError {
+    Store(StoreError),
+    Compile(CompileError),
+}
+
+impl From<StoreError> for LoadError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<CompileError> for LoadError {
+    fn from(error: CompileError) -> Self {
+        Self::Compile(error)
+    }
+}
+
+/// Makes pages and puts them into the site. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Renderer {
+    engines: Engines,
+    site: Option<Arc<SiteWriter>>,
+}
+
+impl Renderer {
+    /// A renderer that publishes through `site`. Without one it only renders, and publish parcels fail.
+    #[must_use]
+    pub fn new(engines: Engines, site: Option<Arc<SiteWriter>>) -> Self {
+        Self { engines, site }
+    }
+
+    fn compiled(&self, store: &Store, catalogue: &CatalogueRef) -> Result<Arc<Compiled>, StageError> {
+        self.engines.get(&catalogue.bundle, || Ok(store.get_blob(&catalogue.bundle)?)).map_err(|error| match error {
+            LoadError::Store(error) => error.into(),
+            LoadError::Compile(error) => StageError::permanent("preparing the templates", error),
+        })
+    }
+
+    fn render(
+        &self,
+        store: &Store,
+        catalogue: &CatalogueRef,
+        records: &[RenderRecord],
+    ) -> Result<Outcome, StageError> {
+        let compiled = self.compiled(store, catalogue)?;
+        let folder = &compiled.engine.look().slug;
+        let mut pack = PackBuilder::default();
+        let mut made: Vec<Vec<(String, Digest, usize)>> = Vec::with_capacity(records.len());
+        for record in records {
+            let body = store.get_slice(&record.body)?;
+            let pages = compiled.pages.make(record, &body);
+            let pages = pages.map_err(|error| StageError::permanent(format!("rendering {}", record.key), error))?;
+            let files = pages.iter().map(|page| {
+                let path = format!("{folder}/{}.{}", record.slug, page.ending);
+                (path, Digest::of(&page.bytes), pack.add(&page.bytes))
+            });
+            made.push(files.collect());
+        }
+        let pack = pack.finish();
+        let mut pages = Vec::with_capacity(records.len());
+        for (record, files) in records.iter().zip(made) {
+            let files = files.into_iter().filter_map(|(path, digest, position)| {
+                Some(PageFile { path, digest, from: pack.slice(position)? })
+            });
+            let (key, inputs, files) = (record.key.clone(), record.inputs, files.collect());
+            pages.push(RenderedRecord { key, inputs, files, warnings: Vec::new() });
+        }
+        store.put_pack(&pack)?;
+        Ok(Outcome::Rendered { pages })
+    }
+
+    fn publish(&self, store: &Store, files: &[FileCopy]) -> Result<Outcome, StageError> {
+        let Some(site) = &self.site else {
+            return Err(StageError::permanent("publishing", "this renderer has no site folder"));
+        };
+        let (mut written, mut bytes) = (0, 0);
+        for file in files {
+            let failed = |error: crate::edge::SiteError| {
+                let doing = format!("publishing {}", file.path);
+                if error.is_transient() { StageError::transient(doing, error) } else { StageError::permanent(doing, error) }
+            };
+            if site.holds(&file.path, &file.digest).map_err(failed)? {
+                continue;
+            }
+            let content = store.get_slice(&file.from)?;
+            if site.write(&file.path, &file.digest, &content).map_err(failed)? {
+                written += 1;
+                bytes += content.len() as u64;
+            }
+        }
+        Ok(Outcome::Published { written, bytes })
+    }
+}
+
+impl Stage for Renderer {
+    fn name(&self) -> StageName {
+        StageName::Render
+    }
+
+    async fn process(&self, ctx: Context, parcel: Arc<Parcel>) -> Result<Processed, StageError> {
+        let renderer = self.clone();
+        let store = ctx.store().clone();
+        let work = move || match &parcel.work {
+            Work::Render(records) => renderer.render(&store, &parcel.header.catalogue, records),
+            Work::Publish(files) => renderer.publish(&store, files),
+            _ => Err(StageError::permanent("rendering", "the parcel is for another stage")),
+        };
+        ctx.compute(work).await?.map(Processed::leaf)
+    }
+}
