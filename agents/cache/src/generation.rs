@@ -6,10 +6,12 @@
 
 use std::{
     collections::HashMap,
-    mem,
+    io, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, PoisonError, mpsc},
+    thread,
+    time::Duration,
 };
 
 use crate::entry::{Head, cut, parse_key, stored_key};
@@ -19,6 +21,9 @@ const PAGE_CACHE_BYTES: u64 = 32 * 1024 * 1024;
 /// How often sled writes out what was put, in milliseconds.
 const FLUSH_EVERY_MS: u64 = 200;
 
+/// How long a database may take to close.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
+
 /// A call into sled went wrong; the generation is not to be used again.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Trouble {
@@ -26,6 +31,10 @@ pub(crate) enum Trouble {
     Store(#[from] sled::Error),
     #[error("the store below panicked")]
     Panicked,
+    #[error("the store below does not come to an end")]
+    Stuck,
+    #[error("the folder cannot be changed")]
+    Folder(#[from] io::Error),
 }
 
 /// What a look-up on disk found.
@@ -72,13 +81,24 @@ impl Generation {
         Ok(Self { db, trees: Mutex::default() })
     }
 
-    /// Closes the database in good order: everything put is written out.
-    pub(crate) fn close(self) -> Result<(), Trouble> {
-        contain(move || {
-            self.db.flush()?;
-            drop(self);
-            Ok(())
-        })
+    /// Closes the database: everything put is written out. Its drop waits for a thread that may be dead, so
+    /// this waits for the drop only so long.
+    pub(crate) fn close(self) {
+        let (ended, wait) = mpsc::channel();
+        let closer = thread::Builder::new().name("quire-cache-close".into()).spawn(move || {
+            let closed = contain(move || {
+                self.db.flush()?;
+                drop(self);
+                Ok(())
+            });
+            let _ = ended.send(closed);
+        });
+        let closed = closer
+            .map_err(Trouble::from)
+            .and_then(|_| wait.recv_timeout(CLOSE_PATIENCE).unwrap_or(Err(Trouble::Stuck)));
+        if let Err(trouble) = closed {
+            tracing::warn!(error = &trouble as &dyn std::error::Error, "cache generation did not close well");
+        }
     }
 
     /// Leaves the database and its threads to the end of the process.
@@ -194,14 +214,18 @@ fn stored_pieces(tree: &sled::Tree, key: &[u8]) -> sled::Result<u16> {
 }
 
 fn write(tree: &sled::Tree, key: &[u8], pieces: Vec<Vec<u8>>) -> sled::Result<()> {
-    let before = stored_pieces(tree, key)?;
     let now = u16::try_from(pieces.len()).unwrap_or(u16::MAX);
-    if now == 1 && before <= 1 {
-        for piece in pieces {
-            tree.insert(stored_key(key, 0), piece)?;
+    if now == 1
+        && let Some(piece) = pieces.first()
+    {
+        let before = tree.insert(stored_key(key, 0), piece.as_slice())?;
+        let before = before.and_then(|piece| Head::read(&piece).map(|(head, _)| head.pieces()));
+        for number in 1..before.unwrap_or(1) {
+            tree.remove(stored_key(key, number))?;
         }
         return Ok(());
     }
+    let before = stored_pieces(tree, key)?;
     let mut batch = sled::Batch::default();
     for (number, piece) in (0..now).zip(pieces) {
         batch.insert(stored_key(key, number), piece);

@@ -11,8 +11,12 @@
 mod cache;
 mod disk;
 mod entry;
+mod folder;
 mod generation;
 mod options;
+mod plan;
+mod recent;
+mod rewrite;
 mod stats;
 mod store;
 

@@ -94,6 +94,12 @@ impl CacheStore {
         self.inner.disk.as_ref().map_or(0, |disk| disk.bytes())
     }
 
+    /// How often the folder was built anew because of damage since this store was opened.
+    #[must_use]
+    pub fn rebuilds(&self) -> u32 {
+        self.inner.disk.as_ref().map_or(0, |disk| disk.rebuilds())
+    }
+
     fn caches(&self) -> MutexGuard<'_, BTreeMap<&'static str, Arc<dyn AnyCache>>> {
         self.inner.caches.lock().unwrap_or_else(PoisonError::into_inner)
     }
