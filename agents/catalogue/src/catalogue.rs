@@ -165,6 +165,12 @@ impl Catalogue {
         items.map_err(|error| problem("split", error.to_string()))
     }
 
+    /// JSON Schema of `catalogue.yaml`, for editors.
+    #[must_use]
+    pub fn definition_schema() -> serde_json::Value {
+        serde_json::from_str(include_str!("definition.schema.json")).unwrap_or_default()
+    }
+
     /// The bounds of a source's items.
     pub(crate) fn limits(&self, source: &str) -> Limits {
         self.definition().source(source).map_or_else(Limits::default, |source| Limits {

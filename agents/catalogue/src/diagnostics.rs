@@ -72,6 +72,15 @@ impl<'a> IntoIterator for &'a Diagnostics {
     }
 }
 
+impl IntoIterator for Diagnostics {
+    type Item = Diagnostic;
+    type IntoIter = std::vec::IntoIter<Diagnostic>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 impl std::error::Error for Diagnostics {}
 
 impl fmt::Display for Diagnostics {

@@ -6,6 +6,7 @@
 
 mod bundle;
 mod catalogue;
+mod catalogues;
 pub mod decode;
 mod definition;
 mod diagnostics;
@@ -22,6 +23,7 @@ mod yaml_tree;
 
 pub use bundle::{Bundle, BundleError, MAX_BUNDLE_BYTES, MAX_BUNDLE_FILES};
 pub use catalogue::{Catalogue, VALIDATION_VERSION};
+pub use catalogues::{Catalogues, CataloguesError};
 pub use definition::{
     Definition, Expression, Field, FieldKind, FileRef, Files, Index, Lookup, Pages, RecordSection, Rule,
     RuleKind, Site, Source, SourceFormat, Validate,

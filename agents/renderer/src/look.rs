@@ -39,7 +39,7 @@ pub struct Look {
 const TEMPLATES: &str = "templates/";
 /// Folder of a catalogue's assets.
 const ASSETS: &str = "assets/";
-/// A text field of this weight or more holds other names of the record.
+/// A text field of this weight or more holds other names of the record, if no field says that it does.
 const NAMES_BOOST: f32 = 2.0;
 
 impl Look {
@@ -64,9 +64,9 @@ impl Look {
             base_url: definition.site.base_url.clone(),
             licence: definition.site.licence.clone(),
             language: definition.site.language.clone(),
-            fields: definition.index.fields.iter().map(Field::of).collect(),
+            fields: fields(&definition.index.fields),
             lookups: definition.lookups.iter().map(|lookup| lookup.name.clone()).collect(),
-            record: name(&pages.record.path),
+            record: pages.record.as_ref().map_or_else(|| DEFAULT_RECORD.to_owned(), |file| name(&file.path)),
             markdown: pages.markdown.as_ref().map(|file| name(&file.path)),
             list: pages.list.as_ref().map_or_else(|| DEFAULT_LIST.to_owned(), |file| name(&file.path)),
             templates,
@@ -99,26 +99,29 @@ pub struct Field {
     pub facet: bool,
     /// Whether its values are other names of the record.
     pub names: bool,
-    /// Whether its words are in the static search.
+    /// Whether rows keep its values: what lists, data files and the static search know of it.
     pub shards: bool,
 }
 
-impl Field {
-    fn of(field: &quire_catalogue::Field) -> Self {
-        let kind = match field.kind {
+/// Other names of a record are in the fields that say so; where none does, in those that weigh much.
+fn fields(fields: &[quire_catalogue::Field]) -> Vec<Field> {
+    let any_synonym = fields.iter().any(|field| field.synonym);
+    let names = |field: &quire_catalogue::Field| {
+        field.shards && if any_synonym { field.synonym } else { field.boost >= NAMES_BOOST }
+    };
+    let look = |field: &quire_catalogue::Field| Field {
+        name: field.name.clone(),
+        label: default_label(&field.name),
+        kind: match field.kind {
             FieldKind::Text => Kind::Text,
             FieldKind::Keyword => Kind::Keyword,
             FieldKind::Number => Kind::Number,
-        };
-        Self {
-            label: default_label(&field.name),
-            kind,
-            facet: field.facet,
-            names: kind == Kind::Text && (field.synonym || field.boost >= NAMES_BOOST),
-            shards: field.shards,
-            name: field.name.clone(),
-        }
-    }
+        },
+        facet: field.facet,
+        names: names(field),
+        shards: field.shards,
+    };
+    fields.iter().map(look).collect()
 }
 
 /// Kind of an index field's values.

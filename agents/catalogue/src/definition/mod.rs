@@ -254,6 +254,8 @@ pub struct Index {
 pub struct Field {
     /// `name:`, unique: `[a-z0-9_]+`.
     pub name: String,
+    /// `label:`, what readers see; the name with blanks if it is not given.
+    pub label: Option<String>,
     /// `from:`, the values.
     pub from: Expression,
     /// `type:`.
@@ -299,10 +301,10 @@ pub struct Lookup {
 }
 
 /// `pages:`: how a record looks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Pages {
-    /// `record:`, template of a record's page.
-    pub record: FileRef,
+    /// `record:`, template of a record's page; a default exists.
+    pub record: Option<FileRef>,
     /// `markdown:`, template of its Markdown form.
     pub markdown: Option<FileRef>,
     /// `list:`, template of the list; a default exists.

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     decode::MAX_DEPTH,
     diagnostics::Diagnostics,
+    slug as page_name,
     yaml_tree::{self, Node, Span},
 };
 
@@ -56,8 +57,7 @@ pub(crate) fn read(text: &str) -> Result<Definition, Diagnostics> {
 
 fn definition<'t>(r: &mut Reader<'t>, tree: &'t Node) -> Option<Definition> {
     let top = r.fields(tree, "the catalogue", &TOP)?;
-    let catalogue =
-        r.required(&top, "catalogue", "the catalogue").and_then(|node| r.name(node, "a slug", "-"));
+    let catalogue = r.required(&top, "catalogue", "the catalogue").and_then(|node| slug(r, node));
     let title = r.required(&top, "title", "the catalogue").and_then(|node| r.text(node, "a title"));
     let description = r.optional_text(&top, "description", "a description");
     let site = top.get("site").map_or_else(Site::default, |node| site(r, node));
@@ -66,7 +66,7 @@ fn definition<'t>(r: &mut Reader<'t>, tree: &'t Node) -> Option<Definition> {
     let validate = top.get("validate").map(|node| rules::validate(r, node)).unwrap_or_default();
     let index = top.get("index").map(|node| index(r, node)).unwrap_or_default();
     let lookups = top.get("lookups").map(|node| lookups(r, node)).unwrap_or_default();
-    let pages = r.required(&top, "pages", "the catalogue").and_then(|node| pages(r, node, &index));
+    let pages = top.get("pages").map(|node| pages(r, node, &index)).unwrap_or_default();
     Some(Definition {
         catalogue: catalogue?,
         title: title?,
@@ -77,8 +77,18 @@ fn definition<'t>(r: &mut Reader<'t>, tree: &'t Node) -> Option<Definition> {
         validate,
         index,
         lookups,
-        pages: pages?,
+        pages,
     })
+}
+
+/// The catalogue's slug: the name of its folder in the site, where `assets` is the assets' folder.
+fn slug(r: &mut Reader<'_>, node: &Node) -> Option<String> {
+    let slug = r.name(node, "a slug", "-")?;
+    if !page_name::is_plain(&slug) {
+        r.error(node.span, format!("`{slug}` cannot be a catalogue's slug, the site has another use for it"));
+        return None;
+    }
+    Some(slug)
 }
 
 fn site<'t>(r: &mut Reader<'t>, node: &'t Node) -> Site {
@@ -178,9 +188,10 @@ fn index<'t>(r: &mut Reader<'t>, node: &'t Node) -> Index {
 
 fn field<'t>(r: &mut Reader<'t>, node: &'t Node) -> Option<(Fields<'t>, Field)> {
     let fields =
-        r.fields(node, "a field", &["name", "from", "type", "boost", "facet", "synonym", "shards"])?;
+        r.fields(node, "a field", &["name", "label", "from", "type", "boost", "facet", "synonym", "shards"])?;
     let name = r.required(&fields, "name", "a field").and_then(|node| r.name(node, "a name", "_"));
     let from = r.required(&fields, "from", "a field").and_then(|node| r.expression(node));
+    let label = r.optional_text(&fields, "label", "a label");
     let kind = match fields.get("type") {
         None => Some(FieldKind::Text),
         Some(node) => r.choice(node, &FieldKind::ALL),
@@ -190,7 +201,7 @@ fn field<'t>(r: &mut Reader<'t>, node: &'t Node) -> Option<(Fields<'t>, Field)> 
     let facet = r.boolean(&fields, "facet", false);
     let synonym = r.boolean(&fields, "synonym", false);
     let shards = r.boolean(&fields, "shards", true);
-    let field = Field { name: name?, from: from?, kind: kind?, boost, facet, synonym, shards };
+    let field = Field { name: name?, label, from: from?, kind: kind?, boost, facet, synonym, shards };
     Some((fields, field))
 }
 
@@ -210,11 +221,12 @@ fn lookups<'t>(r: &mut Reader<'t>, node: &'t Node) -> Vec<Lookup> {
     lookups
 }
 
-fn pages<'t>(r: &mut Reader<'t>, node: &'t Node, index: &Index) -> Option<Pages> {
-    let fields = r.fields(node, "`pages`", &["record", "markdown", "list", "list_columns"])?;
-    let record = r.required(&fields, "record", "`pages`").and_then(|node| r.file(node));
-    let markdown = fields.get("markdown").and_then(|node| r.file(node));
-    let list = fields.get("list").and_then(|node| r.file(node));
+fn pages<'t>(r: &mut Reader<'t>, node: &'t Node, index: &Index) -> Pages {
+    let Some(fields) = r.fields(node, "`pages`", &["record", "markdown", "list", "list_columns"]) else {
+        return Pages::default();
+    };
+    let [record, markdown, list] =
+        ["record", "markdown", "list"].map(|key| fields.get(key).and_then(|node| r.file(node)));
     let mut list_columns = Vec::new();
     if let Some(node) = fields.get("list_columns") {
         let words: Vec<(&str, ())> = index.fields.iter().map(|field| (field.name.as_str(), ())).collect();
@@ -224,7 +236,7 @@ fn pages<'t>(r: &mut Reader<'t>, node: &'t Node, index: &Index) -> Option<Pages>
             }
         }
     }
-    Some(Pages { record: record?, markdown, list, list_columns })
+    Pages { record, markdown, list, list_columns }
 }
 
 /// Whether `fold: case` is there.
@@ -276,7 +288,6 @@ impl Definition {
     /// Every file that is named.
     pub(crate) fn files(&self) -> impl Iterator<Item = &FileRef> {
         let pages = &self.pages;
-        let optional = [&self.validate.schema, &pages.markdown, &pages.list];
-        std::iter::once(&pages.record).chain(optional.into_iter().flatten())
+        [&self.validate.schema, &pages.record, &pages.markdown, &pages.list].into_iter().flatten()
     }
 }
