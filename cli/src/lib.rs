@@ -11,10 +11,14 @@ mod summary;
 
 pub use args::{BuildArgs, CacheAction, CacheArgs, CheckArgs, Cli, Command, DoctorArgs, NewArgs, SearchArgs, StateArgs};
 pub use exit::Exit;
+use quire_runtime::telemetry::LogOptions;
 
 /// Runs a command to its end and says how it ended; errors are printed with their causes.
 pub fn run(cli: Cli) -> Exit {
-    quire_runtime::init_telemetry();
+    if let Err(error) = quire_runtime::telemetry::init(&LogOptions::default()) {
+        output::error(&error.into());
+        return Exit::Usage;
+    }
     let result = match &cli.command {
         Command::Build(args) => commands::build::run(args),
         Command::Check(args) => commands::check::run(args),

@@ -20,7 +20,7 @@ use quire_coordinator::{Coordinator, CoordinatorOptions, Progress, RunRequest};
 use quire_fetcher::{Fetcher, FetcherOptions};
 use quire_indexer::Indexer;
 use quire_proto::{BuildReport, CacheCounts, Lane, RunReport};
-use quire_renderer::Renderer;
+use quire_renderer::{Engines, Renderer};
 use quire_runtime::{
     Agent, AgentOptions, ComputePool, Metrics, ResultsCache, Store,
     broker::{Broker, InProcessOptions},
@@ -66,28 +66,29 @@ impl Embedded {
         let pool = ComputePool::new(options.workers);
         let metrics = Metrics::new();
         let catalogues = Catalogues::new();
-        let site = Arc::new(site::Site::open(&options.out, &state.tmp(), state.stamps())?);
+        let engines = Engines::default();
+        let site = Arc::new(site::Site::open(&options.out, &state.tmp(), state.stamps(&options.out))?);
         let follower = Arc::new(index::Follower::new(state.index(), store.clone(), options.progress));
 
         let mut coordination = CoordinatorOptions::new(
             store.clone(),
             broker.clone(),
             state.tmp(),
-            Arc::new(projector::RendererProjector::new(catalogues.clone())),
+            Arc::new(projector::RendererProjector(engines.clone())),
             quire_renderer::engine_digest(),
         );
         coordination.site = Some(site.clone());
         coordination.progress = follower.clone();
         let roots: BTreeMap<String, PathBuf> =
             folders.iter().map(|folder| (folder.name.clone(), folder.path.clone())).collect();
-        let fetching = FetcherOptions::new(roots, options.full);
+        let fetching = FetcherOptions { roots, full: options.full, ..FetcherOptions::default() };
         let memo = caches.cache("memo", CacheOptions::default());
         let launch = Launch { broker, store, pool, caches: &caches, metrics: &metrics, full: options.full, workers: options.workers };
         let agents = vec![
             launch.agent(Fetcher::new(fetching, catalogues.clone(), memo)),
             launch.agent(Validator::new(catalogues.clone())),
-            launch.agent(Indexer::new(catalogues.clone())),
-            launch.agent(Renderer::new(catalogues, site.writer())),
+            launch.agent(Indexer::new(catalogues)),
+            launch.agent(Renderer::new(engines, Some(site.writer()))),
         ];
         let coordinator = Coordinator::new(coordination);
         Ok(Self { coordinator, agents, caches, metrics, follower, site, full: options.full })
@@ -154,7 +155,7 @@ struct Launch<'a> {
 
 impl Launch<'_> {
     fn agent<S: quire_runtime::Stage>(&self, stage: S) -> Agent {
-        let results = if self.full { ResultsCache::none() } else { ResultsCache::new(self.caches) };
+        let results = if self.full { ResultsCache::disabled() } else { ResultsCache::new(self.caches) };
         let options = AgentOptions { slots: (self.workers + 2).max(4), ..AgentOptions::default() };
         Agent::spawn(
             stage,

@@ -62,9 +62,11 @@ impl State {
         self.folder.join("index")
     }
 
-    /// What the site's files looked like when we wrote them.
+    /// What the files of the site at `out` looked like when we wrote them; a file for each site that this state has built.
     #[must_use]
-    pub fn stamps(&self) -> PathBuf {
-        self.folder.join("cache").join("site-stamps")
+    pub fn stamps(&self, out: &Path) -> PathBuf {
+        let absolute = std::path::absolute(out).unwrap_or_else(|_| out.to_path_buf());
+        let name = quire_proto::Digest::of(absolute.as_os_str().as_encoded_bytes()).to_hex();
+        self.folder.join("stamps").join(name.get(..16).unwrap_or(&name))
     }
 }

@@ -1,0 +1,55 @@
+//! The search index follows the manifests: as soon as a run has committed, beside its publishing.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use anyhow::Context as _;
+use quire_coordinator::{Event, Phase, Progress};
+use quire_proto::RunId;
+use quire_runtime::Store;
+use tokio::task::JoinHandle;
+
+/// Passes on what a run tells, and has the index follow once the run has committed.
+pub(super) struct Follower {
+    index: PathBuf,
+    store: Store,
+    watching: Arc<dyn Progress>,
+    following: Mutex<Vec<JoinHandle<anyhow::Result<()>>>>,
+}
+
+impl Follower {
+    pub(super) fn new(index: PathBuf, store: Store, watching: Arc<dyn Progress>) -> Self {
+        Self { index, store, watching, following: Mutex::default() }
+    }
+
+    /// Waits until every index has followed.
+    pub(super) async fn finished(&self) -> anyhow::Result<()> {
+        let following = std::mem::take(&mut *self.following.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in following {
+            task.await.context("the index's task failed")??;
+        }
+        Ok(())
+    }
+
+    fn follow(&self, run: &RunId) {
+        let (index, store) = (self.index.clone(), self.store.clone());
+        let Some((catalogue, _)) = run.as_str().rsplit_once('-') else { return };
+        let catalogue = catalogue.to_owned();
+        let task = tokio::task::spawn_blocking(move || {
+            quire_indexer::follow(&store, &index.join(&catalogue), &catalogue)
+                .with_context(|| format!("cannot bring the index of {catalogue} up to date"))
+        });
+        self.following.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+    }
+}
+
+impl Progress for Follower {
+    fn tell(&self, run: &RunId, event: Event) {
+        if event == Event::Entered(Phase::Publish) {
+            self.follow(run);
+        }
+        self.watching.tell(run, event);
+    }
+}

@@ -1,0 +1,37 @@
+//! The renderer's lists and root files, as the coordinator asks for them.
+
+use quire_coordinator::{CatalogueState, EntryIter, FileSink, Projector, RejectIter};
+use quire_renderer::{
+    Engines,
+    project::{self, SiteCatalogue},
+};
+use quire_runtime::BoxError;
+
+/// Hands rows to the renderer's functions.
+pub(super) struct RendererProjector(pub(super) Engines);
+
+impl Projector for RendererProjector {
+    fn catalogue_files(
+        &self,
+        bundle: &[u8],
+        entries: &mut EntryIter<'_>,
+        rejects: &mut RejectIter<'_>,
+        sink: &mut FileSink<'_>,
+    ) -> Result<(), BoxError> {
+        let compiled = self.0.of(bundle)?;
+        project::catalogue_files(&compiled.engine, &mut *entries, &mut *rejects, sink)
+    }
+
+    fn root_files(&self, catalogues: &[CatalogueState], sink: &mut FileSink<'_>) -> Result<(), BoxError> {
+        let mut listed = Vec::with_capacity(catalogues.len());
+        for state in catalogues {
+            listed.push(SiteCatalogue {
+                engine: self.0.of(&state.bundle)?.engine.clone(),
+                count: state.entries,
+                rejected: state.rejects,
+                entries: Box::new(state.entries()),
+            });
+        }
+        project::root_files(listed, sink)
+    }
+}
