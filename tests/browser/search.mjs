@@ -1,0 +1,232 @@
+// Searching works as a reader expects, from file:// and under a path prefix, within its budget of bytes and time.
+
+import { statSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { address, catalogues, check, documents, finish, launch, serve, shard } from "./lib.mjs";
+
+const MAX_BYTES = 100_000;
+const MAX_MS = 100;
+
+const sized = catalogues.map((slug) => ({ slug, ...shard(slug, "index")[2] })).filter(({ docs }) => docs > 0);
+const { slug, docs, facets } = sized.reduce((best, one) => (one.docs > best.docs ? one : best));
+const known = documents(slug, 4000);
+const step = Math.max(1, Math.floor(known.length / 40));
+const sample = known.filter((_, i) => i % step === 0);
+const words = (text) => text.toLowerCase().match(/[a-z]{6,}/g) ?? [];
+
+const browser = await launch();
+
+async function open(path, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const page = await context.newPage();
+  await page.goto(path.startsWith("http") ? path : address(path));
+  return page;
+}
+
+/** Types into the box and waits until the answer to just this query is shown. */
+async function hits(page, query) {
+  await page.evaluate(() => (document.querySelector("#hint").textContent = ""));
+  await page.fill("#q", "");
+  await page.fill("#q", query);
+  await page.waitForFunction(() => document.querySelector("#hint")?.textContent);
+  return page.$$eval("#hits [role=option]", (options) => options.map((option) => ({ href: option.getAttribute("href"), text: option.textContent })));
+}
+
+const leads = (hit, record) => hit?.href === `${record.slug}.html`;
+
+// --- The box on a record's page -------------------------------------------------------------------
+
+{
+  const page = await open(`${slug}/${sample[0].slug}.html`);
+  await page.keyboard.press("/");
+  check(await page.evaluate(() => document.activeElement?.id === "q"), "a slash goes to the search box");
+  const lost = [];
+  for (const record of sample) {
+    if (!leads((await hits(page, record.key))[0], record)) lost.push(record.key);
+  }
+  check(!lost.length, "a key finds its record first", lost.join(", "));
+  const twins = new Set(known.map(({ title }) => title.toLowerCase()).filter((title, i, all) => all.indexOf(title) !== i));
+  const titled = sample.filter(({ title }) => !twins.has(title.toLowerCase()) && title.length < 60);
+  const missed = [];
+  for (const record of titled) {
+    const [first] = await hits(page, record.title);
+    const [shouted] = await hits(page, record.title.toUpperCase().replaceAll("E", "É"));
+    if (!leads(first, record) && first?.text !== record.title) missed.push(record.title);
+    if (!leads(shouted, record)) missed.push(`${record.title} in capitals with accents`);
+  }
+  check(missed.length <= titled.length / 10, "a title finds its record first, whatever the case and accents", missed.join(", "));
+
+  const prefix = [];
+  for (const record of titled.filter(({ title }) => title.length > 12)) {
+    const found = await hits(page, record.title.slice(0, -3));
+    if (!found.some((hit) => leads(hit, record))) prefix.push(record.title);
+  }
+  check(!prefix.length, "a title that is not finished finds its record", prefix.join(", "));
+
+  const typos = titled.flatMap((record) => words(record.title).slice(0, 1).map((word) => ({ record, word }))).slice(0, 12);
+  const wrong = [];
+  for (const { word } of typos) {
+    for (const typo of [word[0] + word[2] + word[1] + word.slice(3), word.slice(0, -2) + word.slice(-1), `${word.slice(0, 3)}q${word.slice(3)}`, `q${word.slice(1)}`]) {
+      if (typo === word) continue;
+      const found = await hits(page, `${typo} `);
+      if (!found.length) wrong.push(typo);
+    }
+  }
+  check(!wrong.length, "a word with one letter wrong still finds something", wrong.join(", "));
+
+  const pair = titled.find(({ title }) => words(title).length > 1);
+  if (pair) {
+    const [one, other] = words(pair.title);
+    const found = await hits(page, `${other} ${one}`);
+    check(found.some((hit) => leads(hit, pair)), "words in another order find the record", `${other} ${one}`);
+    check(found.every(({ text }) => text), "hits have text");
+  }
+
+  for (const odd of ["zzzzqqqqxxxx", "__proto__ constructor", "|=% %7C", "<img src=x>", "\u0000\u202e", "🦴", "x".repeat(5000), "肺 α"]) {
+    await page.fill("#q", odd);
+  }
+  const none = await hits(page, "zzzzqqqqxxxx");
+  check(!none.length && (await page.locator("#hint").innerText()) === "No results", "a query without results says so");
+
+  await hits(page, sample[0].title.split(" ")[0]);
+  check((await page.getAttribute("#q", "aria-expanded")) === "true", "the box says that it is open");
+  await page.keyboard.press("ArrowDown");
+  const active = await page.getAttribute("#q", "aria-activedescendant");
+  check(active && (await page.getAttribute(`#${active}`, "aria-selected")) === "true", "an arrow marks an option and names it");
+  const destination = await page.$eval(`#${active}`, (option) => option.href);
+  await page.keyboard.press("Enter");
+  await page.waitForURL(destination);
+  check(page.url() === destination, "Enter opens the marked option");
+  await hits(page, sample[0].title);
+  await page.keyboard.press("Escape");
+  check((await page.inputValue("#q")) === "" && (await page.getAttribute("#q", "aria-expanded")) === "false", "Escape clears the box");
+  await hits(page, sample[1].key);
+  await page.keyboard.press("Enter");
+  await page.waitForURL(address(`${slug}/${sample[1].slug}.html`));
+  check(true, "Enter on an exact key opens its record");
+  await hits(page, "a");
+  await page.fill("#q", "zzzzqqqqxxxx");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/index\.html\?q=/);
+  check(true, "Enter on anything else leads to the list");
+  await page.context().close();
+}
+
+// --- The list -------------------------------------------------------------------------------------
+
+{
+  const page = await open(`${slug}/index.html`);
+  const status = () => page.locator("#status").innerText();
+  const rest = await status();
+  const settled = (query) => page.waitForFunction(([q, before]) => new URLSearchParams(location.search).get("q") === q && document.querySelector("#status").textContent !== before, [query, rest]);
+  const word = words(sample.find(({ title }) => words(title).length)?.title ?? "")[0] ?? sample[0].key;
+  await page.fill("#q", word);
+  await settled(word);
+  check(new URL(page.url()).searchParams.get("q") === word, "the address holds the query");
+  check((await page.locator("#live li").count()) > 0 && !(await page.locator("#static").isVisible()), "results take the place of the list");
+  const shown = await page.locator("#live li").first().innerText();
+  await page.reload();
+  await page.waitForSelector("#live li");
+  check((await page.locator("#live li").first().innerText()) === shown, "a shared address shows the same results");
+  await page.focus("#q");
+  await page.keyboard.press("ArrowDown");
+  check(await page.evaluate(() => document.activeElement?.closest("#live li:first-child")), "an arrow goes to the first result");
+  await page.keyboard.press("ArrowUp");
+  check(await page.evaluate(() => document.activeElement?.id === "q"), "an arrow goes back to the box");
+  await page.keyboard.press("Escape");
+  await page.waitForFunction(() => document.querySelector("#live").hidden);
+  check((await status()) === rest && !new URL(page.url()).search, "Escape brings the list back");
+
+  const box = page.locator("#filters input[type=checkbox]").first();
+  if (facets.length && (await box.count())) {
+    const expected = await box.evaluate((input) => input.closest("label").querySelector(".n").dataset.n);
+    await box.check();
+    await page.waitForFunction((before) => document.querySelector("#status").textContent !== before, rest);
+    check((await status()).startsWith(`${expected} record`), "a filter leaves as many records as it promises", await status());
+    const second = page.locator("#filters label:not([hidden]) input[type=checkbox]").nth(1);
+    await page.waitForFunction(() => !document.querySelector("#live").hidden);
+    if (await second.count()) {
+      const before = await status();
+      await page.waitForFunction(() => document.querySelectorAll("#filters label:not([hidden]) .n")[1]?.textContent);
+      const both = await second.evaluate((input) => input.closest("label").querySelector(".n").textContent);
+      await second.check();
+      await page.waitForFunction((old) => document.querySelector("#status").textContent !== old || document.querySelectorAll("#chosen li").length === 2, before);
+      await page.waitForFunction((count) => document.querySelector("#status").textContent.startsWith(count), both);
+      check(true, "two filters leave what their counts promise");
+    }
+    const address = page.url();
+    await page.goto(address);
+    await page.waitForSelector("#chosen li");
+    check((await page.locator("#chosen li").count()) === new URL(address).searchParams.size, "filters are shared in the address");
+    while (await page.locator("#chosen button").count()) await page.locator("#chosen button").first().click();
+    await page.waitForFunction(() => document.querySelector("#live").hidden);
+    check((await status()) === rest, "taking the filters away brings the list back");
+  }
+  if (await page.locator("#sort").count()) {
+    await page.selectOption("#sort", "key");
+    await page.waitForSelector("#live:not([hidden]) li");
+    const keys = await page.$$eval("#live li > code", (codes) => codes.map((code) => code.textContent));
+    check(keys.length > 0 && keys.every((key, i) => !i || keys[i - 1] <= key), "sorting by key sorts by key", keys.slice(0, 5).join(" "));
+    if (docs > keys.length) {
+      await page.click("#more");
+      await page.waitForFunction((count) => document.querySelectorAll("#live > li").length > count, keys.length);
+      check(true, "more results can be shown");
+    }
+  }
+  await page.context().close();
+}
+
+// --- Home, and under a path prefix ------------------------------------------------------------------
+
+{
+  const page = await open("index.html");
+  const found = await hits(page, sample[2 % sample.length].key);
+  check(found.some(({ href }) => href === `${slug}/${sample[2 % sample.length].slug}.html`), "the home page searches all catalogues");
+  await page.context().close();
+  const server = await serve("/some/where/");
+  const far = await open(`${server.url}${slug}/${sample[0].slug}.html`);
+  check(leads((await hits(far, sample[0].key))[0], sample[0]), "searching works under a path prefix");
+  await far.context().close();
+  server.close();
+}
+
+// --- The budget -----------------------------------------------------------------------------------
+
+{
+  const queries = [...sample.slice(0, 6).flatMap(({ title, key }) => [title, title.split(" ")[0], title.slice(0, 3), title.slice(0, 1), key]), "pulmoanry emblism"];
+  let [bytes, ms] = [{ value: 0 }, { value: 0 }];
+  const times = [];
+  for (const surface of [`${sample[0].slug}.html`, "index.html"]) {
+    for (const query of queries) {
+      const page = await open(`${slug}/${surface}`);
+      let sum = statSync(fileURLToPath(address("assets/search.js"))).size;
+      page.on("request", (request) => (sum += statSync(fileURLToPath(request.url().replace(/[?#].*/, "")), { throwIfNoEntry: false })?.size ?? 0));
+      await page.focus("#q");
+      const took = await page.evaluate((q) => new Promise((done) => {
+        const input = document.querySelector("#q");
+        const shown = () => document.querySelector("#hits [role=option], #live li, #hint:not(:empty)") || /match/i.test(document.querySelector("#status")?.textContent ?? "");
+        const begin = performance.now();
+        new MutationObserver((_, observer) => {
+          if (!shown()) return;
+          observer.disconnect();
+          done(performance.now() - begin);
+        }).observe(document.body, { childList: true, subtree: true, characterData: true, attributes: true });
+        input.value = q;
+        input.dispatchEvent(new Event("input", { bubbles: true }));
+      }), query);
+      await page.waitForLoadState("networkidle");
+      times.push(took);
+      if (sum > bytes.value) bytes = { value: sum, query };
+      if (took > ms.value) ms = { value: took, query };
+      await page.context().close();
+    }
+  }
+  times.sort((a, b) => a - b);
+  const median = times[Math.floor(times.length / 2)];
+  console.log(`first query of ${docs} records: at most ${bytes.value} bytes (${bytes.query}); ${median.toFixed(1)} ms median, ${ms.value.toFixed(1)} ms at most (${ms.query})`);
+  check(bytes.value <= MAX_BYTES, `a first query loads at most ${MAX_BYTES} bytes`, `${bytes.value} for ${bytes.query}`);
+  check(median <= MAX_MS, `a first query is answered within ${MAX_MS} ms`, `${median}`);
+}
+
+await browser.close();
+finish();

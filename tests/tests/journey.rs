@@ -1,0 +1,191 @@
+//! What a person does with `quire`, in the order of the tutorial, and what goes wrong on the way.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::{fs, path::Path, process::Command};
+
+use serde_json::Value;
+use system_tests::{Build, Quire, repository};
+
+fn build_of(folder: &Path) -> Build {
+    Build { catalogues: vec![folder.to_path_buf()], ..Build::default() }
+}
+
+#[test]
+fn a_new_catalogue_builds_and_is_found() {
+    let quire = Quire::new();
+    assert_eq!(quire.run(["new", "birds"]).code, Some(0));
+    let report = quire.build(&build_of(Path::new("birds")));
+    assert_eq!(report.runs[0].records.published, 2);
+    let page = fs::read_to_string(quire.site().join("birds/grey-heron.html")).unwrap();
+    assert!(page.contains("<h1>Grey heron</h1>"), "{page}");
+    let twin: Value = serde_json::from_slice(&fs::read(quire.site().join("birds/grey-heron.json")).unwrap()).unwrap();
+    assert!(twin.to_string().contains("Grey heron"));
+
+    let found = quire.run(["search", "herons", "--json"]);
+    assert_eq!(found.code, Some(0), "{}", found.err);
+    let found: Value = serde_json::from_str(&found.out).unwrap();
+    assert!(found.to_string().contains("grey-heron"), "{found}");
+
+    let again = quire.run(["new", "birds"]);
+    assert_eq!(again.code, Some(1));
+    assert!(again.err.contains("birds"), "{}", again.err);
+}
+
+#[test]
+fn a_record_that_is_wrong_is_explained_and_the_others_are_published() {
+    let quire = Quire::new();
+    quire.run(["new", "birds"]);
+    let data = quire.folder().join("birds/data");
+    let wren = r#"{ "id": "grey-heron", "name": "Wren", "description": "A small brown bird.", "tags": [1] }"#;
+    fs::write(data.join("wren.json"), wren).unwrap();
+    let report = quire.build(&build_of(Path::new("birds")));
+    assert_eq!((report.runs[0].records.published, report.runs[0].records.rejected), (2, 1));
+
+    let rejects: Vec<Value> = serde_json::from_slice(&fs::read(quire.site().join("birds/rejects.json")).unwrap()).unwrap();
+    let tag = rejects.iter().find(|reject| reject["pointer"] == "/tags/0").unwrap();
+    assert_eq!((tag["location"].as_str(), tag["line"].as_u64()), (Some("wren.json"), Some(1)));
+
+    let checked = quire.run(["check", "birds"]);
+    assert_eq!(checked.code, Some(0), "{}", checked.err);
+    assert!(checked.out.contains("wren.json:1: reject"), "{}", checked.out);
+    assert_eq!(quire.run(["check", "birds", "--strict"]).code, Some(3));
+    assert_eq!(quire.run(["build", "birds", "--strict"]).code, Some(3));
+
+    fs::write(data.join("wren.json"), wren.replace("[1]", "[]")).unwrap();
+    quire.build(&build_of(Path::new("birds")));
+    let rejects: Vec<Value> = serde_json::from_slice(&fs::read(quire.site().join("birds/rejects.json")).unwrap()).unwrap();
+    assert_eq!(rejects.len(), 1);
+    assert_eq!(rejects[0]["holder"], "grey-heron");
+}
+
+#[test]
+fn a_wrong_definition_is_shown_with_its_place_and_the_key_that_was_meant() {
+    let quire = Quire::new();
+    quire.run(["new", "birds"]);
+    let file = quire.folder().join("birds/catalogue.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("title: My catalogue", "tittle: My catalogue").replace("format: json", "format: jsn")).unwrap();
+    for command in ["check", "build"] {
+        let ended = quire.run([command, "birds"]);
+        assert_eq!(ended.code, Some(1), "{}", ended.err);
+        let said = format!("{}{}", ended.out, ended.err);
+        for part in ["catalogue.yaml:4:1", "tittle", "did you mean `title`", "jsn", "^"] {
+            assert!(said.contains(part), "{command} does not say {part}: {said}");
+        }
+    }
+    assert!(!quire.site().join("index.html").exists());
+}
+
+#[test]
+fn the_report_has_the_shape_that_others_rely_on() {
+    let quire = Quire::new();
+    let ended: system_tests::Ended = quire.build_command(&Build::of("findings")).output().unwrap().into();
+    let report: Value = serde_json::from_str(ended.out.trim_end()).unwrap();
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(&report), ["runs", "manifest"]);
+    let run = &report["runs"][0];
+    let expected =
+        ["catalogue", "run", "epoch", "records", "pages", "bytes", "duration_ms", "stages", "caches", "upstream"];
+    assert_eq!(keys(run), expected);
+    assert_eq!(keys(&run["records"]), ["seen", "published", "unchanged", "rejected", "dead", "removed"]);
+    for stage in ["fetch", "validate", "index", "render"] {
+        assert_eq!(keys(&run["stages"][stage]), ["parcels", "records", "p50_ms", "p95_ms", "p99_ms"], "{stage}");
+    }
+    assert_eq!(keys(&run["upstream"]), ["queries"]);
+    for cache in run["caches"].as_object().unwrap().values() {
+        assert_eq!(keys(cache), ["hits", "misses"]);
+    }
+}
+
+#[test]
+fn usage_that_is_wrong_exits_with_two_and_every_command_has_help_with_an_example() {
+    let quire = Quire::new();
+    assert_eq!(quire.run(["build", "--no-such-flag"]).code, Some(2));
+    assert_eq!(quire.run(["biuld"]).code, Some(2));
+    assert_eq!(quire.run(["build", "--workers", "0"]).code, Some(2));
+    for command in ["build", "check", "new", "search", "cache", "doctor"] {
+        let help = quire.run([command, "--help"]);
+        assert_eq!(help.code, Some(0));
+        assert!(help.out.contains(&format!("quire {command}")) && help.out.contains("Example"), "{}", help.out);
+    }
+}
+
+#[test]
+fn a_folder_without_catalogues_and_an_index_that_is_not_there_say_what_to_do() {
+    let quire = Quire::new();
+    let build = quire.run(["build"]);
+    assert_eq!(build.code, Some(1));
+    assert!(build.err.contains("quire new"), "{}", build.err);
+    let search = quire.run(["search", "anything"]);
+    assert_eq!(search.code, Some(1));
+    assert!(search.err.contains("quire build"), "{}", search.err);
+    let blank = quire.run(["search", " "]);
+    assert_ne!(blank.code, Some(0));
+}
+
+#[test]
+fn two_builds_in_one_state_folder_do_not_mix() {
+    let quire = Quire::new();
+    quire.build(&Build::of("findings"));
+    let lock = fs::File::open(quire.state().join("lock")).unwrap();
+    lock.lock().unwrap();
+    let second = quire.run(["build", repository().join("catalogues/findings").to_str().unwrap()]);
+    assert_eq!(second.code, Some(1));
+    assert!(second.err.contains("in use"), "{}", second.err);
+    lock.unlock().unwrap();
+    quire.build(&Build::of("findings"));
+}
+
+#[test]
+fn a_source_that_cannot_be_listed_removes_nothing_and_the_run_says_that_it_is_partial() {
+    let input = tempfile::tempdir().unwrap();
+    let root = input.path().join("models");
+    system_tests::copy_tree(&repository().join("catalogues/findings/data"), &root);
+    let quire = Quire::with("FINDINGS_ROOT", &root);
+    let before = quire.build(&Build::of("findings"));
+    fs::rename(&root, input.path().join("elsewhere")).unwrap();
+    let partial = quire.build(&Build::of("findings"));
+    assert!(!partial.runs[0].failures.is_empty());
+    assert_eq!(partial.runs[0].records.removed, 0);
+    assert_eq!(partial.manifest, before.manifest);
+    assert_eq!(quire.build_command(&Build::of("findings").argument("--strict")).status().unwrap().code(), Some(3));
+    fs::rename(input.path().join("elsewhere"), &root).unwrap();
+    let whole = quire.build(&Build::of("findings"));
+    assert!(whole.runs[0].failures.is_empty());
+    assert_eq!(whole.manifest, before.manifest);
+}
+
+#[test]
+fn a_full_disk_is_a_clear_error_and_the_next_build_goes_on() {
+    let disk = tempfile::tempdir().unwrap();
+    let mount = |options: &str| {
+        let status = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(disk.path()).status();
+        status.is_ok_and(|status| status.success())
+    };
+    if !mount("size=300k") {
+        println!("skipped: a small file system cannot be mounted here (needs root)");
+        return;
+    }
+    let _unmount = Unmount(disk.path());
+    let quire = Quire::new();
+    let (out, state) = (disk.path().join("site"), disk.path().join("state"));
+    let arguments = ["--out", out.to_str().unwrap(), "--state", state.to_str().unwrap()];
+    let build = arguments.iter().fold(Build::of("findings"), |build, argument| build.argument(argument));
+    let full: system_tests::Ended = quire.build_command(&build).output().unwrap().into();
+    assert_eq!(full.code, Some(1), "{} {}", full.out, full.err);
+    assert!(full.err.to_lowercase().contains("no space"), "{}", full.err);
+    assert!(!full.err.contains("panicked"), "{}", full.err);
+
+    assert!(mount("remount,size=200m"));
+    let ended: system_tests::Ended = quire.build_command(&build).output().unwrap().into();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert_eq!(ended.report().manifest, Quire::new().build(&Build::of("findings")).manifest);
+}
+
+struct Unmount<'a>(&'a Path);
+
+impl Drop for Unmount<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0).status();
+    }
+}
