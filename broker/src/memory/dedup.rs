@@ -1,36 +1,31 @@
 //! Which messages a queue has seen lately: bounded by time and by count.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
-    time::Duration,
-};
+use std::time::Duration;
 
 use quire_proto::Digest;
 use tokio::time::Instant;
-
-type Ids = HashMap<Digest, Instant, BuildHasherDefault<DigestHasher>>;
 
 /// Ids seen within a window, in two generations: the elder is dropped as a whole, so nothing is ever taken out one by
 /// one. By count, at least half of `max` and at most `max` of the latest ids are remembered.
 pub(super) struct Dedup {
     window: Duration,
     max: usize,
-    young: Ids,
-    old: Ids,
+    young: Generation,
+    old: Generation,
     /// When the young generation began.
     began: Option<Instant>,
 }
 
 impl Dedup {
     pub(super) fn new(window: Duration, max: usize) -> Self {
-        Self { window, max, young: Ids::default(), old: Ids::default(), began: None }
+        Self { window, max, young: Generation::default(), old: Generation::default(), began: None }
     }
 
     /// Whether `id` was seen within the window.
     pub(super) fn has_seen(&self, id: &Digest, now: Instant) -> bool {
-        let lately = |at: &Instant| now.saturating_duration_since(*at) < self.window;
-        self.young.get(id).is_some_and(lately) || self.old.get(id).is_some_and(lately)
+        let lately = |at: Instant| now.saturating_duration_since(at) < self.window;
+        let hash = hash(id);
+        self.young.get(hash, id).is_some_and(lately) || self.old.get(hash, id).is_some_and(lately)
     }
 
     /// Remembers `id`, which was not seen.
@@ -39,42 +34,113 @@ impl Dedup {
             return;
         }
         let began = *self.began.get_or_insert(now);
-        let full = self.young.len() >= self.max.div_ceil(2);
+        let full = self.young.ids.len() >= self.max.div_ceil(2);
         if full || now.saturating_duration_since(began) >= self.window {
-            self.turn_over(now);
+            std::mem::swap(&mut self.young, &mut self.old);
+            self.young.clear();
+            self.began = Some(now);
         }
         self.young.insert(id, now);
     }
+}
 
-    /// Makes the young generation the old one. What the old one held is beyond the window or the count.
-    fn turn_over(&mut self, now: Instant) {
-        std::mem::swap(&mut self.young, &mut self.old);
-        if self.young.capacity() > 4 * self.young.len().max(64) {
-            // It was once much busier: give the memory back.
-            self.young = Ids::default();
+/// A set of ids that only grows. The ids lie in a row, and the table that finds them is small: what a queue touches at
+/// random for each message should stay in the processor's cache.
+#[derive(Default)]
+struct Generation {
+    ids: Vec<(Digest, Instant)>,
+    /// Open addressing; a power of two and at least twice as many as there are ids.
+    slots: Vec<Slot>,
+}
+
+/// Where an id lies.
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    /// Bits of the hash that its place does not tell.
+    tag: u32,
+    /// Position in `ids`, counted from 1; 0 if the slot is empty.
+    position: u32,
+}
+
+/// Slots of the smallest table.
+const FEWEST: usize = 64;
+
+impl Generation {
+    fn get(&self, hash: u64, id: &Digest) -> Option<Instant> {
+        let mut at = self.place(hash)?;
+        loop {
+            let slot = self.slots.get(at)?;
+            let position = (slot.position as usize).checked_sub(1)?;
+            if slot.tag == tag(hash) {
+                let (found, seen) = self.ids.get(position)?;
+                if found == id {
+                    return Some(*seen);
+                }
+            }
+            at = (at + 1) & (self.slots.len() - 1);
         }
-        self.young.clear();
-        self.began = Some(now);
+    }
+
+    fn insert(&mut self, id: Digest, now: Instant) {
+        self.ids.push((id, now));
+        if self.ids.len() * 2 > self.slots.len() {
+            self.grow();
+        } else {
+            self.enter(hash(&id), self.ids.len());
+        }
+    }
+
+    /// Forgets all, and gives memory back that was not needed this time.
+    fn clear(&mut self) {
+        if self.slots.len() > FEWEST && self.ids.len() * 8 < self.slots.len() {
+            *self = Self::default();
+        }
+        self.ids.clear();
+        self.slots.fill(Slot::default());
+    }
+
+    fn grow(&mut self) {
+        let slots = (self.slots.len() * 2).max(FEWEST);
+        self.slots = vec![Slot::default(); slots];
+        for position in 1..=self.ids.len() {
+            if let Some((id, _)) = self.ids.get(position - 1) {
+                self.enter(hash(id), position);
+            }
+        }
+    }
+
+    fn enter(&mut self, hash: u64, position: usize) {
+        let Some(mut at) = self.place(hash) else { return };
+        let mask = self.slots.len() - 1;
+        while let Some(slot) = self.slots.get_mut(at) {
+            if slot.position == 0 {
+                *slot = Slot { tag: tag(hash), position: u32::try_from(position).unwrap_or(0) };
+                return;
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// The slot where the search begins.
+    #[expect(clippy::cast_possible_truncation, reason = "masked")]
+    fn place(&self, hash: u64) -> Option<usize> {
+        Some(hash as usize & self.slots.len().checked_sub(1)?)
     }
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "the upper half")]
+const fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
 /// A digest is its own hash; its words are folded so that made-up ids (a counter in one corner) spread as well.
-#[derive(Default)]
-struct DigestHasher(u64);
-
-impl Hasher for DigestHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for word in bytes.chunks_exact(8) {
-            let word = word.try_into().map_or(0, u64::from_le_bytes);
-            self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        }
+fn hash(id: &Digest) -> u64 {
+    let mut folded = 0_u64;
+    for word in id.as_bytes().chunks_exact(8) {
+        let word = word.try_into().map_or(0, u64::from_le_bytes);
+        folded = (folded.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
-
-    fn write_usize(&mut self, _length: usize) {}
-
-    fn finish(&self) -> u64 {
-        self.0 ^ (self.0 >> 32)
-    }
+    folded ^ (folded >> 29)
 }
 
 #[cfg(test)]
@@ -106,13 +172,31 @@ mod tests {
     async fn no_more_ids_are_remembered_than_allowed() {
         let mut dedup = Dedup::new(Duration::from_secs(3_600), 100);
         let now = Instant::now();
-        for number in 0..10_000 {
+        for number in 0..5_000 {
             dedup.remember(id(number), now);
-            assert!(dedup.young.len() + dedup.old.len() <= 100);
+            assert!(dedup.young.ids.len() + dedup.old.ids.len() <= 100);
             for latest in number.saturating_sub(49)..=number {
                 assert!(dedup.has_seen(&id(latest), now));
             }
         }
-        assert!(dedup.young.capacity() + dedup.old.capacity() < 400);
+        assert!(dedup.young.slots.len() + dedup.old.slots.len() <= 512);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ids_that_look_alike_are_told_apart() {
+        let mut dedup = Dedup::new(Duration::from_secs(3_600), 10_000);
+        let now = Instant::now();
+        let ids = (0..32).flat_map(|place| {
+            (0..=255).map(move |value| {
+                let mut bytes = [0; 32];
+                bytes[place] = value;
+                Digest::from_bytes(bytes)
+            })
+        });
+        let mut known = std::collections::HashSet::new();
+        for id in ids {
+            assert_eq!(dedup.has_seen(&id, now), !known.insert(id));
+            dedup.remember(id, now);
+        }
     }
 }

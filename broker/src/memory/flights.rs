@@ -5,7 +5,7 @@
 
 use tokio::time::Instant;
 
-use super::lane::Entry;
+use super::intake::Entry;
 use crate::delivery::Token;
 
 /// No slot.

@@ -2,8 +2,9 @@
 
 mod dedup;
 mod flights;
+mod intake;
 mod kv;
-mod lane;
+mod outlet;
 mod station;
 mod timer;
 
@@ -128,7 +129,7 @@ impl Memory {
         self.gate.advance(CLOSING);
         self.gate.idle.notify_waiters();
         for station in &self.stations {
-            station.begin_closing();
+            station.wake_pullers();
         }
         loop {
             let mut idle = pin!(self.gate.idle.notified());

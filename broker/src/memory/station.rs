@@ -1,13 +1,13 @@
-//! A lane with its lock and its waiters.
+//! A queue with its locks and its waiters.
 
 use std::{
     future::poll_fn,
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -15,7 +15,8 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{
     Gate,
-    lane::{Lane, Turn},
+    intake::{Intake, Standing, Turn},
+    outlet::Outlet,
     timer::Timer,
 };
 use crate::{
@@ -24,25 +25,24 @@ use crate::{
     message::Batch,
 };
 
-/// Acknowledgements that may wait in an inbox when no one waits for them.
-const INBOX: usize = 64;
-
 /// Keeps what different threads write to on cache lines of their own.
 #[repr(align(128))]
 struct Apart<T>(T);
 
-/// One queue of a broker in memory.
+/// One queue of a broker in memory: two sides with a lock each, always taken outlet first. Publishers work on
+/// the intake, consumers on the outlet; they meet when the outlet has run empty, which fetches all that has arrived
+/// at once, and when the intake seems full, which then learns what has been settled.
 ///
-/// Wake-ups of pullers are a baton: whoever makes the lane deliverable wakes one, and one who leaves something behind
+/// Wake-ups of pullers are a baton: whoever makes the queue deliverable wakes one, and one who leaves something behind
 /// wakes the next. A woken puller that is dropped passes the wake-up on (see [`Notify`]).
 pub(super) struct Station {
     queue: Queue,
-    lane: Apart<Mutex<Lane>>,
-    /// Acknowledgements that the lane has not heard of yet. Whoever locks the lane to look at it tells it first, so
-    /// nobody sees the difference; but a holder needs the lane's lock only once in many messages.
-    inbox: Apart<Mutex<Vec<(Token, Word)>>>,
-    /// How many acknowledgements may wait in the inbox: one when somebody waits for room or for the end.
-    patience: AtomicUsize,
+    outlet: Apart<Mutex<Outlet>>,
+    intake: Apart<Mutex<Intake>>,
+    /// Whether the intake has anything for the outlet. Changed under the intake's lock.
+    arrivals: Apart<AtomicBool>,
+    /// Whether publishers wait for room. Raised under both locks, lowered under the intake's.
+    crowded: AtomicBool,
     /// For pullers, one at a time.
     available: Notify,
     /// For those who only want to know, all at once.
@@ -55,9 +55,10 @@ impl Station {
     pub(super) fn new(queue: Queue, options: InProcessOptions, timer: Arc<Timer>, gate: Arc<Gate>) -> Self {
         Self {
             queue,
-            lane: Apart(Mutex::new(Lane::new(options))),
-            inbox: Apart(Mutex::default()),
-            patience: AtomicUsize::new(INBOX),
+            outlet: Apart(Mutex::new(Outlet::new(options.ack_wait))),
+            intake: Apart(Mutex::new(Intake::new(options))),
+            arrivals: Apart(AtomicBool::new(false)),
+            crowded: AtomicBool::new(false),
             available: Notify::new(),
             arrived: Notify::new(),
             timer,
@@ -68,18 +69,13 @@ impl Station {
     /// Takes from `batch` what there is room for; whether that was all.
     pub(super) fn offer(&self, batch: &mut Batch, headroom: bool) -> Result<bool, PublishError> {
         let now = Instant::now();
-        let mut lane = self.lock_unheard();
-        if !self.gate.may_publish() {
-            return Err(PublishError::Closed);
+        if self.push(self.intake(), batch, headroom, Standing::Newcomer, now)? {
+            return Ok(true);
         }
-        let before = lane.deliverable();
-        let mut all = lane.may_publish(headroom, None) && lane.push(batch, headroom, now);
-        if !all {
-            self.hear(&mut lane);
-            all = lane.may_publish(headroom, None) && lane.push(batch, headroom, now);
-        }
-        self.unlock(lane, before);
-        Ok(all)
+        let mut outlet = self.outlet();
+        let all = self.push(self.settled_intake(&mut outlet), batch, headroom, Standing::Newcomer, now);
+        self.leave_outlet(outlet, true);
+        all
     }
 
     /// Takes all of `batch`, waiting in turn for room.
@@ -104,19 +100,25 @@ impl Station {
     /// Takes at most `max` deliveries.
     pub(super) fn try_pull(self: &Arc<Self>, max: usize) -> Result<Vec<Delivery>, PullError> {
         let now = Instant::now();
-        let mut lane = self.lock();
+        let mut outlet = self.outlet();
         if !self.gate.may_pull() {
             return Err(PullError::Closed);
         }
-        let before = lane.deliverable();
-        lane.tick(now);
-        let taken = lane.take(max, now, |message, attempt, token| {
+        let before = self.deliverable_in(&outlet);
+        outlet.tick(now);
+        if !outlet.paused && outlet.depth() < max && self.arrivals.0.load(Ordering::SeqCst) {
+            let mut intake = self.intake();
+            outlet.fetch(&mut intake.arriving);
+            self.arrivals.0.store(false, Ordering::SeqCst);
+        }
+        let taken = outlet.take(max, now, |message, attempt, token| {
             let settle: Arc<dyn Settle> = Arc::<Self>::clone(self);
             Delivery::new(message, self.queue, attempt, token, settle)
         });
-        let (more, deadline) = (lane.deliverable(), lane.next_deadline());
-        drop(lane);
-        if let (false, Some(deadline)) = (taken.is_empty(), deadline) {
+        let deadline = if taken.is_empty() { None } else { outlet.next_deadline() };
+        let more = self.deliverable_in(&outlet);
+        drop(outlet);
+        if let Some(deadline) = deadline {
             self.timer.arm(deadline);
         }
         if more {
@@ -144,89 +146,109 @@ impl Station {
 
     /// Ends leases and delays whose time is over; when something ends next.
     pub(super) fn tick(&self, now: Instant) -> Option<Instant> {
-        let mut lane = self.lock();
-        let before = lane.deliverable();
-        lane.tick(now);
-        let next = lane.next_deadline();
-        self.unlock(lane, before);
+        let mut outlet = self.outlet();
+        let before = self.deliverable_in(&outlet);
+        outlet.tick(now);
+        let next = outlet.next_deadline();
+        self.leave_outlet(outlet, before);
         next
     }
 
     pub(super) fn deliverable(&self) -> bool {
-        self.lock().deliverable()
+        self.deliverable_in(&self.outlet())
     }
 
     pub(super) fn in_flight(&self) -> usize {
-        self.lock().in_flight()
+        self.outlet().in_flight()
     }
 
     pub(super) fn info(&self) -> QueueInfo {
         let now = Instant::now();
-        let mut lane = self.lock();
-        let before = lane.deliverable();
-        lane.tick(now);
-        let info = lane.info(now);
-        self.unlock(lane, before);
+        let mut outlet = self.outlet();
+        let before = self.deliverable_in(&outlet);
+        outlet.tick(now);
+        let intake = self.settled_intake(&mut outlet);
+        let mut info = outlet.info(now);
+        intake.complete(&mut info, now);
+        drop(intake);
+        self.leave_outlet(outlet, before);
         info
     }
 
     pub(super) fn set_paused(&self, paused: bool) {
-        let mut lane = self.lock();
-        let before = lane.deliverable();
-        lane.paused = paused;
-        self.unlock(lane, before);
+        let mut outlet = self.outlet();
+        let before = self.deliverable_in(&outlet);
+        outlet.paused = paused;
+        self.leave_outlet(outlet, before);
     }
 
-    /// From now on every acknowledgement is heard at once.
-    pub(super) fn begin_closing(&self) {
-        let lane = self.lock_unheard();
-        self.patience.store(1, Ordering::SeqCst);
-        drop(lane);
+    pub(super) fn wake_pullers(&self) {
         self.available.notify_waiters();
         self.arrived.notify_waiters();
     }
 
     pub(super) fn wake_publishers(&self) {
-        let publishers = self.lock().all_publishers();
-        publishers.into_iter().for_each(|waker| waker.wake());
+        let publishers = self.intake().all_publishers();
+        publishers.into_iter().for_each(Waker::wake);
     }
 
-    /// Locks the lane as everybody should see it.
-    fn lock(&self) -> MutexGuard<'_, Lane> {
-        let mut lane = self.lock_unheard();
-        self.hear(&mut lane);
-        lane
+    // The sides are changed in steps that cannot panic, so a poisoned lock guards a sound side.
+
+    fn outlet(&self) -> MutexGuard<'_, Outlet> {
+        self.outlet.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Locks the lane as it stands, to add to it.
-    fn lock_unheard(&self) -> MutexGuard<'_, Lane> {
-        // The lane is changed in steps that cannot panic, so a poisoned lock guards a sound lane.
-        self.lane.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn intake(&self) -> MutexGuard<'_, Intake> {
+        self.intake.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the lane of the acknowledgements in the inbox.
-    fn hear(&self, lane: &mut Lane) {
-        let mut inbox = self.inbox.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for (token, word) in inbox.drain(..) {
-            lane.settle(token, word);
+    /// The intake, after it has learnt what was settled.
+    fn settled_intake(&self, outlet: &mut Outlet) -> MutexGuard<'_, Intake> {
+        let mut intake = self.intake();
+        intake.free(outlet.take_freed());
+        intake
+    }
+
+    fn deliverable_in(&self, outlet: &Outlet) -> bool {
+        !outlet.paused && (outlet.depth() > 0 || self.arrivals.0.load(Ordering::SeqCst))
+    }
+
+    /// Puts into the intake what there is room for, and wakes whom it concerns; whether that was all.
+    fn push(
+        &self,
+        mut intake: MutexGuard<'_, Intake>,
+        batch: &mut Batch,
+        headroom: bool,
+        standing: Standing,
+        now: Instant,
+    ) -> Result<bool, PublishError> {
+        if !self.gate.may_publish() {
+            return Err(PublishError::Closed);
         }
-    }
-
-    /// Leaves an acknowledgement in the inbox; whether it is to be heard at once.
-    fn leave_word(&self, token: Token, word: Word) -> bool {
-        let mut inbox = self.inbox.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inbox.push((token, word));
-        // Whoever lowers the patience empties the inbox afterwards, so either we see it or they see our word.
-        inbox.len() >= self.patience.load(Ordering::SeqCst)
-    }
-
-    /// Unlocks and wakes whom the change concerns; `before` says whether the lane was deliverable before it.
-    fn unlock(&self, mut lane: MutexGuard<'_, Lane>, before: bool) {
-        let arrived = !before && lane.deliverable();
-        let idle = lane.in_flight() == 0;
-        let publisher = lane.next_publisher();
-        drop(lane);
+        let all = intake.may_publish(headroom, standing) && intake.push(batch, headroom, now);
+        let arrived = !intake.arriving.is_empty() && !self.arrivals.0.load(Ordering::SeqCst);
         if arrived {
+            self.arrivals.0.store(true, Ordering::SeqCst);
+        }
+        drop(intake);
+        if arrived {
+            self.available.notify_one();
+            self.arrived.notify_waiters();
+        }
+        Ok(all)
+    }
+
+    /// Unlocks the outlet and wakes whom the change concerns; `before`: whether the queue was deliverable before it.
+    fn leave_outlet(&self, mut outlet: MutexGuard<'_, Outlet>, before: bool) {
+        let deliverable = self.deliverable_in(&outlet);
+        let idle = outlet.in_flight() == 0;
+        let publisher = if self.crowded.load(Ordering::SeqCst) {
+            self.settled_intake(&mut outlet).next_publisher(idle && !deliverable)
+        } else {
+            None
+        };
+        drop(outlet);
+        if deliverable && !before {
             self.available.notify_one();
             self.arrived.notify_waiters();
         }
@@ -241,25 +263,18 @@ impl Station {
 
 impl Settle for Station {
     fn tell(&self, token: Token, word: Word) {
-        let last = matches!(word, Word::Ack | Word::Term);
-        if last && !self.leave_word(token, word) {
-            return;
-        }
-        let now = Instant::now();
-        let mut lane = self.lock();
-        let before = lane.deliverable();
-        if !last {
-            lane.tell(token, word, now);
-        }
-        let deadline = if matches!(word, Word::Nak(_)) { lane.next_deadline() } else { None };
-        self.unlock(lane, before);
+        let mut outlet = self.outlet();
+        let before = self.deliverable_in(&outlet);
+        outlet.tell(token, word);
+        let deadline = if matches!(word, Word::Nak(_)) { outlet.next_deadline() } else { None };
+        self.leave_outlet(outlet, before);
         if let Some(deadline) = deadline {
             self.timer.arm(deadline);
         }
     }
 }
 
-/// A publisher's place in the queue for room; given up when dropped.
+/// A publisher's place in the line for room; given up when dropped.
 struct Place<'a> {
     station: &'a Station,
     headroom: bool,
@@ -268,55 +283,56 @@ struct Place<'a> {
 
 impl Place<'_> {
     fn poll(&mut self, context: &Context<'_>, batch: &mut Batch) -> Poll<Result<(), PublishError>> {
-        let now = Instant::now();
         let station = self.station;
-        let mut lane = station.lock_unheard();
-        if !station.gate.may_publish() {
-            return Poll::Ready(Err(PublishError::Closed));
+        // While the outlet is locked no room is made, so none is missed between the attempt and the wait.
+        let mut outlet = station.outlet();
+        let intake = station.settled_intake(&mut outlet);
+        let standing = self.turn.map_or(Standing::Newcomer, Standing::Turn);
+        let pushed = station.push(intake, batch, self.headroom, standing, Instant::now());
+        match pushed {
+            Ok(false) => self.wait(context, batch),
+            Ok(true) | Err(_) => self.leave(),
         }
-        station.patience.store(1, Ordering::SeqCst);
-        let before = lane.deliverable();
-        station.hear(&mut lane);
-        let all = lane.may_publish(self.headroom, self.turn) && lane.push(batch, self.headroom, now);
-        if all {
-            self.leave(&mut lane);
-        } else {
-            let size = batch.peek().map_or(0, |message| message.size());
-            let waker = context.waker().clone();
-            self.turn = Some(lane.wait_for_room(self.headroom, self.turn, size, waker));
+        station.leave_outlet(outlet, true);
+        match pushed {
+            Ok(false) => Poll::Pending,
+            Ok(true) => Poll::Ready(Ok(())),
+            Err(error) => Poll::Ready(Err(error)),
         }
-        station.unlock(lane, before);
-        if all { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    fn wait(&mut self, context: &Context<'_>, batch: &Batch) {
+        let size = batch.peek().map_or(0, |message| message.size());
+        let mut intake = self.station.intake();
+        self.turn = Some(intake.wait(self.headroom, self.turn, size, context.waker().clone()));
+        self.station.crowded.store(true, Ordering::SeqCst);
+    }
+
+    fn leave(&mut self) {
+        if let Some(turn) = self.turn.take() {
+            let mut intake = self.station.intake();
+            intake.leave(turn);
+            self.station.crowded.store(intake.has_waiting(), Ordering::SeqCst);
+        }
     }
 
     /// Time is over: goes in if there is room after all, whoever else waits for more of it.
     fn try_last(&mut self, batch: &mut Batch) -> bool {
-        let now = Instant::now();
-        let mut lane = self.station.lock();
-        let before = lane.deliverable();
-        let all = self.station.gate.may_publish() && lane.push(batch, self.headroom, now);
-        self.leave(&mut lane);
-        self.station.unlock(lane, before);
-        all
-    }
-
-    fn leave(&mut self, lane: &mut Lane) {
-        if let Some(turn) = self.turn.take() {
-            lane.leave(turn);
-        }
-        if !lane.has_waiting() && self.station.gate.may_pull() {
-            self.station.patience.store(INBOX, Ordering::SeqCst);
-        }
+        self.leave();
+        let mut outlet = self.station.outlet();
+        let intake = self.station.settled_intake(&mut outlet);
+        let all = self.station.push(intake, batch, self.headroom, Standing::Late, Instant::now());
+        self.station.leave_outlet(outlet, true);
+        all.unwrap_or(false)
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         if self.turn.is_some() {
-            let mut lane = self.station.lock();
-            let before = lane.deliverable();
-            self.leave(&mut lane);
-            self.station.unlock(lane, before);
+            let outlet = self.station.outlet();
+            self.leave();
+            self.station.leave_outlet(outlet, true);
         }
     }
 }
