@@ -1,13 +1,30 @@
 //! The coordinator's handle and its options.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use quire_catalogue::Bundle;
 use quire_proto::{Digest, Lane, RunReport};
 use quire_runtime::{Store, broker::Broker};
+use tokio::sync::{Mutex, RwLock};
 use tokio_util::sync::CancellationToken;
 
-use crate::{NoProgress, Progress, Projector, RunError, SiteEdge, SiteReport};
+use crate::{
+    NoProgress, Progress, Projector, RunError, SiteEdge, SiteReport,
+    collect::Collector,
+    finish::{Finish, Known},
+    flight::{Lines, RunFacts},
+    plan::Plan,
+    report::Tally,
+    router::Router,
+    run::Run,
+    site_record::SiteRecords,
+    task::on_thread,
+    workspace::Workspace,
+};
 
 /// What a coordinator needs. All fields may be changed after [`CoordinatorOptions::new`].
 #[derive(Clone)]
@@ -71,14 +88,32 @@ pub struct RunRequest {
 
 /// Plans and commits runs. Runs of several catalogues may go on at once.
 pub struct Coordinator {
-    _options: CoordinatorOptions,
+    options: CoordinatorOptions,
+    router: Router,
+    /// Runs hold it shared, garbage collection alone.
+    active: RwLock<Collector>,
+    /// One publication of the site at a time.
+    finishing: Mutex<()>,
+    published: std::sync::Mutex<Published>,
+    records: SiteRecords,
+}
+
+/// What runs leave for the publication of the site.
+#[derive(Default)]
+struct Published {
+    known: Known,
+    /// Whether anything was committed since garbage was collected.
+    committed: bool,
 }
 
 impl Coordinator {
     /// Starts a coordinator in the current tokio runtime; it listens for settlements until it is dropped.
     #[must_use]
     pub fn new(options: CoordinatorOptions) -> Self {
-        Self { _options: options }
+        let router = Router::start(options.broker.clone());
+        let active = RwLock::new(Collector::default());
+        let (finishing, published) = (Mutex::default(), std::sync::Mutex::default());
+        Self { options, router, active, finishing, published, records: SiteRecords::default() }
     }
 
     /// One pass over one catalogue: gather, decide, make, commit, publish its pages and lists.
@@ -86,8 +121,34 @@ impl Coordinator {
     /// # Errors
     /// Any [`RunError`]; finished work is kept and the next run goes on from there.
     pub async fn run(&self, request: RunRequest) -> Result<RunReport, RunError> {
-        let _ = request;
-        Err(RunError::Interrupted)
+        let _running = self.active.read().await;
+        let RunRequest { bundle, full, lane, cancelled } = request;
+        let started = Instant::now();
+        let (store, salt) = (self.options.store.clone(), self.options.inputs_salt);
+        let plan = Arc::new(on_thread(move || Plan::make(&store, bundle, full, salt)).await?);
+        let facts =
+            RunFacts { run: plan.run.clone(), epoch: plan.epoch, catalogue: plan.reference.clone(), lane };
+        let lines = Lines {
+            settlements: self.router.subscribe(&plan.run),
+            facts,
+            broker: self.options.broker.clone(),
+            progress: Arc::clone(&self.options.progress),
+            stall: self.options.stall,
+            cancelled: cancelled.clone(),
+            tally: Tally::default(),
+        };
+        let workspace = Workspace::new(&self.options.tmp, self.options.memory_bytes, cancelled);
+        let records = self.records.clone();
+        let run = Run { options: &self.options, plan, lines, workspace, records, started };
+        let ended = Box::pin(run.run()).await?;
+        if let Some((committed, wanted)) = ended.committed {
+            let mut published = self.published();
+            published.committed = true;
+            let (name, epoch) = (committed.manifest.catalogue.name, committed.manifest.epoch);
+            published.known.remove(&name);
+            published.known.extend(wanted.map(|wanted| (name, (epoch, wanted))));
+        }
+        Ok(ended.report)
     }
 
     /// Folds the newest manifests of all catalogues into the site: what is missing, root files, removals, and
@@ -96,7 +157,43 @@ impl Coordinator {
     /// # Errors
     /// Any [`RunError`]; the next call goes on from there.
     pub async fn finish_site(&self, cancelled: &CancellationToken) -> Result<SiteReport, RunError> {
-        let _ = cancelled;
-        Err(RunError::Interrupted)
+        let _alone = self.finishing.lock().await;
+        let Some(site) = &self.options.site else {
+            return Err(RunError::Site("this coordinator has no site".into()));
+        };
+        let known = std::mem::take(&mut self.published().known);
+        let finish = Finish {
+            options: &self.options,
+            site: Arc::clone(site),
+            router: &self.router,
+            records: self.records.clone(),
+            workspace: Workspace::new(&self.options.tmp, self.options.memory_bytes, cancelled.clone()),
+            cancelled: cancelled.clone(),
+        };
+        let report = finish.run(known).await?;
+        self.collect_garbage().await?;
+        Ok(report)
+    }
+
+    /// Only if something was committed, and only while no run is under way; else a later call does it.
+    async fn collect_garbage(&self) -> Result<(), RunError> {
+        if !self.published().committed {
+            return Ok(());
+        }
+        let Ok(mut collector) = self.active.try_write() else { return Ok(()) };
+        self.published().committed = false;
+        let (store, mut own) = (self.options.store.clone(), std::mem::take(&mut *collector));
+        let (own, collected) = on_thread(move || {
+            let collected = own.collect(&store)?;
+            Ok((own, collected))
+        })
+        .await?;
+        *collector = own;
+        tracing::debug!(blobs = collected.blobs, bytes = collected.bytes, "garbage collected");
+        Ok(())
+    }
+
+    fn published(&self) -> std::sync::MutexGuard<'_, Published> {
+        self.published.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

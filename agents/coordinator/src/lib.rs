@@ -5,20 +5,40 @@
 //! catalogues into the site. What the coordinator does not do itself stands behind three small traits: [`Projector`]
 //! (what lists and data files look like), [`SiteEdge`] (the site's folder), [`Progress`] (who watches).
 
+mod assemble;
+mod carry;
+mod collect;
+mod commit;
 mod coordinator;
 mod decide;
 mod error;
+mod finish;
+mod flight;
+mod folder;
+mod gather;
 mod ledger;
 mod listing;
+mod make;
 mod manifest_io;
+mod plan;
 mod progress;
+mod project;
 mod projector;
+mod publish;
+mod report;
+mod resume;
+mod router;
+mod run;
 mod runs;
 mod site;
+mod site_manifest;
+mod site_record;
+mod task;
 mod workspace;
 
 pub use coordinator::{Coordinator, CoordinatorOptions, RunRequest};
 pub use error::RunError;
+pub use folder::{FolderError, read_folder};
 pub use progress::{Event, NoProgress, Phase, Progress};
 pub use projector::{CatalogueState, EntryIter, FileSink, Projector, RejectIter};
 pub use site::{SiteEdge, SiteReport};

@@ -29,6 +29,11 @@ pub trait SiteEdge: Send + Sync + 'static {
     /// When the site cannot be looked at.
     fn list(&self, found: &mut dyn FnMut(String)) -> Result<(), BoxError>;
 
+    /// Names the site among the sites that one state folder may have been published to.
+    fn identity(&self) -> String {
+        String::new()
+    }
+
     /// The bytes of a file of at most `limit` bytes; `None` if there is none, or a larger one.
     ///
     /// # Errors

@@ -32,6 +32,8 @@ pub(crate) struct Decided {
     pub(crate) accepted: Sorted<Accepted>,
     /// Results of look-ups, ascending by the key that looked.
     pub(crate) pairs: Sorted<Pair>,
+    /// Items that were decided.
+    pub(crate) items: u64,
     /// Items rejected (those that are dead are counted apart).
     pub(crate) rejected: u64,
     /// Rejected items that could not be looked at again.
@@ -85,8 +87,8 @@ pub(crate) fn decide(
             }
         }
     }
-    let pairs = terms.resolve(workspace)?;
-    Ok(Decided { accepted: accepted.finish(), pairs, rejected: decided.0, dead: decided.1, sources })
+    let (pairs, items) = (terms.resolve(workspace)?, records.len() as u64);
+    Ok(Decided { accepted: accepted.finish(), pairs, items, rejected: decided.0, dead: decided.1, sources })
 }
 
 fn lost(

@@ -1,0 +1,188 @@
+//! The manifest's rows, once everything is made.
+
+use std::{cmp::Ordering, iter::Peekable};
+
+use quire_proto::{
+    Digest, Epoch, Outcome, PackSlice, PageFile, Problem, RecordCounts, Settlement,
+    manifest::{Chunk, Entry},
+};
+use quire_runtime::Store;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    RunError,
+    make::{Planned, same_files},
+    manifest_io::ChunkWriter,
+    runs::{Row, Sorted, SortedRuns, Spooled},
+    workspace::Workspace,
+};
+
+/// What a stage made of a record, or that it could not.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Product {
+    key: String,
+    what: What,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum What {
+    Pages { inputs: Digest, files: Vec<PageFile>, warnings: Vec<Problem> },
+    Document(PackSlice),
+    Dead(String),
+}
+
+impl Row for Product {
+    fn order(&self, other: &Self) -> Ordering {
+        self.key.cmp(&other.key)
+    }
+
+    fn weight(&self) -> usize {
+        let what = match &self.what {
+            What::Pages { files, warnings, .. } => files.len() * 160 + warnings.len() * 256,
+            What::Document(_) => 0,
+            What::Dead(error) => error.len(),
+        };
+        192 + self.key.len() + what
+    }
+}
+
+/// Takes the settlements of the second phase.
+pub(crate) struct Products(SortedRuns<Product>);
+
+impl Products {
+    pub(crate) fn new(workspace: &Workspace) -> Self {
+        Self(workspace.record_runs())
+    }
+
+    pub(crate) fn take(&mut self, settlement: Settlement) -> Result<(), RunError> {
+        let mut push = |key, what| self.0.push(Product { key, what }).map_err(RunError::Spill);
+        match settlement.outcome {
+            Outcome::Rendered { pages } => pages.into_iter().try_for_each(|page| {
+                let (inputs, files, warnings) = (page.inputs, page.files, page.warnings);
+                push(page.key, What::Pages { inputs, files, warnings })
+            }),
+            Outcome::Indexed { documents } => documents
+                .into_iter()
+                .try_for_each(|document| push(document.key, What::Document(document.document))),
+            Outcome::Dead { error, subjects, .. } => {
+                subjects.into_iter().try_for_each(|key| push(key, What::Dead(error.clone())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn finish(self) -> Sorted<Product> {
+        self.0.finish()
+    }
+}
+
+/// The manifest's entries and what became of their items.
+pub(crate) struct Assembled {
+    pub(crate) entries: Vec<Chunk>,
+    pub(crate) counts: RecordCounts,
+    /// Why records are dead, the first few.
+    pub(crate) failures: Vec<String>,
+}
+
+/// Most failures told one by one.
+const MAX_FAILURES: usize = 20;
+
+/// Joins what was planned with what was made.
+pub(crate) fn assemble(
+    planned: Spooled<Planned>,
+    products: Sorted<Product>,
+    epoch: Epoch,
+    store: &Store,
+    workspace: &Workspace,
+) -> Result<Assembled, RunError> {
+    let mut products = products.into_rows().map_err(RunError::Spill)?.peekable();
+    let mut writer = ChunkWriter::new(store);
+    let mut assembled =
+        Assembled { entries: Vec::new(), counts: RecordCounts::default(), failures: Vec::new() };
+    for (number, row) in planned.into_rows().enumerate() {
+        let row = row.map_err(RunError::Spill)?;
+        if number.is_multiple_of(1024) {
+            workspace.check()?;
+        }
+        let own = products_of(&mut products, &row.entry.record.key)?;
+        if let Some(entry) = assembled.entry(row, own, epoch) {
+            writer.push(entry)?;
+        }
+    }
+    assembled.entries = writer.finish()?;
+    Ok(assembled)
+}
+
+fn products_of(
+    products: &mut Peekable<impl Iterator<Item = std::io::Result<Product>>>,
+    key: &str,
+) -> Result<Vec<Product>, RunError> {
+    let mut own = Vec::new();
+    while let Some(product) =
+        products.next_if(|product| product.as_ref().map_or(true, |product| product.key.as_str() <= key))
+    {
+        let product = product.map_err(RunError::Spill)?;
+        if product.key == key {
+            own.push(product);
+        }
+    }
+    Ok(own)
+}
+
+impl Assembled {
+    /// The row of a record, counted; `None` if it is dead and never had a page.
+    fn entry(&mut self, row: Planned, products: Vec<Product>, epoch: Epoch) -> Option<Entry> {
+        let Planned { mut entry, former, render, index, dead } = row;
+        if dead {
+            self.counts.dead += 1;
+        } else if !render && !index {
+            self.counts.unchanged += 1;
+        }
+        if !render && !index {
+            return Some(entry);
+        }
+        let (mut rendered, mut indexed, mut error) = (!render, !index, None);
+        for product in products {
+            match product.what {
+                What::Pages { inputs, files, warnings } if inputs == entry.inputs => {
+                    (entry.files, entry.page_warnings, rendered) = (files, warnings, true);
+                }
+                What::Document(document) => (entry.document, indexed) = (document, true),
+                What::Dead(why) => error = Some(why),
+                What::Pages { .. } => {}
+            }
+        }
+        let former = former.map(|former| *former);
+        if !rendered || !indexed {
+            self.died(&entry, error, dead);
+            // Its last page stays; one that never had a page is tried again by the next run, as nothing is known of it.
+            return former;
+        }
+        let same = former.as_ref().is_some_and(|former| same_files(&former.files, &entry.files));
+        if let (false, same) = (dead, same) {
+            *(if same { &mut self.counts.unchanged } else { &mut self.counts.published }) += 1;
+        }
+        entry.epoch = epoch;
+        Some(keep_if_equal(entry, former))
+    }
+
+    fn died(&mut self, entry: &Entry, error: Option<String>, counted: bool) {
+        self.counts.dead += u64::from(!counted);
+        if self.failures.len() < MAX_FAILURES {
+            let error = error.unwrap_or_else(|| "made without a result".to_owned());
+            self.failures.push(format!("{} ({}): {error}", entry.record.key, entry.item));
+        }
+    }
+}
+
+/// The former row if the new one differs in its epoch only: what did not change keeps its address.
+fn keep_if_equal(mut entry: Entry, former: Option<Entry>) -> Entry {
+    if let Some(former) = former {
+        let epoch = std::mem::replace(&mut entry.epoch, former.epoch);
+        if entry == former {
+            return former;
+        }
+        entry.epoch = epoch;
+    }
+    entry
+}

@@ -1,0 +1,144 @@
+//! Garbage collection: blobs that no kept manifest needs are removed from the store.
+//!
+//! Kept are the last [`KEPT_MANIFESTS`] manifests of every catalogue; blobs are kept for the last two of them, so that
+//! whoever still reads the former one can end. Nothing may be running meanwhile: packs of a run under way belong to no
+//! manifest yet.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use quire_proto::{
+    Digest, PackSlice, PageFile,
+    manifest::{Chunk, Manifest},
+};
+use quire_runtime::Store;
+use serde::Deserialize;
+
+use crate::{
+    RunError,
+    manifest_io::{self, Committed, RowReader, manifest_name},
+};
+
+/// Manifests kept of every catalogue.
+const KEPT_MANIFESTS: usize = 3;
+/// Manifests whose blobs are kept.
+const LIVE_MANIFESTS: usize = 2;
+
+/// Removes what is not needed; knows from call to call which packs a chunk needs.
+#[derive(Debug, Default)]
+pub(crate) struct Collector {
+    packs_of: HashMap<Digest, Arc<[Digest]>>,
+}
+
+/// What a collection did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Collected {
+    pub(crate) blobs: u64,
+    pub(crate) bytes: u64,
+}
+
+/// The part of an entry that names packs.
+#[derive(Deserialize)]
+struct EntryPacks {
+    record: BodyPack,
+    files: Vec<PageFile>,
+    document: PackSlice,
+}
+
+/// The part of a reject that names packs.
+#[derive(Deserialize)]
+struct RejectPacks {
+    record: Option<BodyPack>,
+}
+
+#[derive(Deserialize)]
+struct BodyPack {
+    body: PackSlice,
+}
+
+impl Collector {
+    /// Collects. A manifest that cannot be read stops the collection: it may need anything.
+    pub(crate) fn collect(&mut self, store: &Store) -> Result<Collected, RunError> {
+        let mut live = HashSet::new();
+        let mut chunks = HashSet::new();
+        for catalogue in store.list("manifests")? {
+            let epochs = manifest_io::epochs(store, &format!("manifests/{catalogue}"))?;
+            let kept = epochs.len().saturating_sub(KEPT_MANIFESTS);
+            for epoch in epochs.iter().take(kept) {
+                store.remove(&manifest_name(&catalogue, *epoch))?;
+            }
+            for &epoch in epochs.iter().rev().take(LIVE_MANIFESTS) {
+                let Some(committed) = manifest_io::read_manifest(store, &catalogue, epoch)? else {
+                    return Ok(Collected::default());
+                };
+                self.mark(store, &committed, &mut live, &mut chunks)?;
+            }
+        }
+        self.packs_of.retain(|chunk, _| chunks.contains(chunk));
+        sweep(store, &live)
+    }
+
+    fn mark(
+        &mut self,
+        store: &Store,
+        committed: &Committed,
+        live: &mut HashSet<Digest>,
+        chunks: &mut HashSet<Digest>,
+    ) -> Result<(), RunError> {
+        let Manifest { catalogue, entries, rejects, files, .. } = &committed.manifest;
+        live.extend([committed.digest, catalogue.bundle]);
+        live.extend(files.iter().map(|file| file.from.pack));
+        for chunk in entries {
+            live.extend(self.packs(store, chunk, entry_packs)?.iter().copied());
+        }
+        for chunk in rejects {
+            live.extend(self.packs(store, chunk, reject_packs)?.iter().copied());
+        }
+        chunks.extend(entries.iter().chain(rejects).map(|chunk| chunk.rows.pack));
+        Ok(())
+    }
+
+    /// The packs that a chunk and its rows need.
+    fn packs<T: serde::de::DeserializeOwned>(
+        &mut self,
+        store: &Store,
+        chunk: &Chunk,
+        of_row: fn(T, &mut Vec<Digest>),
+    ) -> Result<Arc<[Digest]>, RunError> {
+        if let Some(packs) = self.packs_of.get(&chunk.rows.pack) {
+            return Ok(Arc::clone(packs));
+        }
+        let mut packs = vec![chunk.rows.pack];
+        for row in RowReader::<T>::new(store, vec![chunk.clone()]) {
+            of_row(row?, &mut packs);
+        }
+        packs.sort_unstable();
+        packs.dedup();
+        let packs: Arc<[Digest]> = packs.into();
+        self.packs_of.insert(chunk.rows.pack, Arc::clone(&packs));
+        Ok(packs)
+    }
+}
+
+fn entry_packs(row: EntryPacks, packs: &mut Vec<Digest>) {
+    packs.extend([row.record.body.pack, row.document.pack]);
+    packs.extend(row.files.iter().map(|file| file.from.pack));
+}
+
+fn reject_packs(row: RejectPacks, packs: &mut Vec<Digest>) {
+    packs.extend(row.record.map(|record| record.body.pack));
+}
+
+fn sweep(store: &Store, live: &HashSet<Digest>) -> Result<Collected, RunError> {
+    let mut collected = Collected::default();
+    for blob in store.blobs() {
+        let (digest, bytes, _) = blob?;
+        if !live.contains(&digest) && store.remove_blob(&digest)? {
+            collected.blobs += 1;
+            collected.bytes += bytes;
+        }
+    }
+    Ok(collected)
+}

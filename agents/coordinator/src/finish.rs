@@ -1,0 +1,345 @@
+//! Finishes the site: what runs did not publish, root files, removals, and `manifest.json` last.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use quire_proto::{Digest, Epoch, Lane, RunId};
+use quire_runtime::{BoxError, Store, crash_point};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    CatalogueState, CoordinatorOptions, RunError, SiteEdge, SiteReport,
+    flight::{Lines, RunFacts},
+    manifest_io::{self, Committed},
+    publish::{Wanted, Written, publish_catalogue},
+    report::Tally,
+    router::Router,
+    runs::{Row, Sorted, SortedRuns},
+    site_manifest::{self, SiteManifest, SiteManifestWriter},
+    site_record::{Shown, SiteRecord, SiteRecords},
+    task::on_thread,
+    workspace::Workspace,
+};
+
+/// Files that a run of this process has already compared with the site, by catalogue and epoch.
+pub(crate) type Known = BTreeMap<String, (Epoch, Sorted<Wanted>)>;
+
+/// One publication.
+pub(crate) struct Finish<'a> {
+    pub(crate) options: &'a CoordinatorOptions,
+    pub(crate) site: Arc<dyn SiteEdge>,
+    pub(crate) router: &'a Router,
+    pub(crate) records: SiteRecords,
+    pub(crate) workspace: Workspace,
+    pub(crate) cancelled: CancellationToken,
+}
+
+impl Finish<'_> {
+    /// Publishes; `known` spares comparing again what runs have just compared.
+    pub(crate) async fn run(&self, known: Known) -> Result<SiteReport, RunError> {
+        let (store, site, salt) =
+            (self.options.store.clone(), Arc::clone(&self.site), self.options.inputs_salt);
+        let looked = on_thread(move || Looked::look(&store, site.as_ref(), salt)).await?;
+        if let Some(report) = looked.report {
+            return Ok(report);
+        }
+        let record = self.begin().await?;
+        let mut written = Written::default();
+        let mut wanted = self.workspace.small_runs();
+        let mut states = Vec::new();
+        let mut known = known;
+        for committed in newest_manifests(&self.options.store, &looked.catalogues).await? {
+            let name = committed.manifest.catalogue.name.clone();
+            wanted = match known.remove(&name).filter(|(epoch, _)| *epoch == committed.manifest.epoch) {
+                Some((_, files)) => merge(files, wanted).await?,
+                None => {
+                    let (wanted, more) = self.publish(&record, &committed, wanted).await?;
+                    written += more;
+                    wanted
+                }
+            };
+            states.push(self.state(committed).await?);
+        }
+        let rest = Rest {
+            store: self.options.store.clone(),
+            site: Arc::clone(&self.site),
+            projector: Arc::clone(&self.options.projector),
+            workspace: self.workspace.clone(),
+            salt,
+            records: self.records.clone(),
+            record,
+            former: looked.former,
+            catalogues: looked.catalogues,
+            written,
+        };
+        on_thread(move || rest.finish(&states, wanted)).await
+    }
+
+    /// Notes that the site is about to change.
+    async fn begin(&self) -> Result<SiteRecord, RunError> {
+        let (records, store, site) =
+            (self.records.clone(), self.options.store.clone(), Arc::clone(&self.site));
+        on_thread(move || records.begin(&store, site.as_ref())).await
+    }
+
+    async fn publish(
+        &self,
+        record: &SiteRecord,
+        committed: &Committed,
+        wanted: SortedRuns<Wanted>,
+    ) -> Result<(SortedRuns<Wanted>, Written), RunError> {
+        // No catalogue's slug begins with `_`: ids of these parcels are those of no run.
+        let name = format!("_{}", committed.manifest.catalogue.name);
+        let epoch = Epoch(record.publication);
+        let run = RunId::new(&name, epoch);
+        let catalogue = committed.manifest.catalogue.clone();
+        let mut lines = Lines {
+            settlements: self.router.subscribe(&run),
+            facts: RunFacts { run, epoch, catalogue, lane: Lane::Normal },
+            broker: self.options.broker.clone(),
+            progress: Arc::clone(&self.options.progress),
+            stall: self.options.stall,
+            cancelled: self.cancelled.clone(),
+            tally: Tally::default(),
+        };
+        publish_catalogue(&mut lines, &self.site, &self.options.store, committed, &self.workspace, wanted)
+            .await
+    }
+
+    async fn state(&self, committed: Committed) -> Result<CatalogueState, RunError> {
+        let store = self.options.store.clone();
+        on_thread(move || {
+            let bundle = store.get_blob(&committed.manifest.catalogue.bundle)?;
+            Ok(CatalogueState::new(&store, bundle, committed.manifest))
+        })
+        .await
+    }
+}
+
+async fn newest_manifests(store: &Store, catalogues: &[(String, u64)]) -> Result<Vec<Committed>, RunError> {
+    let (store, catalogues) = (store.clone(), catalogues.to_vec());
+    on_thread(move || {
+        let read =
+            |(name, epoch): &(String, u64)| manifest_io::read_manifest(&store, name, *epoch).transpose();
+        catalogues.iter().filter_map(read).collect()
+    })
+    .await
+}
+
+async fn merge(
+    files: Sorted<Wanted>,
+    mut wanted: SortedRuns<Wanted>,
+) -> Result<SortedRuns<Wanted>, RunError> {
+    on_thread(move || {
+        for file in files.into_rows().map_err(RunError::Spill)? {
+            file.and_then(|file| wanted.push(file)).map_err(RunError::Spill)?;
+        }
+        Ok(wanted)
+    })
+    .await
+}
+
+/// What a first look at store and site says.
+struct Looked {
+    /// The newest epoch of every catalogue.
+    catalogues: Vec<(String, u64)>,
+    record: Option<SiteRecord>,
+    /// The site's manifest, as it is now.
+    former: Option<SiteManifest>,
+    /// Set if all is as it should be.
+    report: Option<SiteReport>,
+}
+
+impl Looked {
+    fn look(store: &Store, site: &dyn SiteEdge, salt: Digest) -> Result<Self, RunError> {
+        let mut catalogues = Vec::new();
+        for name in store.list("manifests")? {
+            if let Some(&epoch) = manifest_io::epochs(store, &format!("manifests/{name}"))?.last() {
+                catalogues.push((name, epoch));
+            }
+        }
+        let record = SiteRecord::read(store)?;
+        let bytes = site.read(site_manifest::PATH, site_manifest::MAX_BYTES).map_err(RunError::Site)?;
+        let former = bytes.as_deref().and_then(SiteManifest::read);
+        let mut looked = Self { catalogues, record, former, report: None };
+        let shown = looked.record.as_ref().filter(|record| record.identity == site.identity());
+        let shown = shown.and_then(|record| record.shown.as_ref());
+        if let (Some(shown), Some(bytes)) = (shown, bytes)
+            && (&shown.catalogues, shown.salt) == (&looked.catalogues, salt)
+            && shown.manifest == Digest::of(&bytes)
+        {
+            looked.report = looked.verify(site, shown.manifest)?;
+        }
+        Ok(looked)
+    }
+
+    /// The report if every file is there and none is left over.
+    fn verify(&self, site: &dyn SiteEdge, manifest: Digest) -> Result<Option<SiteReport>, RunError> {
+        let Some(former) = &self.former else { return Ok(None) };
+        let mut expected = former.files.iter().map(|(path, digest)| (path.clone(), *digest));
+        if !site.verify(&mut expected).map_err(RunError::Site)?.is_empty() {
+            return Ok(None);
+        }
+        let spared = self.record.as_ref().map(|record| record.spared.as_slice()).unwrap_or_default();
+        let folders = folders(&self.catalogues, spared);
+        let (mut foreign, mut left_over) = (0, false);
+        site.list(&mut |path| {
+            if path != site_manifest::PATH && !former.files.contains_key(&path) {
+                let ours = in_folders(&path, &folders);
+                left_over |= ours;
+                foreign += u64::from(!ours);
+            }
+        })
+        .map_err(RunError::Site)?;
+        let report = SiteReport { manifest, pages: 0, bytes: 0, removed: 0, foreign };
+        Ok((!left_over).then_some(report))
+    }
+}
+
+/// The folders in which every file is ours.
+fn folders<'a>(catalogues: &'a [(String, u64)], spared: &[String]) -> BTreeSet<&'a str> {
+    catalogues
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .filter(|name| !spared.iter().any(|other| other == name))
+        .collect()
+}
+
+fn in_folders(path: &str, folders: &BTreeSet<&str>) -> bool {
+    path.split_once('/').is_some_and(|(folder, _)| folders.contains(folder))
+}
+
+/// A path in the site.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+struct SitePath(String);
+
+impl Row for SitePath {
+    fn order(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.cmp(&other.0)
+    }
+
+    fn weight(&self) -> usize {
+        32 + self.0.len()
+    }
+}
+
+/// What is left once pages and lists are there. Runs on a thread that may block.
+struct Rest {
+    store: Store,
+    site: Arc<dyn SiteEdge>,
+    projector: Arc<dyn crate::Projector>,
+    workspace: Workspace,
+    salt: Digest,
+    records: SiteRecords,
+    record: SiteRecord,
+    former: Option<SiteManifest>,
+    catalogues: Vec<(String, u64)>,
+    written: Written,
+}
+
+impl Rest {
+    fn finish(
+        mut self,
+        states: &[CatalogueState],
+        mut wanted: SortedRuns<Wanted>,
+    ) -> Result<SiteReport, RunError> {
+        self.root_files(states, &mut wanted)?;
+        crash_point("publish.lists");
+        let wanted = wanted.finish();
+        let text = manifest_text(&wanted)?;
+        let (removed, foreign) = self.remove_others(&wanted)?;
+        crash_point("publish.removals");
+        let manifest = Digest::of(&text);
+        self.site.write(site_manifest::PATH, &manifest, &text).map_err(RunError::Site)?;
+        crash_point("publish.done");
+        let shown = Shown { catalogues: self.catalogues, salt: self.salt, manifest };
+        self.records.shown(&self.store, self.record, shown)?;
+        let Written { files: pages, bytes } = self.written;
+        Ok(SiteReport { manifest, pages, bytes, removed, foreign })
+    }
+
+    fn root_files(
+        &mut self,
+        states: &[CatalogueState],
+        wanted: &mut SortedRuns<Wanted>,
+    ) -> Result<(), RunError> {
+        let (site, workspace) = (Arc::clone(&self.site), self.workspace.clone());
+        let mut written = Written::default();
+        let mut sink = |path: String, bytes: Vec<u8>| -> Result<(), BoxError> {
+            workspace.check()?;
+            let digest = Digest::of(&bytes);
+            // Comparing first also finds a file that is right though its stamp was lost.
+            let differs = !site.verify(&mut std::iter::once((path.clone(), digest)))?.is_empty();
+            if differs && site.write(&path, &digest, &bytes)? {
+                written += Written { files: 1, bytes: bytes.len() as u64 };
+                crash_point("publish.file");
+            }
+            Ok(wanted.push(Wanted { path, digest })?)
+        };
+        self.projector.root_files(states, &mut sink).map_err(RunError::Project)?;
+        self.written += written;
+        Ok(())
+    }
+
+    /// Removes what is ours and not wanted; how many, and how many files are not ours.
+    fn remove_others(&mut self, wanted: &Sorted<Wanted>) -> Result<(u64, u64), RunError> {
+        let mut found = self.workspace.small_runs();
+        let mut failed = None;
+        self.site
+            .list(&mut |path| {
+                if let (None, Err(error)) = (&failed, found.push(SitePath(path))) {
+                    failed = Some(error);
+                }
+            })
+            .map_err(RunError::Site)?;
+        if let Some(error) = failed {
+            return Err(RunError::Spill(error));
+        }
+        let others = unwanted(found.finish(), wanted)?;
+        let folders = folders(&self.catalogues, &self.record.spared);
+        let former = self.former.take().unwrap_or_default();
+        let (mut removed, mut foreign) = (0, 0);
+        for path in others {
+            self.workspace.check()?;
+            if in_folders(&path, &folders) || former.files.contains_key(&path) {
+                removed += u64::from(self.site.remove(&path).map_err(RunError::Site)?);
+            } else {
+                foreign += 1;
+            }
+        }
+        Ok((removed, foreign))
+    }
+}
+
+/// Paths found and not wanted, ascending.
+fn unwanted(found: Sorted<SitePath>, wanted: &Sorted<Wanted>) -> Result<Vec<String>, RunError> {
+    let mut wanted = wanted.iter().map_err(RunError::Spill)?;
+    let mut next = wanted.next().transpose().map_err(RunError::Spill)?;
+    let mut others = Vec::new();
+    for path in found.into_rows().map_err(RunError::Spill)? {
+        let SitePath(path) = path.map_err(RunError::Spill)?;
+        while next.as_ref().is_some_and(|wanted| wanted.path < path) {
+            next = wanted.next().transpose().map_err(RunError::Spill)?;
+        }
+        if path != site_manifest::PATH && next.as_ref().is_none_or(|wanted| wanted.path != path) {
+            others.push(path);
+        }
+    }
+    Ok(others)
+}
+
+fn manifest_text(wanted: &Sorted<Wanted>) -> Result<Vec<u8>, RunError> {
+    let mut writer = SiteManifestWriter::new();
+    let mut last: Option<String> = None;
+    for file in wanted.iter().map_err(RunError::Spill)? {
+        let file = file.map_err(RunError::Spill)?;
+        if last.as_ref() == Some(&file.path) {
+            return Err(RunError::PathClash { path: file.path.clone() });
+        }
+        writer.add(&file).map_err(RunError::Spill)?;
+        last = Some(file.path.clone());
+    }
+    Ok(writer.finish())
+}

@@ -1,0 +1,341 @@
+//! Which records need a document or pages made, and the manifest's rows once they are.
+//!
+//! Accepted records and the last manifest's entries are walked side by side, both ascending by key. A record whose
+//! *inputs* are those of its former entry keeps its pages; one with the same body under the same definition keeps its
+//! document. Everything else becomes `Render` and `Index` parcels.
+
+use std::{
+    collections::{HashMap, HashSet},
+    iter::Peekable,
+};
+
+use quire_proto::{
+    Digest, DigestBuilder, Epoch, IndexRecord, LookupHit, MAX_PARCEL_BYTES, MAX_PARCEL_RECORDS, PackSlice,
+    PageFile, RenderRecord, Work, manifest::Entry,
+};
+use quire_runtime::Store;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    RunError,
+    decide::{Accepted, Decided, Origin, Pair, hits, record_weight},
+    manifest_io::{Committed, EntryReader, ManifestRow as _},
+    runs::{Row, Spooled},
+    workspace::Workspace,
+};
+
+/// A parcel's records may weigh so much besides their bodies.
+const MAX_PARCEL_WEIGHT: usize = 1 << 20;
+
+/// What planning needs to know.
+pub(crate) struct MakePlan<'a> {
+    pub(crate) base: Option<&'a Committed>,
+    pub(crate) store: &'a Store,
+    pub(crate) epoch: Epoch,
+    /// Digest of everything but the record that pages depend on: bundle and renderer.
+    pub(crate) frame: Digest,
+    /// Digest of everything but the record that documents depend on.
+    pub(crate) index: Digest,
+    /// How many look-ups the catalogue has.
+    pub(crate) lookups: usize,
+    /// Make everything anew.
+    pub(crate) full: bool,
+}
+
+/// An accepted record on its way to its entry.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Planned {
+    /// The entry; pages and document are still the former ones where they are to be made.
+    pub(crate) entry: Entry,
+    /// Its last state, where anything is to be made or was changed.
+    pub(crate) former: Option<Box<Entry>>,
+    pub(crate) render: bool,
+    pub(crate) index: bool,
+    /// The item could not be processed; this is its last state.
+    pub(crate) dead: bool,
+}
+
+impl Row for Planned {
+    fn order(&self, other: &Self) -> std::cmp::Ordering {
+        self.entry.record.key.cmp(&other.entry.record.key)
+    }
+
+    fn weight(&self) -> usize {
+        self.entry.weight() + self.former.as_deref().map_or(0, Entry::weight)
+    }
+}
+
+/// What is to be made.
+#[derive(Debug)]
+pub(crate) struct Made {
+    /// Ascending by key.
+    pub(crate) planned: Spooled<Planned>,
+    /// Entries of the last manifest whose keys no accepted record has: key and item. Not in runs: few, or the site
+    /// shrinks anyway.
+    pub(crate) gone: HashMap<String, quire_proto::ItemId>,
+}
+
+/// Plans; works go to `emit` as they are found.
+pub(crate) fn plan(
+    decided: Decided,
+    plan: &MakePlan<'_>,
+    workspace: &Workspace,
+    emit: &mut dyn FnMut(Work) -> Result<(), RunError>,
+) -> Result<Made, RunError> {
+    let entries = plan.base.map(|base| base.manifest.entries.clone()).unwrap_or_default();
+    let mut former = EntryReader::new(plan.store, entries).peekable();
+    let mut pairs = decided.pairs.into_rows().map_err(RunError::Spill)?.peekable();
+    let mut packs = Packs { store: plan.store, known: HashMap::new() };
+    let mut batches = Batches::default();
+    let mut planned = workspace.spool();
+    let mut gone = HashMap::new();
+    for (number, accepted) in decided.accepted.into_rows().map_err(RunError::Spill)?.enumerate() {
+        let accepted = accepted.map_err(RunError::Spill)?;
+        if number.is_multiple_of(1024) {
+            workspace.check()?;
+        }
+        let key = accepted.record.key.clone();
+        let former = advance(&mut former, &key, &mut gone)?;
+        let lookups = hits(plan.lookups, pairs_of(&mut pairs, &key)?);
+        let row = plan.row(accepted, former, &lookups, &mut packs);
+        batches.add(&row, lookups, emit)?;
+        planned.push(row).map_err(RunError::Spill)?;
+    }
+    for entry in former {
+        let entry = entry?;
+        gone.insert(entry.record.key, entry.item);
+    }
+    batches.finish(emit)?;
+    Ok(Made { planned: planned.finish().map_err(RunError::Spill)?, gone })
+}
+
+/// The former entry of `key`; those before it are gone.
+fn advance(
+    former: &mut Peekable<EntryReader>,
+    key: &str,
+    gone: &mut HashMap<String, quire_proto::ItemId>,
+) -> Result<Option<Entry>, RunError> {
+    while let Some(entry) =
+        former.next_if(|entry| entry.as_ref().is_ok_and(|entry| entry.record.key.as_str() <= key))
+    {
+        let entry = entry?;
+        if entry.record.key == key {
+            return Ok(Some(entry));
+        }
+        gone.insert(entry.record.key, entry.item);
+    }
+    // An error is not less than any key: it ends the walk here.
+    former.next_if(Result::is_err).transpose()
+}
+
+fn pairs_of(
+    pairs: &mut Peekable<impl Iterator<Item = std::io::Result<Pair>>>,
+    key: &str,
+) -> Result<Vec<Pair>, RunError> {
+    let mut own = Vec::new();
+    while let Some(pair) =
+        pairs.next_if(|pair| pair.as_ref().map_or(true, |pair| pair.seeker.as_str() <= key))
+    {
+        let pair = pair.map_err(RunError::Spill)?;
+        if pair.seeker == key {
+            own.push(pair);
+        }
+    }
+    Ok(own)
+}
+
+impl MakePlan<'_> {
+    fn row(
+        &self,
+        accepted: Accepted,
+        former: Option<Entry>,
+        lookups: &[Vec<LookupHit>],
+        packs: &mut Packs<'_>,
+    ) -> Planned {
+        let Accepted { item, content, origin, mut record, decided } = accepted;
+        let same_body = former.as_ref().is_some_and(|former| former.record.digest == record.digest);
+        if let Some(former) = former.as_ref().filter(|former| same_body && packs.have(&former.record.body)) {
+            // The body that is there already: rows stay as they are, and the new pack may go.
+            record.body = former.record.body;
+        }
+        let inputs = self.inputs(&record, &item, lookups);
+        let keeps_index = self.base.is_some_and(|base| base.manifest.basis.index == Some(self.index));
+        let document = former
+            .as_ref()
+            .filter(|former| !self.full && same_body && keeps_index && packs.have(&former.document));
+        let pages = former.as_ref().filter(|former| {
+            !self.full && former.inputs == inputs && former.files.iter().all(|file| packs.have(&file.from))
+        });
+        let (index, render) = (document.is_none(), pages.is_none());
+        let former_epoch = former.as_ref().map(|former| former.epoch);
+        let mut entry = Entry {
+            item,
+            content,
+            record,
+            decided,
+            inputs,
+            files: pages.map(|former| former.files.clone()).unwrap_or_default(),
+            page_warnings: pages.map(|former| former.page_warnings.clone()).unwrap_or_default(),
+            document: document.map_or(nowhere(), |former| former.document),
+            epoch: former_epoch.unwrap_or(self.epoch),
+        };
+        let as_it_was = !index && !render && former.as_ref() == Some(&entry);
+        if !as_it_was {
+            entry.epoch = self.epoch;
+        }
+        let former = former.filter(|_| index || render).map(Box::new);
+        Planned { entry, former, render, index, dead: origin == Origin::Dead }
+    }
+
+    /// Digest of everything that a record's pages depend on; misses of look-ups too, as their numbers are in it.
+    fn inputs(
+        &self,
+        record: &quire_proto::RecordVerdict,
+        item: &quire_proto::ItemId,
+        lookups: &[Vec<LookupHit>],
+    ) -> Digest {
+        let mut digest = DigestBuilder::new("quire page inputs")
+            .digest(&self.frame)
+            .digest(&record.digest)
+            .text(&record.key)
+            .text(&record.title)
+            .text(&record.slug)
+            .text(&item.source)
+            .text(&item.location)
+            .number(u64::from(item.ordinal))
+            .text(&record.row.summary)
+            .number(record.row.fields.len() as u64);
+        for values in &record.row.fields {
+            digest =
+                values.iter().fold(digest.number(values.len() as u64), |digest, value| digest.text(value));
+        }
+        for hits in lookups {
+            digest = digest.number(hits.len() as u64);
+            for hit in hits {
+                digest = digest.text(&hit.key).text(&hit.title).text(&hit.slug).number(hit.via.len() as u64);
+                digest = hit.via.iter().fold(digest, |digest, via| digest.text(via));
+            }
+        }
+        digest.finish()
+    }
+}
+
+/// Stands for a document that is still to be made.
+fn nowhere() -> PackSlice {
+    PackSlice { pack: Digest::from_bytes([0; 32]), offset: 0, len: 0 }
+}
+
+/// Which packs are in the store; each is looked for once.
+struct Packs<'a> {
+    store: &'a Store,
+    known: HashMap<Digest, bool>,
+}
+
+impl Packs<'_> {
+    fn have(&mut self, slice: &PackSlice) -> bool {
+        let store = self.store;
+        *self.known.entry(slice.pack).or_insert_with(|| store.has_blob(&slice.pack))
+    }
+}
+
+/// Records collected into parcels.
+#[derive(Default)]
+struct Batches {
+    index: Batch<IndexRecord>,
+    render: Batch<RenderRecord>,
+}
+
+impl Batches {
+    fn add(
+        &mut self,
+        row: &Planned,
+        lookups: Vec<Vec<LookupHit>>,
+        emit: &mut dyn FnMut(Work) -> Result<(), RunError>,
+    ) -> Result<(), RunError> {
+        let record = &row.entry.record;
+        if row.index {
+            let work = IndexRecord { key: record.key.clone(), body: record.body };
+            if let Some(full) = self.index.add(work, record.body.len, 128) {
+                emit(Work::Index(full))?;
+            }
+        }
+        if row.render {
+            let hits: usize = lookups.iter().flatten().map(|hit| 160 + 32 * hit.via.len()).sum();
+            let work = RenderRecord {
+                key: record.key.clone(),
+                title: record.title.clone(),
+                slug: record.slug.clone(),
+                item: row.entry.item.clone(),
+                body: record.body,
+                row: record.row.clone(),
+                lookups,
+                inputs: row.entry.inputs,
+            };
+            if let Some(full) = self.render.add(work, record.body.len, record_weight(record) + hits) {
+                emit(Work::Render(full))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self, emit: &mut dyn FnMut(Work) -> Result<(), RunError>) -> Result<(), RunError> {
+        if !self.render.records.is_empty() {
+            emit(Work::Render(self.render.records))?;
+        }
+        if !self.index.records.is_empty() {
+            emit(Work::Index(self.index.records))?;
+        }
+        Ok(())
+    }
+}
+
+struct Batch<T> {
+    records: Vec<T>,
+    bytes: u64,
+    weight: usize,
+}
+
+impl<T> Default for Batch<T> {
+    fn default() -> Self {
+        Self { records: Vec::new(), bytes: 0, weight: 0 }
+    }
+}
+
+impl<T> Batch<T> {
+    /// Adds a record; returns the batch before it if that is full.
+    fn add(&mut self, record: T, bytes: u64, weight: usize) -> Option<Vec<T>> {
+        let full = self.records.len() >= MAX_PARCEL_RECORDS
+            || self.bytes + bytes > MAX_PARCEL_BYTES as u64
+            || self.weight + weight > MAX_PARCEL_WEIGHT;
+        let before = (full && !self.records.is_empty()).then(|| std::mem::take(self).records);
+        self.records.push(record);
+        self.bytes += bytes;
+        self.weight += weight;
+        before
+    }
+}
+
+/// Whether two sets of files look the same to a reader.
+pub(crate) fn same_files(one: &[PageFile], other: &[PageFile]) -> bool {
+    let seen = |file: &PageFile| (file.path.clone(), file.digest);
+    one.iter().map(seen).eq(other.iter().map(seen))
+}
+
+/// Former keys that are gone for good: no item of this run carries them, not even as a reject.
+pub(crate) fn removed(
+    gone: HashMap<String, quire_proto::ItemId>,
+    rejects: impl Iterator<Item = Result<quire_proto::manifest::RejectRow, RunError>>,
+) -> Result<u64, RunError> {
+    if gone.is_empty() {
+        return Ok(0);
+    }
+    let by_item: HashMap<&quire_proto::ItemId, &String> =
+        gone.iter().map(|(key, item)| (item, key)).collect();
+    let mut rejected: HashSet<&String> = HashSet::new();
+    for row in rejects {
+        let row = row?;
+        rejected.extend(by_item.get(&row.item).copied());
+        rejected.extend(row.key.and_then(|key| gone.get_key_value(&key)).map(|(key, _)| key));
+    }
+    Ok((gone.len() - rejected.len()) as u64)
+}

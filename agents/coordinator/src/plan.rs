@@ -1,0 +1,91 @@
+//! The plan of a run: its epoch, what to compare with, and the first parcels.
+
+use quire_catalogue::{Bundle, Catalogue};
+use quire_proto::{CatalogueRef, Digest, DigestBuilder, Epoch, ListSource, RunId, Work, manifest::Chunk};
+use quire_runtime::{Store, crash_point};
+
+use crate::{
+    RunError, commit,
+    gather::Gathered,
+    manifest_io::{self, Committed},
+    resume,
+};
+
+/// What a run knows before it begins.
+pub(crate) struct Plan {
+    pub(crate) catalogue: Catalogue,
+    pub(crate) reference: CatalogueRef,
+    pub(crate) encoded: bytes::Bytes,
+    pub(crate) run: RunId,
+    pub(crate) epoch: Epoch,
+    /// The newest manifest.
+    pub(crate) base: Option<Committed>,
+    pub(crate) full: bool,
+    pub(crate) salt: Digest,
+}
+
+impl Plan {
+    /// Puts the bundle where agents find it, and registers the run.
+    pub(crate) fn make(store: &Store, bundle: Bundle, full: bool, salt: Digest) -> Result<Self, RunError> {
+        let encoded = bytes::Bytes::from(bundle.encode());
+        let catalogue = Catalogue::load(bundle).map_err(|error| RunError::Catalogue(error.into()))?;
+        let reference =
+            CatalogueRef { name: catalogue.name().to_owned(), bundle: catalogue.bundle().digest() };
+        store.put_blob(&reference.bundle, &encoded)?;
+        let epoch = resume::begin(store, &reference.name)?;
+        crash_point("coordinator.registered");
+        let base = manifest_io::newest(store, &reference.name)?;
+        if let Some(base) = &base {
+            commit::ensure_blob(store, base)?;
+        }
+        let run = RunId::new(&reference.name, epoch);
+        Ok(Self { catalogue, reference, encoded, run, epoch, base, full, salt })
+    }
+
+    /// Names of the sources, in the catalogue's order: a listing's slot is its source's position.
+    pub(crate) fn sources(&self) -> Vec<String> {
+        self.catalogue.definition().sources.iter().map(|source| source.name.clone()).collect()
+    }
+
+    /// The first parcels.
+    pub(crate) fn works(&self) -> Vec<Work> {
+        let base = self.base.as_ref().filter(|_| !self.full).map(|base| base.digest);
+        self.sources().into_iter().map(|source| Work::List(ListSource { source, base })).collect()
+    }
+
+    /// Digest of everything but the record that pages depend on.
+    pub(crate) fn frame(&self) -> Digest {
+        DigestBuilder::new("quire page frame").digest(&self.reference.bundle).digest(&self.salt).finish()
+    }
+
+    /// Digest of everything that lists and data files depend on.
+    pub(crate) fn projection(&self, entries: &[Chunk], rejects: &[Chunk]) -> Digest {
+        let rows = |digest: DigestBuilder, chunks: &[Chunk]| {
+            chunks
+                .iter()
+                .fold(digest.number(chunks.len() as u64), |digest, chunk| digest.digest(&chunk.rows.pack))
+        };
+        let digest = DigestBuilder::new("quire projection").digest(&self.frame());
+        rows(rows(digest, entries), rejects).finish()
+    }
+
+    /// Whether listings alone show that everything is as the last manifest says.
+    pub(crate) fn nothing_changed(&self, gathered: &Gathered) -> bool {
+        let Some(Committed { manifest, .. }) = self.base.as_ref().filter(|_| !self.full) else {
+            return false;
+        };
+        let basis = &manifest.basis;
+        let projection = self.projection(&manifest.entries, &manifest.rejects);
+        if !manifest.complete
+            || basis.dead > 0
+            || basis.projection != Some(projection)
+            || !gathered.is_quiet()
+        {
+            return false;
+        }
+        let mut listed: Vec<_> =
+            gathered.sources.iter().filter_map(|(name, listing)| listing.state(name)).collect();
+        listed.sort_by(|one, other| one.source.cmp(&other.source));
+        listed == basis.sources
+    }
+}

@@ -1,0 +1,294 @@
+//! One run from its plan to its report.
+
+use std::{sync::Arc, time::Instant};
+
+use quire_proto::{
+    RecordCounts, RunReport, Work,
+    manifest::{Basis, Chunk, FORMAT, Manifest},
+};
+use quire_runtime::{Store, crash_point};
+use tokio::sync::mpsc;
+
+use crate::{
+    CoordinatorOptions, Event, Phase, RunError,
+    assemble::{Assembled, Products, assemble},
+    carry::carry,
+    commit::commit,
+    decide::{Decided, decide},
+    flight::{LIST, Lines},
+    gather::Gathered,
+    make::{self, MakePlan},
+    manifest_io::{self, ChunkWriter, Committed, RejectReader},
+    plan::Plan,
+    project::project,
+    publish::{Wanted, Written, publish_catalogue},
+    resume,
+    runs::Sorted,
+    site_record::SiteRecords,
+    task::{blocking, on_thread, send},
+    workspace::Workspace,
+};
+
+/// A run under way.
+pub(crate) struct Run<'a> {
+    pub(crate) options: &'a CoordinatorOptions,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) lines: Lines,
+    pub(crate) workspace: Workspace,
+    pub(crate) records: SiteRecords,
+    pub(crate) started: Instant,
+}
+
+/// How a run ended.
+pub(crate) struct Ended {
+    pub(crate) report: RunReport,
+    /// The manifest, if this run committed one, and the files that it wants in the site, if it published them.
+    pub(crate) committed: Option<(Committed, Option<Sorted<Wanted>>)>,
+}
+
+/// What the decision left, with the rejects written.
+struct Settled {
+    decided: Decided,
+    rejects: Vec<Chunk>,
+    lost: u64,
+    complete: bool,
+    failures: Vec<String>,
+}
+
+/// Everything of a manifest but its files.
+struct Rows {
+    entries: Vec<Chunk>,
+    rejects: Vec<Chunk>,
+    counts: RecordCounts,
+    basis: Basis,
+    complete: bool,
+    failures: Vec<String>,
+}
+
+impl Run<'_> {
+    pub(crate) async fn run(mut self) -> Result<Ended, RunError> {
+        self.enter(Phase::Gather);
+        let gathered = self.gather().await?;
+        crash_point("coordinator.gathered");
+        if self.plan.nothing_changed(&gathered) {
+            return self.end_unchanged().await;
+        }
+        self.enter(Phase::Decide);
+        let settled = self.decide(gathered).await?;
+        crash_point("coordinator.decided");
+        self.enter(Phase::Make);
+        let rows = self.make(settled).await?;
+        crash_point("coordinator.made");
+        self.enter(Phase::Commit);
+        let Some(committed) = self.commit(&rows).await? else {
+            return self.end(rows.counts, rows.failures, Written::default(), None).await;
+        };
+        crash_point("coordinator.committed");
+        self.enter(Phase::Publish);
+        let (wanted, written) = self.publish(&committed).await?;
+        self.end(rows.counts, rows.failures, written, Some((committed, wanted))).await
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.options.progress.tell(&self.plan.run, Event::Entered(phase));
+    }
+
+    fn store(&self) -> Store {
+        self.options.store.clone()
+    }
+
+    async fn gather(&mut self) -> Result<Gathered, RunError> {
+        let mut gathered = Gathered::new(self.plan.sources(), &self.workspace);
+        let works = self.plan.works();
+        let (sender, receiver) = mpsc::channel(works.len().max(1));
+        for work in works {
+            // There is room for all of them, and the receiver is here.
+            let _ = sender.send(work).await;
+        }
+        drop(sender);
+        self.lines.fly(LIST, receiver, &mut |slot, settlement| gathered.take(slot, settlement)).await?;
+        Ok(gathered)
+    }
+
+    async fn decide(&self, gathered: Gathered) -> Result<Settled, RunError> {
+        let (store, workspace, plan) = (self.store(), self.workspace.clone(), Arc::clone(&self.plan));
+        on_thread(move || {
+            let carried = carry(gathered, plan.base.as_ref(), &store, &workspace)?;
+            let mut rejects = ChunkWriter::new(&store);
+            let decided = decide(carried.candidates, &workspace, &mut |row| rejects.push(row))?;
+            let (lost, complete, failures) = (carried.lost, carried.complete, carried.failures);
+            Ok(Settled { decided, rejects: rejects.finish()?, lost, complete, failures })
+        })
+        .await
+    }
+
+    /// Has documents and pages made; the manifest's rows.
+    async fn make(&mut self, settled: Settled) -> Result<Rows, RunError> {
+        let Settled { decided, rejects, lost, complete, failures } = settled;
+        let (items, rejected, dead) = (decided.items, decided.rejected, decided.dead + lost);
+        let sources = decided.sources.clone();
+        let planning = self.planning(decided);
+        let mut products = Products::new(&self.workspace);
+        let flown =
+            self.lines.fly("make", planning.works, &mut |_, settlement| products.take(settlement)).await;
+        // The flight's own error is the cause; planning only sees that nobody takes its work any more.
+        let made = blocking(planning.task).await;
+        flown?;
+        let made = made?;
+
+        let (store, workspace, plan) = (self.store(), self.workspace.clone(), Arc::clone(&self.plan));
+        on_thread(move || {
+            let Assembled { entries, mut counts, failures: more } =
+                assemble(made.planned, products.finish(), plan.epoch, &store, &workspace)?;
+            counts.seen = items + lost;
+            counts.rejected = rejected;
+            counts.dead += dead;
+            counts.removed = make::removed(made.gone, RejectReader::new(&store, rejects.clone()))?;
+            if !counts.adds_up() {
+                return Err(RunError::Counts(counts));
+            }
+            let basis = Basis {
+                sources,
+                index: Some(plan.catalogue.validation_digest()),
+                projection: Some(plan.projection(&entries, &rejects)),
+                dead: counts.dead,
+            };
+            let failures = failures.into_iter().chain(more).collect();
+            Ok(Rows { entries, rejects, counts, basis, complete, failures })
+        })
+        .await
+    }
+
+    fn planning(&self, decided: Decided) -> Planning {
+        let (sender, works) = mpsc::channel(4);
+        let (store, workspace, plan) = (self.store(), self.workspace.clone(), Arc::clone(&self.plan));
+        let progress = Arc::clone(&self.options.progress);
+        let task = tokio::task::spawn_blocking(move || {
+            let making = MakePlan {
+                base: plan.base.as_ref(),
+                store: &store,
+                epoch: plan.epoch,
+                frame: plan.frame(),
+                index: plan.catalogue.validation_digest(),
+                lookups: plan.catalogue.definition().lookups.len(),
+                full: plan.full,
+            };
+            let mut to_render = 0;
+            let made = make::plan(decided, &making, &workspace, &mut |work| {
+                if let Work::Render(records) = &work {
+                    to_render += records.len() as u64;
+                    progress.tell(&plan.run, Event::ToRender(to_render));
+                }
+                send(&sender, work)
+            })?;
+            Ok(made)
+        });
+        Planning { works, task }
+    }
+
+    /// Makes the lists and commits; `None` if the manifest would say what the last one says.
+    async fn commit(&self, rows: &Rows) -> Result<Option<Committed>, RunError> {
+        let (entries, rejects) = (rows.entries.clone(), rows.rejects.clone());
+        let (basis, complete) = (rows.basis.clone(), rows.complete);
+        let (store, workspace, plan) = (self.store(), self.workspace.clone(), Arc::clone(&self.plan));
+        let projector = Arc::clone(&self.options.projector);
+        on_thread(move || {
+            let mut manifest = Manifest {
+                format: FORMAT,
+                catalogue: plan.reference.clone(),
+                validation: plan.catalogue.validation_digest(),
+                run: plan.run.clone(),
+                epoch: plan.epoch,
+                complete,
+                entries,
+                rejects,
+                files: Vec::new(),
+                basis,
+            };
+            let last = plan.base.as_ref().map(|base| &base.manifest);
+            let known = last.map(|last| last.files.as_slice()).unwrap_or_default();
+            let stands = last.is_some_and(|last| last.basis.projection == manifest.basis.projection);
+            manifest.files = if stands && !plan.full && known.iter().all(|file| store.has_slice(&file.from)) {
+                known.to_vec()
+            } else {
+                let sections = (manifest.entries.as_slice(), manifest.rejects.as_slice());
+                let catalogue = (plan.reference.name.as_str(), plan.encoded.as_ref());
+                project(projector.as_ref(), catalogue, sections, known, &store, &workspace)?
+            };
+            workspace.check()?;
+            if last.is_some_and(|last| says_the_same(last, &manifest)) {
+                resume::unchanged(&store, &plan.reference.name, plan.epoch)?;
+                return Ok(None);
+            }
+            let committed = commit(&store, manifest)?;
+            resume::committed(&store, &plan.reference.name, plan.epoch)?;
+            Ok(Some(committed))
+        })
+        .await
+    }
+
+    async fn publish(
+        &mut self,
+        committed: &Committed,
+    ) -> Result<(Option<Sorted<Wanted>>, Written), RunError> {
+        let Some(site) = &self.options.site else { return Ok((None, Written::default())) };
+        let (records, store, begun) = (self.records.clone(), self.store(), Arc::clone(site));
+        on_thread(move || records.begin(&store, begun.as_ref())).await?;
+        let wanted = self.workspace.small_runs();
+        let (store, lines) = (&self.options.store, &mut self.lines);
+        let (wanted, written) =
+            publish_catalogue(lines, site, store, committed, &self.workspace, wanted).await?;
+        Ok((Some(wanted.finish()), written))
+    }
+
+    /// Nothing is new, nothing is gone: the site is looked at when it is finished.
+    async fn end_unchanged(self) -> Result<Ended, RunError> {
+        let mut counts = RecordCounts::default();
+        if let Some(Committed { manifest, .. }) = &self.plan.base {
+            counts.unchanged = manifest_io::count(&manifest.entries);
+            counts.rejected = manifest_io::count(&manifest.rejects);
+            counts.seen = counts.unchanged + counts.rejected;
+        }
+        let (store, plan) = (self.store(), Arc::clone(&self.plan));
+        on_thread(move || resume::unchanged(&store, &plan.reference.name, plan.epoch)).await?;
+        self.enter(Phase::Publish);
+        self.end(counts, Vec::new(), Written::default(), None).await
+    }
+
+    async fn end(
+        self,
+        records: RecordCounts,
+        failures: Vec<String>,
+        written: Written,
+        committed: Option<(Committed, Option<Sorted<Wanted>>)>,
+    ) -> Result<Ended, RunError> {
+        self.enter(Phase::Done);
+        let tally = &self.lines.tally;
+        let report = RunReport {
+            catalogue: self.plan.reference.name.clone(),
+            run: self.plan.run.clone(),
+            epoch: self.plan.epoch,
+            records,
+            pages: written.files,
+            bytes: written.bytes,
+            duration_ms: self.started.elapsed().as_secs_f64() * 1_000.0,
+            stages: tally.stages(),
+            caches: tally.caches(),
+            upstream: tally.upstream(),
+            failures,
+        };
+        Ok(Ended { report, committed })
+    }
+}
+
+/// The second phase's works as they are found, and who finds them.
+struct Planning {
+    works: mpsc::Receiver<Work>,
+    task: tokio::task::JoinHandle<Result<make::Made, RunError>>,
+}
+
+/// Whether two manifests differ in their run only.
+fn says_the_same(last: &Manifest, new: &Manifest) -> bool {
+    let unnamed = Manifest { run: new.run.clone(), epoch: new.epoch, ..last.clone() };
+    unnamed == *new
+}
