@@ -82,6 +82,7 @@ impl LocalFolder {
         };
         let files = folders.into_iter().flat_map(|folder| match folder.and_then(fs::read_dir) {
             Ok(entries) => entries.collect(),
+            Err(error) if is_absent(&error) => Vec::new(),
             Err(error) => vec![Err(error)],
         });
         files.filter_map(move |entry| blob_of(entry).map_err(failed).transpose())

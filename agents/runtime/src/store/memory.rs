@@ -110,6 +110,7 @@ mod tests {
         recent.put(&digest, &bytes);
         assert_eq!(recent.lock().bytes, 100);
         recent.remove(&digest);
-        assert_eq!((recent.lock().bytes, recent.lock().by_use.len()), (0, 0));
+        let inner = recent.lock();
+        assert_eq!((inner.bytes, inner.by_use.len()), (0, 0));
     }
 }
