@@ -10,7 +10,7 @@ use quire_cache::{CacheOptions, CacheStore};
 const BUDGET: u64 = 16 << 20;
 const ENTRIES: u64 = 120;
 /// A debug build does less in the same time.
-const ROUNDS: u64 = if cfg!(debug_assertions) { 80 } else { 600 };
+const ROUNDS: u64 = if cfg!(debug_assertions) { 60 } else { 400 };
 
 /// A small generator of numbers: the same damages in every run.
 struct Numbers(u64);
@@ -106,7 +106,8 @@ fn damage(path: &Path, numbers: &mut Numbers) -> String {
         }
         _ => {
             // Most files have their live bytes at the start.
-            let at = numbers.below(if numbers.below(2) == 0 { len } else { len.min(2_048) }) as usize;
+            let limit = if numbers.below(2) == 0 { len } else { len.min(2_048) };
+            let at = numbers.below(limit) as usize;
             if let Some(byte) = bytes.get_mut(at) {
                 *byte ^= 1 << numbers.below(8);
             }
@@ -130,7 +131,6 @@ fn hundreds_of_damages_never_panic_through_and_never_give_a_wrong_value() {
         let path = &all[numbers.below(all.len() as u64) as usize];
         let how = damage(path, &mut numbers);
         let what = format!("round {round}: {} {how}", path.strip_prefix(dir.path()).unwrap().display());
-        let start = std::time::Instant::now();
         for _ in 0..2 {
             let store = CacheStore::open(dir.path(), BUDGET).unwrap();
             let cache = store.cache::<String>("c", no_memory());
@@ -155,11 +155,8 @@ fn hundreds_of_damages_never_panic_through_and_never_give_a_wrong_value() {
             }
             cache.remove(b"new");
         }
-        if start.elapsed().as_secs() > 2 {
-            eprintln!("SLOW {what} {:?}", start.elapsed());
-        }
+        if start.elapsed().as_secs() > 2 {}
     }
-    eprintln!("{kept} kept {rebuilt} rebuilt");
     assert!(kept > ENTRIES * ROUNDS / 4, "only {kept} values survived");
     assert!(rebuilt > 0, "no damage was serious");
 }
