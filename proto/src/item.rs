@@ -46,7 +46,7 @@ pub struct Item {
     pub line: u32,
     /// How to read `raw`.
     pub format: Format,
-    /// Digest of `raw`; what "unchanged" is judged by.
+    /// What "unchanged" is judged by: digest of `raw`, and of `line` where a location holds many items.
     pub content: Digest,
     /// The bytes of the item, not yet decoded, at most the source's `max_bytes`.
     pub raw: Bytes,

@@ -1,0 +1,54 @@
+//! What the fetcher asks of a connector. A new upstream is one file beside [`crate::files`] and one arm in
+//! [`connect`].
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use quire_catalogue::Source;
+use quire_proto::Listed;
+use quire_runtime::{Context, StageError};
+
+use crate::{FetcherOptions, files::FilesUpstream, gather::Gather, memo::MemoScope, take::Taker};
+
+/// A future of an [`Upstream`].
+pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StageError>> + Send + 'a>>;
+
+/// Reads one source. What blocks or computes goes through [`Context::compute`].
+pub(crate) trait Upstream: Send + Sync {
+    /// What there is.
+    fn list(&self, ctx: Context) -> Answer<'_, Listing>;
+
+    /// Reads locations in their order into `gather` until it is full, and defers the rest.
+    fn read(
+        &self,
+        ctx: Context,
+        locations: Vec<Listed>,
+        gather: Gather,
+        taker: Arc<Taker>,
+    ) -> Answer<'_, Gather>;
+
+    /// Where its locations are remembered; `None` if a size and a time say nothing of their content.
+    fn memo(&self, taker: &Taker) -> Option<MemoScope>;
+}
+
+/// What an upstream listed.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    /// Sorted by location, each once.
+    pub(crate) found: Vec<Listed>,
+    /// Why the listing is not complete; then nothing of the source may be removed.
+    pub(crate) failure: Option<String>,
+}
+
+/// Why a source cannot be reached at all: in one sentence for its listing's failure.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unreachable(pub(crate) String);
+
+/// The connector of `source`.
+pub(crate) fn connect(
+    catalogue: &str,
+    source: &Source,
+    options: &FetcherOptions,
+) -> Result<Arc<dyn Upstream>, Unreachable> {
+    Ok(Arc::new(FilesUpstream::connect(catalogue, &source.files, options)?))
+}
