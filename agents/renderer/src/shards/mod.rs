@@ -221,6 +221,11 @@ fn gather(fields: &[Field], rows: &[Row]) -> Families {
             families.text(text, document, class);
         }
         let mut texts = 0;
+        // Results show the summary, so readers expect that its words are found.
+        for token in tokens(&row.summary).into_iter().take(MAX_TEXT_TOKENS) {
+            texts += 1;
+            add(&mut families.words, token, document, TEXT);
+        }
         let mut facet = 0;
         for (number, field) in fields.iter().enumerate() {
             for value in values(row, number) {
