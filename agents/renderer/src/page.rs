@@ -108,8 +108,7 @@ impl Pages {
         pages.push(Page { ending: "html", bytes: html.into_bytes() });
         pages.push(Page { ending: "json", bytes: twin(&look.slug, record, body)? });
         if let Some(template) = &look.markdown {
-            let mut text = squeeze(&self.engine.render(template, Output::Text, context)?);
-            text.push('\n');
+            let text = squeeze(&self.engine.render(template, Output::Text, context)?);
             pages.push(Page { ending: "md", bytes: text.into_bytes() });
         }
         Ok(pages)

@@ -112,6 +112,23 @@ fn removing_the_last_file_of_a_folder_removes_the_folder() {
 }
 
 #[test]
+fn files_are_listed_and_read_within_a_limit() {
+    let base = TempDir::new().unwrap();
+    let writer = writer(base.path());
+    put(&writer, "a/b/c.html", "four");
+    put(&writer, "d.html", "d");
+    symlink("/", base.path().join("site/root")).unwrap();
+    let mut found = Vec::new();
+    writer.list(&mut |path| found.push(path)).unwrap();
+    found.sort();
+    assert_eq!(found, ["a/b/c.html", "d.html", "root"]);
+    assert_eq!(writer.read("a/b/c.html", 4).unwrap().unwrap(), b"four");
+    assert_eq!(writer.read("a/b/c.html", 3).unwrap(), None);
+    assert_eq!(writer.read("a/x.html", 3).unwrap(), None);
+    assert_eq!(writer.read("root", 3).unwrap(), None);
+}
+
+#[test]
 fn a_folder_that_vanishes_under_the_writer_is_made_again() {
     let base = TempDir::new().unwrap();
     let writer = writer(base.path());

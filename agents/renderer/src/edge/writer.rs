@@ -1,6 +1,7 @@
 //! The writer of a site folder.
 
 use std::{
+    io::Read as _,
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -18,6 +19,9 @@ use super::{
     folder::{Folder, Folders},
     temporary::Temporary,
 };
+
+/// Deepest folder that is listed; the site's own files lie three deep.
+const MAX_DEPTH: usize = 64;
 
 /// Writes, removes and verifies the files of one site folder. May be shared between threads.
 #[derive(Debug)]
@@ -179,6 +183,34 @@ impl SiteWriter {
         Ok(again)
     }
 
+    /// The bytes of a file of at most `limit` bytes; `None` if there is none, or a larger one.
+    ///
+    /// # Errors
+    /// When the path is refused or the file cannot be read.
+    pub fn read(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, SiteError> {
+        let (folder, name) = split(path)?;
+        let Some(folder) = self.folder(folder, path, false)? else { return Ok(None) };
+        if folder.stat(name).map_err(SiteError::io("look at", path))?.is_none() {
+            return Ok(None);
+        }
+        let file = folder.read(name).map_err(SiteError::io("read", path))?;
+        let mut bytes = Vec::new();
+        std::fs::File::from(file)
+            .take(limit.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(|source| SiteError::Io { doing: "read", path: path.to_owned(), source })?;
+        Ok((bytes.len() as u64 <= limit).then_some(bytes))
+    }
+
+    /// Tells the paths of all files in the site, whoever put them there, in any order. Symbolic links count as
+    /// files and are not followed; a name that is not Unicode is left out.
+    ///
+    /// # Errors
+    /// When a folder cannot be read.
+    pub fn list(&self, found: &mut dyn FnMut(String)) -> Result<(), SiteError> {
+        list(&self.out, "", MAX_DEPTH, found)
+    }
+
     fn is_right(&self, folder: &Folder, path: &str, name: &str, digest: &Digest) -> Result<bool, SiteError> {
         let Some(stat) = folder.stat(name).map_err(SiteError::io("look at", path))? else { return Ok(false) };
         let known = self.stamps().get(path).copied();
@@ -208,6 +240,21 @@ impl SiteWriter {
     fn stamps(&self) -> MutexGuard<'_, Stamps> {
         self.stamps.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn list(folder: &Path, prefix: &str, depth: usize, found: &mut dyn FnMut(String)) -> Result<(), SiteError> {
+    let failed = |source| SiteError::Io { doing: "list", path: prefix.to_owned(), source };
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
+        if !entry.file_type().map_err(failed)?.is_dir() {
+            found(path);
+        } else if depth > 0 {
+            list(&entry.path(), &path, depth - 1, found)?;
+        }
+    }
+    Ok(())
 }
 
 fn split(path: &str) -> Result<(&str, &str), SiteError> {

@@ -38,7 +38,7 @@ use include_bytes_slice;
 pub(super) const PREFIX: &str = "quire/";
 
 /// Built-in templates: name without prefix, source.
-pub(super) fn templates() -> impl Iterator<Item = (&'static str, &'static str)> {
+pub fn templates() -> impl Iterator<Item = (&'static str, &'static str)> {
     TEMPLATE_SOURCES.into_iter()
 }
 

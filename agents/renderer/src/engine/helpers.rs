@@ -15,8 +15,8 @@ use std::fmt::Write as _;
 
 use minijinja::{Environment, Value};
 
-/// Adds the helpers.
-pub(super) fn add(env: &mut Environment<'static>) {
+/// Adds the helpers, and takes `safe` away.
+pub fn add(env: &mut Environment<'static>) {
     env.remove_filter("safe");
     env.add_filter("capfirst", |value: &Value| map_text(value, capfirst));
     env.add_filter("number", number);
@@ -84,12 +84,13 @@ pub(crate) fn urlencode(text: &str) -> String {
     encoded
 }
 
-/// At most one empty line in a row, and no blanks at the ends. A line of blanks only counts as empty.
+/// At most one empty line in a row, and no blanks at the ends. A line of blanks is not empty: in Markdown two
+/// blanks mean a line break.
 pub(crate) fn squeeze(text: &str) -> String {
     let mut squeezed = String::with_capacity(text.len());
     let mut empty = 0;
     for line in text.trim().split('\n') {
-        if line.trim().is_empty() {
+        if line.is_empty() {
             empty += 1;
             continue;
         }
@@ -185,7 +186,8 @@ mod tests {
 
     #[test]
     fn more_than_one_empty_line_becomes_one() {
-        assert_eq!(squeeze("\n\n a\n\n \n\nb  \nc\n\n"), "a\n\nb  \nc");
+        assert_eq!(squeeze("\n\n a\n\n\n\nb  \nc\n\n"), "a\n\nb  \nc");
+        assert_eq!(squeeze("a\n\n  \n\n\nb"), "a\n\n  \n\nb");
         assert_eq!(squeeze(""), "");
     }
 

@@ -14,9 +14,10 @@ mod value;
 
 use std::{error::Error as _, fmt};
 
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, syntax::SyntaxConfig};
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value, syntax::SyntaxConfig};
 
-pub use base::{RENDERER_VERSION, assets, engine_digest};
+pub use base::{RENDERER_VERSION, assets, engine_digest, templates};
+pub use helpers::add as add_helpers;
 pub(crate) use helpers::{capfirst, squeeze};
 pub use value::from_json;
 pub(crate) use value::{object, texts};
@@ -24,7 +25,7 @@ pub(crate) use value::{object, texts};
 use crate::look::Look;
 
 /// Most instructions of one rendering; a page of a thousand table rows needs some 50,000.
-const FUEL: u64 = 20_000_000;
+const FUEL: u64 = 5_000_000;
 /// Deepest nesting of includes, macros and loops, in the engine's own measure.
 const RECURSION: usize = 200;
 /// Largest page, in bytes.
@@ -86,20 +87,21 @@ pub enum RenderError {
 
 impl RenderError {
     fn new(template: &str, error: &minijinja::Error) -> Self {
-        let mut message = match error.detail() {
-            Some(detail) if error.kind() == minijinja::ErrorKind::UndefinedError => detail.to_owned(),
-            Some(detail) => format!("{}: {detail}", error.kind()),
-            None => error.kind().to_string(),
-        };
-        let mut source = error.source();
-        // A handful of levels says it all.
-        for _ in 0..4 {
-            let Some(cause) = source else { break };
-            message = format!("{message}: {cause}");
-            source = cause.source();
+        // An error in an included template is the source of one in the template that includes it.
+        let mut inner = error;
+        while let Some(cause) = inner.source().and_then(|cause| cause.downcast_ref::<minijinja::Error>()) {
+            inner = cause;
         }
-        let template = error.name().unwrap_or(template).to_owned();
-        Self::Template { template, line: error.line().unwrap_or(0), message }
+        let mut message = match inner.detail() {
+            Some(detail) if inner.kind() == ErrorKind::UndefinedError => detail.to_owned(),
+            Some(detail) => format!("{}: {detail}", inner.kind()),
+            None => inner.kind().to_string(),
+        };
+        if let Some(cause) = inner.source() {
+            message = format!("{message}: {cause}");
+        }
+        let template = inner.name().or(error.name()).unwrap_or(template).to_owned();
+        Self::Template { template, line: inner.line().or(error.line()).unwrap_or(0), message }
     }
 }
 

@@ -98,10 +98,12 @@ fn split_raw(text: &str) -> (&str, &str) {
 fn code<'a>(text: &'a str, line: u32, end: &str) -> (Code<'a>, &'a str) {
     let mut tokens = Vec::new();
     let mut rest = text;
+    // In open brackets the delimiter is two brackets of an expression.
+    let mut open = 0_usize;
     loop {
         rest = rest.trim_start();
         let Some(first) = rest.chars().next() else { break };
-        if let Some(after) = rest.strip_prefix(end) {
+        if let Some(after) = rest.strip_prefix(end).filter(|_| open == 0) {
             rest = after;
             break;
         }
@@ -118,6 +120,11 @@ fn code<'a>(text: &'a str, line: u32, end: &str) -> (Code<'a>, &'a str) {
                 length
             }
             sign => {
+                match sign {
+                    '(' | '[' | '{' => open += 1,
+                    ')' | ']' | '}' => open = open.saturating_sub(1),
+                    _ => {}
+                }
                 tokens.push(Token::Sign(sign));
                 sign.len_utf8()
             }
@@ -169,6 +176,13 @@ mod tests {
                 Piece::Literal("z {"),
             ]
         );
+    }
+
+    #[test]
+    fn brackets_of_an_expression_do_not_end_it() {
+        let found = pieces("{{ {'a': {'b': 1}} | tojson }}.");
+        assert_eq!(found.len(), 3);
+        assert!(matches!(&found[1], Piece::Print(code) if code.tokens.last() == Some(&Token::Word("tojson"))));
     }
 
     #[test]

@@ -18,7 +18,8 @@ const COLUMNS: [&str; 4] = ["key", "title", "summary", "page"];
 
 /// Both files in the making.
 pub(super) struct DataFiles<'a> {
-    fields: &'a [Field],
+    /// The fields whose values rows keep, with their positions.
+    fields: Vec<(usize, &'a Field)>,
     csv: Vec<u8>,
     json: Vec<u8>,
     any: bool,
@@ -30,13 +31,15 @@ impl<'a> DataFiles<'a> {
         for (number, column) in COLUMNS.into_iter().enumerate() {
             cell(&mut csv, number, column);
         }
-        for field in &look.fields {
+        let fields: Vec<(usize, &Field)> =
+            look.fields.iter().enumerate().filter(|(_, field)| field.shards).collect();
+        for (_, field) in &fields {
             // A field may be called as one of our columns is.
             let prefix = if COLUMNS.contains(&field.name.as_str()) { "field_" } else { "" };
             cell(&mut csv, 1, &format!("{prefix}{}", field.name));
         }
         csv.extend_from_slice(b"\r\n");
-        Self { fields: &look.fields, csv, json: b"[".to_vec(), any: false }
+        Self { fields, csv, json: b"[".to_vec(), any: false }
     }
 
     pub(super) fn add(&mut self, row: &Row) {
@@ -44,8 +47,8 @@ impl<'a> DataFiles<'a> {
         for (number, text) in [&row.key, &row.title, &row.summary, &page].into_iter().enumerate() {
             cell(&mut self.csv, number, text);
         }
-        for position in 0..self.fields.len() {
-            cell(&mut self.csv, 1, &values(row, position).join("; "));
+        for (position, _) in &self.fields {
+            cell(&mut self.csv, 1, &values(row, *position).join("; "));
         }
         self.csv.extend_from_slice(b"\r\n");
         self.add_json(row, &page);
@@ -62,13 +65,13 @@ impl<'a> DataFiles<'a> {
             string(out, text);
         }
         out.extend_from_slice(b",\"fields\":{");
-        for (position, field) in self.fields.iter().enumerate() {
-            if position > 0 {
+        for (number, (position, field)) in self.fields.iter().enumerate() {
+            if number > 0 {
                 out.push(b',');
             }
             string(out, &field.name);
             out.extend_from_slice(b":[");
-            for (number, value) in values(row, position).iter().enumerate() {
+            for (number, value) in values(row, *position).iter().enumerate() {
                 if number > 0 {
                     out.push(b',');
                 }

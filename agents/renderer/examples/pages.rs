@@ -1,0 +1,98 @@
+//! Pages a second: `pages CATALOGUE RECORDS [REPEATS]` renders every record in the folder RECORDS as the
+//! catalogue in the folder CATALOGUE says, once as the renderer does and once with bare minijinja on values
+//! that were made before, and prints what each took.
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, reason = "an example, not a service")]
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use minijinja::{Environment, UndefinedBehavior, Value, syntax::SyntaxConfig};
+use quire_proto::RenderRecord;
+use quire_renderer::{
+    engine::{Engine, add_helpers},
+    look::Look,
+    page::Pages,
+};
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [folder, records, rest @ ..] = arguments.as_slice() else {
+        println!("usage: pages CATALOGUE RECORDS [REPEATS]");
+        return;
+    };
+    let repeats: usize = rest.first().map_or(5, |text| text.parse().expect("REPEATS is a number"));
+    let catalogue = support::catalogue(Path::new(folder));
+    let engine = Arc::new(Engine::new(Look::of(&catalogue)).expect("the templates compile"));
+    let pages = Pages::new(Arc::clone(&engine));
+    let records: Vec<(RenderRecord, Vec<u8>)> = support::files(Path::new(records), ".json")
+        .into_iter()
+        .map(|(name, raw)| support::item(&name, raw))
+        .filter_map(|item| {
+            support::judged(&catalogue, &item).map(|(record, body)| (support::render_record(&item, &record), body))
+        })
+        .collect();
+    let bytes: usize = records.iter().map(|(_, body)| body.len()).sum();
+    println!("{} records, {bytes} bytes of canonical bodies, best of {repeats}", records.len());
+
+    let mut total = 0;
+    let ours = best(repeats, || {
+        total = 0;
+        for (record, body) in &records {
+            let made = pages.make(record, body).expect("the record renders");
+            total += made.iter().map(|page| page.bytes.len()).sum::<usize>();
+        }
+    });
+    report("quire: body to html + json (+ md)", ours, records.len(), total);
+
+    let contexts: Vec<Value> = records.iter().map(|(record, body)| pages.context(record, body).unwrap()).collect();
+    let look = engine.look();
+    let templates: Vec<String> = [Some(look.record.clone()), look.markdown.clone()].into_iter().flatten().collect();
+    let bare = bare(look);
+    let mut total = 0;
+    let theirs = best(repeats, || {
+        total = 0;
+        for context in &contexts {
+            for template in &templates {
+                total += bare.get_template(template).unwrap().render(context.clone()).unwrap().len();
+            }
+        }
+    });
+    report("bare minijinja on values made before", theirs, records.len(), total);
+    println!("ratio {:.2}", ours.as_secs_f64() / theirs.as_secs_f64());
+}
+
+/// minijinja as it comes, with our helpers.
+fn bare(look: &Look) -> Environment<'static> {
+    let mut env = Environment::new();
+    env.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().unwrap());
+    env.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+    add_helpers(&mut env);
+    for (name, source) in quire_renderer::engine::templates() {
+        env.add_template_owned(format!("quire/{name}"), source).unwrap();
+    }
+    for (name, source) in &look.templates {
+        env.add_template_owned(name.clone(), source.clone()).unwrap();
+    }
+    env
+}
+
+fn best(repeats: usize, mut work: impl FnMut()) -> Duration {
+    let mut times = (0..repeats.max(1)).map(|_| {
+        let start = Instant::now();
+        work();
+        start.elapsed()
+    });
+    let first = times.next().unwrap();
+    times.fold(first, Duration::min)
+}
+
+fn report(what: &str, took: Duration, records: usize, bytes: usize) {
+    let rate = records as f64 / took.as_secs_f64();
+    println!("{what}: {:.3} s, {rate:.0} records/s, {bytes} bytes", took.as_secs_f64());
+}

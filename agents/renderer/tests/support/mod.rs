@@ -1,0 +1,132 @@
+//! What the renderer's tests and examples share: a catalogue from a folder, records judged by it.
+#![allow(dead_code, missing_docs, unreachable_pub, reason = "each user takes its part")]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use quire_catalogue::{Bundle, Catalogue};
+use quire_proto::{
+    Digest, Epoch, Format, Item, ItemId, Judged, PackSlice, RecordVerdict, RenderRecord,
+    manifest::{Entry, RejectRow},
+};
+use quire_renderer::engine::Engine;
+
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_path_buf()
+}
+
+/// The folder of real models, or why there is none.
+pub fn real_data() -> Result<PathBuf, String> {
+    let given = std::env::var_os("QUIRE_FINDINGS_DATA").map(PathBuf::from);
+    let beside = repository().join("../shared/data/findings");
+    let found = given.into_iter().chain([beside]).find(|folder| models(folder).is_dir());
+    found.ok_or_else(|| "skipped: no real models (set QUIRE_FINDINGS_DATA to their folder)".to_owned())
+}
+
+/// Where the models lie in the folder of real data.
+pub fn models(data: &Path) -> PathBuf {
+    let packed = data.join("defs/defs");
+    if packed.is_dir() { packed } else { data.join("defs") }
+}
+
+/// The catalogue in `folder`, without its data.
+pub fn catalogue(folder: &Path) -> Catalogue {
+    let mut files = BTreeMap::new();
+    collect(folder, folder, &mut files);
+    Catalogue::load(Bundle::new(files)).unwrap()
+}
+
+fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+        if path.is_dir() {
+            if name != "data" {
+                collect(root, &path, files);
+            }
+        } else {
+            files.insert(name, fs::read(&path).unwrap());
+        }
+    }
+}
+
+/// The files in `folder` whose name ends in `ending`, sorted.
+pub fn files(folder: &Path, ending: &str) -> Vec<(String, Bytes)> {
+    let mut files: Vec<(String, Bytes)> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_str().is_some_and(|path| path.ends_with(ending)))
+        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(&path).unwrap().into()))
+        .collect();
+    files.sort();
+    files
+}
+
+pub fn item(location: &str, raw: Bytes) -> Item {
+    let id = ItemId { source: "models".into(), location: location.into(), ordinal: 0 };
+    Item { id, line: 1, format: Format::Json, content: Digest::of(&raw), raw }
+}
+
+/// A record as the validator sends it on; `None` for a reject.
+pub fn judged(catalogue: &Catalogue, item: &Item) -> Option<(RecordVerdict, Vec<u8>)> {
+    let assessment = catalogue.judge(item);
+    match assessment.verdict.judged {
+        Judged::Record(record) => Some((*record, assessment.body.unwrap())),
+        Judged::Rejected { .. } => None,
+    }
+}
+
+/// A record as the coordinator sends it to the renderer.
+pub fn render_record(item: &Item, record: &RecordVerdict) -> RenderRecord {
+    RenderRecord {
+        key: record.key.clone(),
+        title: record.title.clone(),
+        slug: record.slug.clone(),
+        item: item.id.clone(),
+        row: record.row.clone(),
+        body: PackSlice { pack: record.digest, offset: 0, len: 0 },
+        lookups: vec![Vec::new()],
+        inputs: record.digest,
+    }
+}
+
+/// An accepted record as the manifest has it.
+pub fn entry(item: &Item, record: RecordVerdict) -> Entry {
+    Entry {
+        item: item.id.clone(),
+        content: item.content,
+        inputs: record.digest,
+        document: PackSlice { pack: record.digest, offset: 0, len: 0 },
+        record,
+        decided: Vec::new(),
+        page_warnings: Vec::new(),
+        files: Vec::new(),
+        epoch: Epoch(1),
+    }
+}
+
+/// A catalogue from the texts of its files.
+pub fn catalogue_of(files: &[(&str, &str)]) -> Catalogue {
+    let files = files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect();
+    Catalogue::load(Bundle::new(files)).unwrap()
+}
+
+/// All files that belong to the catalogue as a whole.
+pub fn catalogue_files(
+    engine: &Engine,
+    entries: Vec<Entry>,
+    rejects: Vec<RejectRow>,
+) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut sink = |path: String, bytes: Vec<u8>| {
+        assert!(files.insert(path.clone(), bytes).is_none(), "{path} is made twice");
+        Ok(())
+    };
+    let (mut entries, mut rejects) = (entries.into_iter().map(Ok), rejects.into_iter().map(Ok));
+    quire_renderer::project::catalogue_files(engine, &mut entries, &mut rejects, &mut sink).unwrap();
+    files
+}
