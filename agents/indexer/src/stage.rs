@@ -60,8 +60,9 @@ fn index(store: &Store, catalogue: &Catalogue, records: &[IndexRecord]) -> Resul
         let document = catalogue.document(&record.key, None, &body).map_err(|problem| {
             StageError::permanent(format!("making the index document of {}", record.key), problem.message)
         })?;
-        let encoded = codec::encode(&document)
-            .map_err(|error| StageError::permanent(format!("encoding the document of {}", record.key), error))?;
+        let encoded = codec::encode(&document).map_err(|error| {
+            StageError::permanent(format!("encoding the document of {}", record.key), error)
+        })?;
         pack.add(&encoded);
     }
     let pack = pack.finish();

@@ -1,0 +1,83 @@
+//! Why an index cannot be brought up to date, or a query not be answered.
+
+use std::{io, path::PathBuf};
+
+use quire_catalogue::CataloguesError;
+use quire_proto::CodecError;
+use quire_runtime::StoreError;
+
+/// Why an index cannot follow its manifest, or cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// There is no index in the folder, or one that this program cannot read; following builds one.
+    #[error("there is no usable search index in {}; a build makes one", .0.display())]
+    Missing(PathBuf),
+    /// Another process writes the index.
+    #[error("the search index in {} is being written by another process", .0.display())]
+    Busy(PathBuf),
+    /// The folder cannot be used.
+    #[error("cannot {doing} the search index")]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The index library says no.
+    #[error("cannot {doing} the search index")]
+    Index {
+        /// What was tried.
+        doing: &'static str,
+        /// Why not.
+        source: tantivy::TantivyError,
+    },
+    /// The store cannot be read.
+    #[error("cannot read the manifest's rows")]
+    Store(#[from] StoreError),
+    /// A manifest, row or document is not what it should be.
+    #[error("cannot read {what}")]
+    Decode {
+        /// Which.
+        what: &'static str,
+        /// Why not.
+        source: CodecError,
+    },
+    /// The manifest's catalogue cannot be used.
+    #[error("cannot load the manifest's catalogue")]
+    Catalogue(#[source] Box<CataloguesError<StoreError>>),
+    /// The index library panicked on what it read.
+    #[error("the search index in {} is damaged", .0.display())]
+    Damaged(PathBuf),
+}
+
+impl IndexError {
+    /// Whether building the index anew may help.
+    pub(crate) const fn is_damage(&self) -> bool {
+        matches!(self, Self::Missing(_) | Self::Index { .. } | Self::Damaged(_))
+    }
+}
+
+/// Why a query has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum SearchError {
+    /// Nothing to look for.
+    #[error("the query is blank")]
+    Blank,
+    /// A filter names a field that is not a filter.
+    #[error("no filter {name:?}; there are: {}", known.join(", "))]
+    UnknownFilter {
+        /// The name.
+        name: String,
+        /// Names of all filters.
+        known: Vec<String>,
+    },
+    /// The index cannot be read.
+    #[error("cannot read the search index")]
+    Index(#[from] tantivy::TantivyError),
+    /// The index's files cannot be read.
+    #[error("cannot read the search index")]
+    Io(#[from] io::Error),
+    /// The index is damaged; the next build makes it anew.
+    #[error("the search index is damaged; the next build makes it anew")]
+    Damaged,
+}

@@ -1,0 +1,59 @@
+//! Titles for what has been typed so far.
+
+use std::collections::HashSet;
+
+use crate::{
+    SearchError,
+    query::{Suggestion, best, text},
+    schema::ExactKind,
+    snapshot::{Doc, Snapshot},
+    tokens::fold_phrase,
+};
+
+/// Terms looked at in one segment.
+const MAX_SEEN: usize = 1_000;
+
+/// Titles that start with `typed`, then those of synonyms that do, then others with its words.
+pub(crate) fn suggest(
+    snapshot: &Snapshot,
+    typed: &str,
+    limit: usize,
+) -> Result<Vec<Suggestion>, SearchError> {
+    let folded = fold_phrase(typed);
+    if folded.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut docs = Vec::new();
+    for kind in [ExactKind::Name, ExactKind::Synonym] {
+        docs.extend(starting_with(snapshot, &kind.term(&folded))?);
+    }
+    if docs.len() < limit {
+        let words = text::words_of(snapshot, typed)?;
+        let found = text::find(snapshot, &words, None);
+        docs.extend(best(snapshot, found, limit * 2).into_iter().map(|found| found.doc));
+    }
+    let mut seen = HashSet::new();
+    docs.retain(|doc| seen.insert(*doc));
+    docs.truncate(limit);
+    let row =
+        |doc| snapshot.row(doc).map(|row| Suggestion { key: row.key, title: row.title, slug: row.slug });
+    docs.into_iter().map(row).collect()
+}
+
+/// Records with an exact term that starts with `start`, in the order of the terms, then of the keys.
+fn starting_with(snapshot: &Snapshot, start: &str) -> Result<Vec<Doc>, SearchError> {
+    let mut found: Vec<(String, u32, Doc)> = Vec::new();
+    for segment in &snapshot.segments {
+        let mut stream = segment.exact.terms().range().ge(start.as_bytes()).into_stream()?;
+        for _ in 0..MAX_SEEN {
+            let Some((term, _)) = stream.next().filter(|(term, _)| term.starts_with(start.as_bytes())) else {
+                break;
+            };
+            let text = String::from_utf8_lossy(term).into_owned();
+            segment
+                .docs_with(&segment.exact, term, |doc| found.push((text.clone(), snapshot.rank(doc), doc)))?;
+        }
+    }
+    found.sort_unstable();
+    Ok(found.into_iter().map(|(_, _, doc)| doc).collect())
+}
