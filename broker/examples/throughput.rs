@@ -3,7 +3,8 @@
 //! `cargo run --release -p quire-broker --example throughput [-- MESSAGES ROUNDS]`
 //!
 //! Both sides encode and decode the same message of 256 bytes. The lane also remembers ids, leases each delivery
-//! and takes its acknowledgement. Rounds alternate, and the ratio is that of the medians.
+//! and takes its acknowledgement. Short rounds alternate. On a busy machine other processes only ever make a round
+//! slower, so the fastest quarter says more than the median; both are printed.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints and may fail")]
 
@@ -17,7 +18,7 @@ use tokio::sync::mpsc;
 
 const QUEUE: Queue = Queue::work(StageName::Validate, Lane::Normal);
 /// Messages that the channel, and the lane, hold at most.
-const CAPACITY: usize = 4_096;
+const CAPACITY: usize = 1_024;
 
 #[derive(Serialize, Deserialize)]
 struct Sample {
@@ -108,31 +109,36 @@ async fn lane(count: u64, batch: usize) {
     consumer.await.unwrap();
 }
 
-fn median(mut rates: Vec<f64>) -> f64 {
-    rates.sort_by(f64::total_cmp);
-    rates[rates.len() / 2]
+/// The rate that so many hundredths of the rounds surpass.
+fn surpassed(rates: &mut [f64], hundredths: usize) -> f64 {
+    rates.sort_by(|one, other| other.total_cmp(one));
+    rates[rates.len() * hundredths / 100]
+}
+
+async fn rate(count: u64, work: impl Future<Output = ()>) -> f64 {
+    let began = Instant::now();
+    work.await;
+    count as f64 / began.elapsed().as_secs_f64()
 }
 
 #[tokio::main(worker_threads = 2)]
 async fn main() {
     let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<u64>().unwrap());
-    let count = arguments.next().unwrap_or(500_000);
-    let rounds = arguments.next().unwrap_or(7);
-    println!("{count} messages of {} bytes, {rounds} rounds", encoded(1).len());
+    let count = arguments.next().unwrap_or(50_000);
+    let rounds = arguments.next().unwrap_or(41);
+    println!("{rounds} rounds of {count} messages of {} bytes", encoded(1).len());
     for batch in [1, 32] {
         let (mut channels, mut lanes) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
-            let began = Instant::now();
-            channel(count, batch).await;
-            channels.push(count as f64 / began.elapsed().as_secs_f64());
-            let began = Instant::now();
-            lane(count, batch).await;
-            lanes.push(count as f64 / began.elapsed().as_secs_f64());
+            channels.push(rate(count, channel(count, batch)).await);
+            lanes.push(rate(count, lane(count, batch)).await);
         }
-        let (channel, lane) = (median(channels), median(lanes));
-        println!(
-            "batches of {batch:2}: channel {channel:9.0} msg/s, lane {lane:9.0} msg/s, ratio {:.0} %",
-            100.0 * lane / channel
-        );
+        for (name, hundredths) in [("fastest quarter", 25), ("median", 50)] {
+            let (channel, lane) = (surpassed(&mut channels, hundredths), surpassed(&mut lanes, hundredths));
+            let ratio = 100.0 * lane / channel;
+            println!(
+                "batches of {batch:2}, {name:15}: channel {channel:8.0} msg/s, lane {lane:8.0} msg/s, ratio {ratio:.0} %"
+            );
+        }
     }
 }

@@ -38,7 +38,7 @@ pub(crate) trait Settle: Send + Sync {
 #[must_use = "a delivery that is dropped is delivered again"]
 pub struct Delivery {
     /// The message.
-    pub message: Arc<Message>,
+    pub message: Message,
     /// Where it was pulled from.
     pub queue: Queue,
     /// Which attempt this is if it is started: 1 at first. Deliveries that were never started do not count.
@@ -50,7 +50,7 @@ pub struct Delivery {
 
 impl Delivery {
     pub(crate) const fn new(
-        message: Arc<Message>,
+        message: Message,
         queue: Queue,
         attempt: u32,
         token: Token,

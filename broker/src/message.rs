@@ -1,7 +1,5 @@
 //! Messages on their way in.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use quire_proto::Digest;
 
@@ -60,39 +58,37 @@ pub struct PublishedAll {
     pub duplicates: usize,
 }
 
-/// Messages that are still to be taken, and the count of those taken. One message needs no list. Everything that
-/// allocates is done here, before a queue is locked.
+/// Messages that are still to be taken, and the count of those taken. One message needs no list.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    next: Option<Arc<Message>>,
-    rest: std::vec::IntoIter<Arc<Message>>,
+    next: Option<Message>,
+    rest: std::vec::IntoIter<Message>,
     pub(crate) taken: PublishedAll,
 }
 
 impl Batch {
     pub(crate) fn one(message: Message) -> Self {
-        Self { next: Some(Arc::new(message)), rest: Vec::new().into_iter(), taken: PublishedAll::default() }
+        Self { next: Some(message), rest: Vec::new().into_iter(), taken: PublishedAll::default() }
     }
 
     pub(crate) fn many(messages: Vec<Message>) -> Self {
-        let messages: Vec<_> = messages.into_iter().map(Arc::new).collect();
         let mut rest = messages.into_iter();
         Self { next: rest.next(), rest, taken: PublishedAll::default() }
     }
 
     /// The message whose turn it is.
-    pub(crate) const fn peek(&self) -> Option<&Arc<Message>> {
+    pub(crate) const fn peek(&self) -> Option<&Message> {
         self.next.as_ref()
     }
 
     /// Takes the message whose turn it is.
-    pub(crate) fn advance(&mut self) -> Option<Arc<Message>> {
+    pub(crate) fn advance(&mut self) -> Option<Message> {
         std::mem::replace(&mut self.next, self.rest.next())
     }
 
     /// Size of the largest message that is still to be taken.
     pub(crate) fn largest(&self) -> usize {
-        let next = self.next.as_ref().map_or(0, |message| message.size());
-        self.rest.as_slice().iter().map(|message| message.size()).fold(next, usize::max)
+        let next = self.next.as_ref().map_or(0, Message::size);
+        self.rest.as_slice().iter().map(Message::size).fold(next, usize::max)
     }
 }

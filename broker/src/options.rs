@@ -37,7 +37,7 @@ impl Default for InProcessOptions {
             max_message_bytes: MAX_MESSAGE_BYTES,
             ack_wait: Duration::from_secs(6),
             dedup_window: Duration::from_secs(120),
-            dedup_max: 65_536,
+            dedup_max: 16_384,
             publish_deadline: Duration::from_secs(30),
         }
     }

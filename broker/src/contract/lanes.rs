@@ -36,7 +36,7 @@ pub async fn a_message_arrives_as_it_was_published(make: impl AsyncFn(InProcessO
         .with_header("tracestate", "a=b");
     broker.publish(QUEUE, sent.clone()).await.unwrap();
     let delivery = one(&broker).await;
-    assert_eq!(*delivery.message, sent);
+    assert_eq!(delivery.message, sent);
     assert_eq!(delivery.queue, QUEUE);
     assert_eq!(delivery.attempt, 1);
     delivery.ack();

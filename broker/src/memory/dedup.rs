@@ -8,39 +8,46 @@ use tokio::time::Instant;
 /// Ids seen within a window, in two generations: the elder is dropped as a whole, so nothing is ever taken out one by
 /// one. By count, at least half of `max` and at most `max` of the latest ids are remembered.
 pub(super) struct Dedup {
-    window: Duration,
+    window: u64,
     max: usize,
     young: Generation,
     old: Generation,
-    /// When the young generation began.
-    began: Option<Instant>,
+    /// When the young generation began, in milliseconds since `base`.
+    began: u64,
+    base: Instant,
 }
 
 impl Dedup {
     pub(super) fn new(window: Duration, max: usize) -> Self {
-        Self { window, max, young: Generation::default(), old: Generation::default(), began: None }
+        let (young, old) = (Generation::default(), Generation::default());
+        Self { window: millis(window), max, young, old, began: 0, base: Instant::now() }
     }
 
     /// Whether `id` was seen within the window.
     pub(super) fn has_seen(&self, id: &Digest, now: Instant) -> bool {
-        let lately = |at: Instant| now.saturating_duration_since(at) < self.window;
+        let now = self.since_base(now);
+        let lately = |at: u64| now.saturating_sub(at) < self.window;
         let hash = hash(id);
         self.young.get(hash, id).is_some_and(lately) || self.old.get(hash, id).is_some_and(lately)
     }
 
     /// Remembers `id`, which was not seen.
     pub(super) fn remember(&mut self, id: Digest, now: Instant) {
-        if self.max == 0 || self.window.is_zero() {
+        if self.max == 0 || self.window == 0 {
             return;
         }
-        let began = *self.began.get_or_insert(now);
+        let now = self.since_base(now);
         let full = self.young.ids.len() >= self.max.div_ceil(2);
-        if full || now.saturating_duration_since(began) >= self.window {
+        if full || now.saturating_sub(self.began) >= self.window {
             std::mem::swap(&mut self.young, &mut self.old);
             self.young.clear();
-            self.began = Some(now);
+            self.began = now;
         }
         self.young.insert(id, now);
+    }
+
+    fn since_base(&self, at: Instant) -> u64 {
+        millis(at.saturating_duration_since(self.base))
     }
 }
 
@@ -48,7 +55,8 @@ impl Dedup {
 /// random for each message should stay in the processor's cache.
 #[derive(Default)]
 struct Generation {
-    ids: Vec<(Digest, Instant)>,
+    /// With the millisecond in which they were seen.
+    ids: Vec<(Digest, u64)>,
     /// Open addressing; a power of two and at least twice as many as there are ids.
     slots: Vec<Slot>,
 }
@@ -66,7 +74,7 @@ struct Slot {
 const FEWEST: usize = 64;
 
 impl Generation {
-    fn get(&self, hash: u64, id: &Digest) -> Option<Instant> {
+    fn get(&self, hash: u64, id: &Digest) -> Option<u64> {
         let mut at = self.place(hash)?;
         loop {
             let slot = self.slots.get(at)?;
@@ -81,7 +89,7 @@ impl Generation {
         }
     }
 
-    fn insert(&mut self, id: Digest, now: Instant) {
+    fn insert(&mut self, id: Digest, now: u64) {
         self.ids.push((id, now));
         if self.ids.len() * 2 > self.slots.len() {
             self.grow();
@@ -126,6 +134,10 @@ impl Generation {
     fn place(&self, hash: u64) -> Option<usize> {
         Some(hash as usize & self.slots.len().checked_sub(1)?)
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the upper half")]

@@ -5,7 +5,6 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::Arc,
     task::Waker,
 };
 
@@ -16,7 +15,7 @@ use crate::{InProcessOptions, Message, QueueInfo, message::Batch};
 
 /// A message in a queue.
 pub(super) struct Entry {
-    pub(super) message: Arc<Message>,
+    pub(super) message: Message,
     /// Its place in the order of the queue.
     pub(super) sequence: u64,
     pub(super) published: Instant,
@@ -51,8 +50,10 @@ struct Waiting {
     size: usize,
 }
 
-/// The part of a queue that must be free before waiting publishers are let in again: one in so many.
-const SLACK: usize = 64;
+/// The part of a queue that must be free before waiting publishers are let in again: one in so many, but no more
+/// messages than `SLACK_MESSAGES`, which take slow consumers only a moment.
+const SLACK: usize = 8;
+const SLACK_MESSAGES: usize = 128;
 
 /// The state of the side where messages come in.
 pub(super) struct Intake {
@@ -110,7 +111,7 @@ impl Intake {
         true
     }
 
-    fn append(&mut self, message: Arc<Message>, size: usize, now: Instant) {
+    fn append(&mut self, message: Message, size: usize, now: Instant) {
         self.dedup.remember(message.id, now);
         self.messages += 1;
         self.bytes += size;
@@ -166,7 +167,7 @@ impl Intake {
         if self.waiting.is_empty() {
             return None;
         }
-        let messages = self.options.max_messages - self.options.max_messages / SLACK;
+        let messages = self.options.max_messages - (self.options.max_messages / SLACK).min(SLACK_MESSAGES);
         let bytes = self.options.max_bytes - self.options.max_bytes / SLACK;
         self.flowing = self.flowing || idle || (self.messages <= messages && self.bytes <= bytes);
         let ((ordinary, _), waiting) = self.waiting.first_key_value().filter(|_| self.flowing)?;

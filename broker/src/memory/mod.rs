@@ -1,5 +1,6 @@
 //! The in-process backend: one lock a queue, waiters woken directly, one task for the clock.
 
+mod bell;
 mod dedup;
 mod flights;
 mod intake;
@@ -101,6 +102,7 @@ impl Memory {
 
     async fn wait_ready(&self, queues: &[Queue]) -> Result<Queue, PullError> {
         self.timer.run();
+        let _listening: Vec<_> = queues.iter().map(|queue| self.station(*queue).arrived.listen()).collect();
         loop {
             let mut arrivals: Vec<_> =
                 queues.iter().map(|queue| Box::pin(self.station(*queue).arrived.notified())).collect();

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::Arc,
     time::Duration,
 };
 
@@ -84,7 +83,7 @@ impl Outlet {
         &mut self,
         max: usize,
         now: Instant,
-        mut deliver: impl FnMut(Arc<Message>, u32, Token) -> T,
+        mut deliver: impl FnMut(Message, u32, Token) -> T,
     ) -> Vec<T> {
         let count = if self.paused { 0 } else { max.min(self.depth()) };
         let mut taken = Vec::with_capacity(count);
@@ -96,7 +95,7 @@ impl Outlet {
             let Some(mut entry) = next else { break };
             self.redelivered += u64::from(entry.delivered);
             entry.delivered = true;
-            let (message, attempt) = (Arc::clone(&entry.message), entry.started.saturating_add(1));
+            let (message, attempt) = (entry.message.clone(), entry.started.saturating_add(1));
             let token = self.flights.insert(entry, now + self.ack_wait);
             taken.push(deliver(message, attempt, token));
         }

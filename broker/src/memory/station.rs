@@ -11,16 +11,17 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Notify, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     Gate,
+    bell::Bell,
     intake::{Intake, Standing, Turn},
     outlet::Outlet,
     timer::Timer,
 };
 use crate::{
-    Delivery, InProcessOptions, PublishError, PullError, Queue, QueueInfo,
+    Delivery, InProcessOptions, Message, PublishError, PullError, Queue, QueueInfo,
     delivery::{Settle, Token, Word},
     message::Batch,
 };
@@ -34,7 +35,7 @@ struct Apart<T>(T);
 /// at once, and when the intake seems full, which then learns what has been settled.
 ///
 /// Wake-ups of pullers are a baton: whoever makes the queue deliverable wakes one, and one who leaves something behind
-/// wakes the next. A woken puller that is dropped passes the wake-up on (see [`Notify`]).
+/// wakes the next. A woken puller that is dropped passes the wake-up on (see [`Bell`]).
 pub(super) struct Station {
     queue: Queue,
     outlet: Apart<Mutex<Outlet>>,
@@ -44,9 +45,9 @@ pub(super) struct Station {
     /// Whether publishers wait for room. Raised under both locks, lowered under the intake's.
     crowded: AtomicBool,
     /// For pullers, one at a time.
-    available: Notify,
+    available: Bell,
     /// For those who only want to know, all at once.
-    pub(super) arrived: Notify,
+    pub(super) arrived: Bell,
     timer: Arc<Timer>,
     gate: Arc<Gate>,
 }
@@ -59,8 +60,8 @@ impl Station {
             intake: Apart(Mutex::new(Intake::new(options))),
             arrivals: Apart(AtomicBool::new(false)),
             crowded: AtomicBool::new(false),
-            available: Notify::new(),
-            arrived: Notify::new(),
+            available: Bell::new(),
+            arrived: Bell::new(),
             timer,
             gate,
         }
@@ -122,9 +123,9 @@ impl Station {
             self.timer.arm(deadline);
         }
         if more {
-            self.available.notify_one();
+            self.available.ring_for_one();
             if !before {
-                self.arrived.notify_waiters();
+                self.arrived.ring_for_all();
             }
         }
         Ok(taken)
@@ -132,6 +133,7 @@ impl Station {
 
     /// Waits for something to take.
     pub(super) async fn pull(self: &Arc<Self>, max: usize) -> Result<Vec<Delivery>, PullError> {
+        let _listening = self.available.listen();
         loop {
             let mut available = pin!(self.available.notified());
             // From here on no wake-up is missed.
@@ -183,8 +185,8 @@ impl Station {
     }
 
     pub(super) fn wake_pullers(&self) {
-        self.available.notify_waiters();
-        self.arrived.notify_waiters();
+        self.available.ring_for_all();
+        self.arrived.ring_for_all();
     }
 
     pub(super) fn wake_publishers(&self) {
@@ -232,8 +234,8 @@ impl Station {
         }
         drop(intake);
         if arrived {
-            self.available.notify_one();
-            self.arrived.notify_waiters();
+            self.available.ring_for_one();
+            self.arrived.ring_for_all();
         }
         Ok(all)
     }
@@ -249,8 +251,8 @@ impl Station {
         };
         drop(outlet);
         if deliverable && !before {
-            self.available.notify_one();
-            self.arrived.notify_waiters();
+            self.available.ring_for_one();
+            self.arrived.ring_for_all();
         }
         if let Some(publisher) = publisher {
             publisher.wake();
@@ -302,7 +304,7 @@ impl Place<'_> {
     }
 
     fn wait(&mut self, context: &Context<'_>, batch: &Batch) {
-        let size = batch.peek().map_or(0, |message| message.size());
+        let size = batch.peek().map_or(0, Message::size);
         let mut intake = self.station.intake();
         self.turn = Some(intake.wait(self.headroom, self.turn, size, context.waker().clone()));
         self.station.crowded.store(true, Ordering::SeqCst);
