@@ -1,0 +1,193 @@
+//! What a catalogue and a site have besides records' pages.
+
+mod support;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use quire_proto::{Problem, Severity, manifest::{Entry, RejectRow}};
+use quire_renderer::{
+    engine::Engine,
+    look::Look,
+    project::{SiteCatalogue, root_files},
+};
+
+const DEFINITION: &str = r#"
+catalogue: small
+title: Small things
+description: Things that are small.
+site: { base_url: "https://example.org/x" }
+sources: [{ name: models, files: { include: ["*.json"], format: json } }]
+record: { key: .id, title: .name, summary: .text }
+index:
+  fields:
+    - { name: other, from: ".other[]?", type: text, synonym: true }
+    - { name: tags, from: ".tags[]?", type: keyword, facet: true }
+    - { name: size, from: .size, type: number }
+pages: { record: templates/record.html }
+"#;
+
+fn engine(base_url: bool) -> Engine {
+    let definition = if base_url { DEFINITION.to_owned() } else { DEFINITION.replace("site: {", "#") };
+    let files = [("catalogue.yaml", definition.as_str()), ("templates/record.html", "x"), ("assets/own.css", "p{}")];
+    Engine::new(Look::of(&support::catalogue_of(&files))).unwrap()
+}
+
+fn entries(count: usize) -> Vec<Entry> {
+    let catalogue = support::catalogue_of(&[("catalogue.yaml", DEFINITION)]);
+    let entry = |number: usize| {
+        let body = serde_json::json!({
+            "id": format!("K{number:04}"), "name": format!("Thing {}", (number * 7919) % count),
+            "text": format!("The thing with the number {number}."), "other": [format!("other {number}")],
+            "tags": [format!("tag {}", number % 30), "all"], "size": (number * 31) % 17,
+        });
+        let item = support::item(&format!("{number:04}.json"), body.to_string().into_bytes().into());
+        let (record, _) = support::judged(&catalogue, &item).unwrap();
+        support::entry(&item, record)
+    };
+    (0..count).map(entry).collect()
+}
+
+fn problem(rule: &str, holder: Option<&str>, severity: Severity) -> Problem {
+    let (pointer, message) = ("/name".to_owned(), format!("{rule} is broken"));
+    Problem { rule: rule.into(), pointer, line: Some(3), message, holder: holder.map(Into::into), severity }
+}
+
+fn text<'a>(files: &'a BTreeMap<String, Vec<u8>>, path: &str) -> &'a str {
+    std::str::from_utf8(files.get(path).unwrap_or_else(|| panic!("{path} is missing"))).unwrap()
+}
+
+#[test]
+fn every_record_is_on_one_page_of_the_list_in_order() {
+    let files = support::catalogue_files(&engine(false), entries(120), Vec::new());
+    let mut titles = Vec::new();
+    for path in ["small/index.html", "small/list/2.html", "small/list/3.html"] {
+        let html = text(&files, path);
+        let rows = html.split("<li id=\"r-").skip(1);
+        titles.extend(rows.map(|row| row.split_once("html\">").unwrap().1.split_once('<').unwrap().0.to_owned()));
+    }
+    let mut expected: Vec<String> = (0..120).map(|number| format!("Thing {number}")).collect();
+    expected.sort();
+    assert_eq!(titles, expected);
+    assert!(!files.contains_key("small/list/4.html"));
+    assert!(text(&files, "small/list/2.html").contains("href=\"../index.html\""));
+}
+
+#[test]
+fn an_empty_catalogue_has_all_its_files() {
+    let files = support::catalogue_files(&engine(false), Vec::new(), Vec::new());
+    for path in ["index.html", "rejects.html", "search/index.js", "search/w0.js", "search/facets.js"] {
+        assert!(files.contains_key(&format!("small/{path}")), "{path}");
+    }
+    assert_eq!(text(&files, "small/data.csv"), "key,title,summary,page,other,tags,size\r\n");
+    assert_eq!(text(&files, "small/data.json"), "[\n]\n");
+    assert_eq!(text(&files, "small/rejects.json"), "[]\n");
+}
+
+#[test]
+fn the_same_rows_give_the_same_bytes() {
+    let once = support::catalogue_files(&engine(false), entries(300), Vec::new());
+    let again = support::catalogue_files(&engine(false), entries(300), Vec::new());
+    assert_eq!(once, again);
+}
+
+#[test]
+fn data_files_hold_every_record_by_key() {
+    let files = support::catalogue_files(&engine(false), entries(60), Vec::new());
+    let data: serde_json::Value = serde_json::from_str(text(&files, "small/data.json")).unwrap();
+    let keys: Vec<&str> = data.as_array().unwrap().iter().map(|row| row["key"].as_str().unwrap()).collect();
+    assert_eq!(keys, (0..60).map(|number| format!("K{number:04}")).collect::<Vec<_>>());
+    assert_eq!(data[1]["fields"]["tags"], serde_json::json!(["tag 1", "all"]));
+    assert_eq!(text(&files, "small/data.csv").lines().count(), 61);
+    assert!(text(&files, "small/data.csv").contains("\r\nK0001,"));
+}
+
+#[test]
+fn rejects_and_warnings_are_listed_by_item_with_their_holders() {
+    let mut entries = entries(3);
+    entries[2].decided.push(problem("unique:other", Some("K0000"), Severity::Warn));
+    let reject = |location: &str, holder: Option<&str>| {
+        let item = support::item(location, "{}".into());
+        RejectRow {
+            item: item.id,
+            content: item.content,
+            key: None,
+            problems: vec![problem("schema:type", None, Severity::Reject), problem("key", holder, Severity::Reject)],
+            record: None,
+        }
+    };
+    let rejects = vec![reject("0001.json", Some("K0001")), reject("a.json", Some("gone"))];
+    let files = support::catalogue_files(&engine(false), entries, rejects);
+    let json: serde_json::Value = serde_json::from_str(text(&files, "small/rejects.json")).unwrap();
+    let lines: Vec<String> = json
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| format!("{} {}", line["location"].as_str().unwrap(), line["rule"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        lines,
+        ["0001.json key", "0001.json schema:type", "0002.json unique:other", "a.json key", "a.json schema:type"]
+    );
+    let expected = serde_json::json!({
+        "source": "models", "location": "0001.json", "ordinal": 0, "line": 3, "rule": "key", "pointer": "/name",
+        "message": "key is broken", "holder": "K0001", "severity": "reject"
+    });
+    assert_eq!(json[0], expected);
+    assert_eq!(json[2]["key"], "K0002");
+    let html = text(&files, "small/rejects.html");
+    assert!(html.contains("0001.json") && html.contains("unique:other is broken"));
+}
+
+fn root(catalogues: Vec<SiteCatalogue<'_>>) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut sink = |path: String, bytes: Vec<u8>| {
+        assert!(files.insert(path.clone(), bytes).is_none(), "{path} is made twice");
+        Ok(())
+    };
+    root_files(catalogues, &mut sink).unwrap();
+    files
+}
+
+fn site(engine: Engine, entries: Vec<Entry>) -> BTreeMap<String, Vec<u8>> {
+    let (count, entries) = (entries.len() as u64, Box::new(entries.into_iter().map(Ok)));
+    root(vec![SiteCatalogue { engine: Arc::new(engine), count, rejected: 0, entries }])
+}
+
+#[test]
+fn a_site_has_a_home_assets_and_with_a_base_address_a_sitemap() {
+    let files = site(engine(true), entries(5));
+    assert!(text(&files, "index.html").contains("Small things"));
+    for path in ["assets/quire.css", "assets/quire.js", "assets/search.js", "assets/small/own.css"] {
+        assert!(files.contains_key(path), "{path}");
+    }
+    let sitemap = text(&files, "sitemap.xml");
+    assert!(sitemap.contains("<loc>https://example.org/x/</loc>"));
+    assert!(sitemap.contains("<loc>https://example.org/x/small/</loc>"));
+    assert_eq!(sitemap.matches("<url>").count(), 7);
+    assert!(text(&files, "robots.txt").ends_with("\nSitemap: https://example.org/x/sitemap.xml\n"));
+
+    let bare = site(engine(false), entries(5));
+    assert!(!bare.contains_key("sitemap.xml"));
+    assert_eq!(text(&bare, "robots.txt"), "User-agent: *\nAllow: /\n");
+    assert!(!text(&bare, "index.html").contains("canonical"));
+}
+
+#[test]
+fn a_site_without_catalogues_has_a_home() {
+    assert!(root(Vec::new()).contains_key("index.html"));
+}
+
+#[test]
+fn a_large_sitemap_is_cut_into_parts() {
+    let entry = entries(1).remove(0);
+    let many = (0..50_001).map(move |number| {
+        let mut entry = entry.clone();
+        entry.record.slug = format!("p{number}");
+        Ok(entry)
+    });
+    let engine = Arc::new(engine(true));
+    let files = root(vec![SiteCatalogue { engine, count: 50_001, rejected: 0, entries: Box::new(many) }]);
+    assert_eq!(text(&files, "sitemap-1.xml").matches("<url>").count(), 50_000);
+    assert_eq!(text(&files, "sitemap-2.xml").matches("<url>").count(), 3);
+    assert!(text(&files, "sitemap.xml").contains("<loc>https://example.org/x/sitemap-2.xml</loc>"));
+}
