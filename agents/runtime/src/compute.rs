@@ -81,6 +81,9 @@ impl ComputePool {
         let (answer, answered) = oneshot::channel();
         let job = Box::new(move || {
             drop(permit);
+            if answer.is_closed() {
+                return; // the caller has gone: its agent was stopped
+            }
             let queued = asked.elapsed();
             let result = catch_unwind(AssertUnwindSafe(work)).map_err(|panic| panic_text(&*panic));
             // The caller may have gone; the result is then nobody's.
@@ -151,9 +154,10 @@ impl Shared {
             return;
         }
         queues.critical.push_back(job);
-        let idle = queues.critical_idle;
+        // The critical thread takes one; what comes before it is awake is for a shared thread.
+        let own_thread = queues.critical_idle && queues.critical.len() == 1;
         drop(queues);
-        if idle {
+        if own_thread {
             self.critical_work.notify_one();
         } else {
             self.shared_work.notify_one();
@@ -199,8 +203,12 @@ fn start(name: String, body: impl FnOnce() + Send + 'static) {
 /// On Linux niceness belongs to a thread; elsewhere it would hit the whole process, so nothing is done.
 fn make_nice() {
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-        tracing::warn!(error = %error, "compute thread not niced");
+    {
+        use rustix::process::{getpriority_process, setpriority_process};
+        let niced = getpriority_process(None).and_then(|now| setpriority_process(None, now.max(NICE)));
+        if let Err(error) = niced {
+            tracing::warn!(error = %error, "compute thread not niced");
+        }
     }
 }
 

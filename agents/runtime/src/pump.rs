@@ -13,8 +13,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use quire_broker::{Broker, Delivery, PublishOptions};
-use quire_proto::{CodecError, Digest, Outcome, Parcel, codec};
+use quire_broker::{Broker, Delivery, PublishError, PublishOptions};
+use quire_proto::{Digest, Outcome, Parcel, codec};
 use tokio::time::{MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
@@ -123,11 +123,8 @@ impl<S: Stage> Pump<S> {
         let error = match attempt.result {
             Ok(processed) => {
                 let told = self.tell_done(&parcel, processed, key, attempt.service, attempt.cached).await;
-                match told.map_err(too_large) {
-                    Ok(()) => return Ok(Word::Ack),
-                    Err(Ok(error)) => error,
-                    Err(Err(error)) => return Err(error),
-                }
+                let Err(error) = told else { return Ok(Word::Ack) };
+                untellable(error)?
             }
             Err(error) => error,
         };
@@ -213,18 +210,18 @@ impl<S: Stage> Pump<S> {
             self.metrics.panicked(self.stage.name(), parcel.header.lane);
         }
         let id = &delivery.message.id;
-        let (ending, pause) = match error.class() {
-            ErrorClass::Overload { retry_after } => {
-                let pause =
-                    self.delay(id).map(|pause| retry_after.map_or(pause, |after| after.min(MAX_DELAY)));
-                (Ending::Delayed, pause)
-            }
+        let again = match error.class() {
+            ErrorClass::Overload { retry_after } => self
+                .delay(id)
+                .map(|pause| (Ending::Delayed, retry_after.map_or(pause, |after| after.min(MAX_DELAY)))),
             ErrorClass::Transient if attempts < self.options.max_attempts => {
-                (Ending::Retried, Some(self.options.backoff.pause(id, attempts)))
+                Some((Ending::Retried, self.options.backoff.pause(id, attempts)))
             }
-            ErrorClass::Transient | ErrorClass::Permanent => (Ending::Dead, None),
+            ErrorClass::Transient | ErrorClass::Permanent => None,
         };
-        let Some(pause) = pause else { return self.give_up(parcel, error, attempts, service).await };
+        let Some((ending, pause)) = again else {
+            return self.give_up(parcel, error, attempts, service).await;
+        };
         self.count(parcel, ending, Some(service));
         let stage = self.stage.name();
         tracing::warn!(error = error.chain(), %stage, lane = %parcel.header.lane, attempts, "parcel given back");
@@ -293,18 +290,15 @@ impl<S: Stage> Pump<S> {
     }
 }
 
-/// What can never be told, because it is too large for a message, is the parcel's own fault: half of it may fit.
-fn too_large(error: TellError) -> Result<StageError, TellError> {
-    let is_too_large = match &error {
-        TellError::Encode(CodecError::TooLarge { .. }) => true,
-        TellError::Publish { source, .. } => !source.is_transient() && !is_closed(source),
-        TellError::Encode(_) => true,
-    };
-    if is_too_large { Ok(StageError::permanent("telling the result", error)) } else { Err(error) }
-}
-
-const fn is_closed(error: &quire_broker::PublishError) -> bool {
-    matches!(error, quire_broker::PublishError::Closed)
+/// What can never be told, mostly because it is too large for a message, is the parcel's own fault: half of it may
+/// fit. Everything else may be told later.
+fn untellable(error: TellError) -> Result<StageError, TellError> {
+    match error {
+        TellError::Encode(_) | TellError::Publish { source: PublishError::TooLarge { .. }, .. } => {
+            Ok(StageError::permanent("telling the result", error))
+        }
+        TellError::Publish { .. } => Err(error),
+    }
 }
 
 /// Waits for `work` and says every now and then that it goes on.

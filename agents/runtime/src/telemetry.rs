@@ -107,3 +107,71 @@ impl fmt::Display for Secret {
         f.write_str("[redacted]")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use super::*;
+
+    /// Collects what is logged.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'a> MakeWriter<'a> for Lines {
+        type Writer = Self;
+
+        fn make_writer(&'a self) -> Self {
+            self.clone()
+        }
+    }
+
+    fn logged(format: LogFormat, filter: &str) -> String {
+        let lines = Lines::default();
+        let subscriber = subscriber(format, filter, false, lines.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            let password = Secret::new("hunter2".to_owned());
+            tracing::warn!(user = "ada", ?password, token = %password, "signing in");
+            tracing::info!("details");
+        });
+        let bytes = lines.0.lock().unwrap();
+        String::from_utf8(bytes.clone()).unwrap()
+    }
+
+    #[test]
+    fn a_json_line_is_an_object_with_the_fields_and_no_secret() {
+        let text = logged(LogFormat::Json, "warn");
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.starts_with('{') && text.contains(r#""message":"signing in","user":"ada""#), "{text}");
+        assert!(text.contains(r#""password":"[redacted]","token":"[redacted]""#), "{text}");
+        assert!(!text.contains("hunter2"));
+    }
+
+    #[test]
+    fn text_lines_follow_the_filter_and_show_no_secret() {
+        let text = logged(LogFormat::Text, "info");
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.contains("signing in user=\"ada\" password=[redacted] token=[redacted]"), "{text}");
+    }
+
+    #[test]
+    fn a_filter_that_cannot_be_read_is_an_error() {
+        assert!(matches!(
+            subscriber(LogFormat::Text, "a=b=c", false, io::sink),
+            Err(TelemetryError::Filter { filter, .. }) if filter == "a=b=c"
+        ));
+    }
+}

@@ -1,0 +1,29 @@
+//! Lanes under load: critical does not wait, low does not starve, nothing is lost.
+//!
+//! The times mean something in the release profile only; a debug build checks the order of magnitude, which a
+//! critical parcel that waited behind the backlog would miss by far.
+
+#[path = "common/load.rs"]
+mod load;
+
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn critical_starts_at_once_while_all_shared_slots_burn_and_low_is_piled_up() {
+    let figures = load::critical_under_load(500, 100_000).await;
+    println!("{figures:#?}");
+    assert_eq!(figures.settled, figures.published, "parcels were lost");
+    assert_eq!(figures.start.count, 500);
+    assert!(figures.low_meanwhile > 100, "low stood still: {figures:?}");
+    let limit_ms = if cfg!(debug_assertions) { 500.0 } else { 10.0 };
+    assert!(figures.start.p99_ms < limit_ms, "critical waited: {figures:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn low_keeps_its_share_while_every_lane_is_overloaded() {
+    let figures = load::shares_under_overload(Duration::from_secs(4)).await;
+    println!("{figures:#?}");
+    assert!(figures.shares[3] >= 0.05, "low starved: {figures:?}");
+    let ordered = figures.shares.windows(2).all(|pair| pair[0] > pair[1]);
+    assert!(ordered, "a lane got more than a higher one: {figures:?}");
+}
