@@ -75,6 +75,25 @@ async fn a_parcel_is_settled_after_its_children_are_published() {
 }
 
 #[tokio::test]
+async fn a_settlement_is_not_published_before_there_is_room_for_the_children() {
+    let bench = Bench::with(InProcessOptions { max_messages: 1, ..InProcessOptions::default() });
+    let validate_queue = Queue::work(StageName::Validate, Lane::Normal);
+    let obstacle = Message::new(Digest::of(b"obstacle"), &b"x"[..]);
+    bench.broker.publish(validate_queue, obstacle).await.expect("published");
+    let (calls, counted) = counter();
+    let _agent = bench.agent(StageName::Fetch, move |_, parcel| {
+        calls.fetch_add(1, Ordering::Relaxed);
+        async move { Ok(Processed { outcome: read_outcome(&parcel), children: vec![validate("a")] }) }
+    });
+    bench.publish(&read_parcel(0, 1)).await;
+    until("the handler has run", || counted.load(Ordering::Relaxed) == 1).await;
+    assert_eq!(bench.broker.info(Queue::Settled).depth, 0);
+    bench.broker.try_pull(validate_queue, 1).pop().expect("the obstacle").ack();
+    assert_eq!(bench.settlement().await.announced.len(), 1);
+    assert_eq!(bench.broker.info(validate_queue).depth, 1);
+}
+
+#[tokio::test]
 async fn a_transient_error_is_tried_again_until_it_goes_away() {
     let bench = Bench::new();
     let (calls, counted) = counter();
