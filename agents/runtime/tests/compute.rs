@@ -1,5 +1,7 @@
 //! The compute pool: who runs where, and what happens when work panics or nobody waits for it.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that meets a surprise shall fail")]
+
 mod common;
 
 use std::{

@@ -3,6 +3,8 @@
 //! The test runs itself as a child process (see [`child`]), has it killed by the crash point, runs it again on the
 //! same folders, and compares what it says with a run that nobody disturbed.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that meets a surprise shall fail")]
+
 mod common;
 
 use std::{path::Path, process::Command, sync::Arc};

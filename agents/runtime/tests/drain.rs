@@ -1,5 +1,7 @@
 //! Stopping, pausing and dropping an agent.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that meets a surprise shall fail")]
+
 mod common;
 
 use std::{

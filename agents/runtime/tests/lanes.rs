@@ -3,6 +3,8 @@
 //! The times mean something in the release profile only; a debug build checks the order of magnitude, which a
 //! critical parcel that waited behind the backlog would miss by far.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that meets a surprise shall fail")]
+
 #[path = "common/load.rs"]
 mod load;
 

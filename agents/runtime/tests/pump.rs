@@ -1,5 +1,7 @@
 //! A running agent over the in-process broker: retries, splits, deaths, repeats, cached results.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that meets a surprise shall fail")]
+
 mod common;
 
 use std::{

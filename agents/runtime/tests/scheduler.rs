@@ -1,5 +1,7 @@
 //! Properties of the lane scheduler, in simulated time with random service times.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that meets a surprise shall fail")]
+
 use std::time::Duration;
 
 use proptest::prelude::*;

@@ -1,5 +1,7 @@
 //! The store's contract, on a real folder.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that meets a surprise shall fail")]
+
 use std::{
     collections::BTreeSet,
     fs,
