@@ -1,0 +1,116 @@
+//! How well and how fast the real queries are answered: `QUIRE_FINDINGS_DATA=… cargo run --release --example search_quality`.
+//!
+//! Also says what building the index costs, compared with a bare tantivy index of the same text.
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+#[path = "../tests/support/quality.rs"]
+mod quality;
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use quality::{Question, questions, scores};
+use quire_indexer::{Query, SearchIndex};
+use support::{World, models, real_data};
+
+fn main() {
+    let Some((folder, list)) = real_data() else { return };
+    let questions = questions(&list);
+    let mut world = World::findings();
+    world.put(models(&folder).expect("the models can be read"));
+    world.commit();
+    let (wall, cpu) = timed(|| println!("{:?}", world.follow().expect("the index follows")));
+    println!("built: {} records, {:.1} ms wall, {:.1} ms CPU", world.rows.len(), ms(wall), ms(cpu));
+    let (wall, cpu) = timed(|| println!("{:?}", world.follow().expect("the index follows")));
+    println!("nothing new: {:.2} ms wall, {:.2} ms CPU", ms(wall), ms(cpu));
+    let (name, raw) = models(&folder).expect("the models can be read").swap_remove(1_000);
+    let changed = String::from_utf8(raw).expect("text").replacen(
+        "\"description\": \"",
+        "\"description\": \"Changed: ",
+        1,
+    );
+    let before = world.rows.clone();
+    world.put([(name, changed.into_bytes())]);
+    world.commit();
+    let (wall, cpu) = timed(|| println!("{:?}", world.follow().expect("the index follows")));
+    println!("one changed: {:.1} ms wall, {:.1} ms CPU", ms(wall), ms(cpu));
+    world.rows = before;
+    world.publish();
+
+    let start = Instant::now();
+    let index = world.index();
+    println!("opened: {:.2} ms\n", ms(start.elapsed()));
+    println!("{:<12}{:>6}{:>7}{:>7}", "kind", "asked", "first", "ten");
+    for (kind, score) in scores(&index, &questions) {
+        println!("{kind:<12}{:>6}{:>7}{:>7}", score.asked, score.first, score.ten);
+    }
+    println!();
+    for (threads, facets) in [(1, false), (2, false), (2, true)] {
+        rate(&world.index(), &questions, threads, facets);
+    }
+}
+
+/// Asks all questions again and again on some threads.
+fn rate(index: &SearchIndex, questions: &[Question], threads: usize, facets: bool) {
+    const ROUNDS: usize = 20;
+    let start = Instant::now();
+    let mut times: Vec<Duration> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|_| {
+                scope.spawn(|| {
+                    let ask = |question: &Question| {
+                        let start = Instant::now();
+                        let query = Query { text: &question.q, limit: 10, facets, ..Query::default() };
+                        index.search(&query).expect("an answer");
+                        start.elapsed()
+                    };
+                    (0..ROUNDS).flat_map(|_| questions.iter().map(ask)).collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("a worker")).collect()
+    });
+    let wall = start.elapsed();
+    // The first round finds nothing kept: its times count by themselves, too.
+    let first: Vec<Duration> = times.iter().take(questions.len()).copied().collect();
+    times.sort_unstable();
+    let at = |share: f64| ms(times[(times.len() as f64 * share) as usize]);
+    println!(
+        "{threads} threads, facets {facets}: {:.0} queries/s, p50 {:.3} ms, p99 {:.3} ms, max {:.2} ms; first round {:.0}/s",
+        times.len() as f64 / wall.as_secs_f64(),
+        at(0.5),
+        at(0.99),
+        ms(times[times.len() - 1]),
+        first.len() as f64 / first.iter().sum::<Duration>().as_secs_f64(),
+    );
+}
+
+/// Wall and CPU time of `work`, all threads together.
+fn timed(work: impl FnOnce()) -> (Duration, Duration) {
+    let (start, cpu) = (Instant::now(), cpu_time());
+    work();
+    (start.elapsed(), cpu_time().saturating_sub(cpu))
+}
+
+/// CPU time of this process so far, from the kernel's account; zero where there is none.
+fn cpu_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    let threads = std::fs::read_dir("/proc/self/task")
+        .map(|tasks| tasks.flatten().collect::<Vec<_>>())
+        .unwrap_or_default();
+    let of = |text: &str| text.split(' ').next().and_then(|ns| ns.parse::<u64>().ok()).unwrap_or(0);
+    let sum: u64 = threads
+        .iter()
+        .filter_map(|task| std::fs::read_to_string(task.path().join("schedstat")).ok())
+        .map(|stat| of(&stat))
+        .sum();
+    Duration::from_nanos(sum.max(of(&stat)))
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
