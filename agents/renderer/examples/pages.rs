@@ -1,7 +1,12 @@
 //! Pages a second: `pages CATALOGUE RECORDS [REPEATS]` renders every record in the folder RECORDS as the
 //! catalogue in the folder CATALOGUE says, once as the renderer does and once with bare minijinja on values
 //! that were made before, and prints what each took.
-#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, reason = "an example, not a service")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "an example, not a service"
+)]
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -34,7 +39,8 @@ fn main() {
         .into_iter()
         .map(|(name, raw)| support::item(&name, raw))
         .filter_map(|item| {
-            support::judged(&catalogue, &item).map(|(record, body)| (support::render_record(&item, &record), body))
+            support::judged(&catalogue, &item)
+                .map(|(record, body)| (support::render_record(&item, &record), body))
         })
         .collect();
     let bytes: usize = records.iter().map(|(_, body)| body.len()).sum();
@@ -50,9 +56,11 @@ fn main() {
     });
     report("quire: body to html + json (+ md)", ours, records.len(), total);
 
-    let contexts: Vec<Value> = records.iter().map(|(record, body)| pages.context(record, body).unwrap()).collect();
+    let contexts: Vec<Value> =
+        records.iter().map(|(record, body)| pages.context(record, body).unwrap()).collect();
     let look = engine.look();
-    let templates: Vec<String> = [Some(look.record.clone()), look.markdown.clone()].into_iter().flatten().collect();
+    let templates: Vec<String> =
+        [Some(look.record.clone()), look.markdown.clone()].into_iter().flatten().collect();
     let bare = bare(look);
     let mut total = 0;
     let theirs = best(repeats, || {

@@ -53,7 +53,8 @@ impl Look {
         for (path, bytes) in catalogue.bundle().files() {
             if let Some(path) = path.strip_prefix(ASSETS) {
                 assets.insert(path.to_owned(), bytes.to_vec());
-            } else if let (Some(path), Ok(text)) = (path.strip_prefix(TEMPLATES), std::str::from_utf8(bytes)) {
+            } else if let (Some(path), Ok(text)) = (path.strip_prefix(TEMPLATES), std::str::from_utf8(bytes))
+            {
                 templates.insert(path.to_owned(), text.to_owned());
             }
         }
@@ -111,7 +112,7 @@ fn fields(fields: &[quire_catalogue::Field]) -> Vec<Field> {
     };
     let look = |field: &quire_catalogue::Field| Field {
         name: field.name.clone(),
-        label: default_label(&field.name),
+        label: field.label.clone().unwrap_or_else(|| default_label(&field.name)),
         kind: match field.kind {
             FieldKind::Text => Kind::Text,
             FieldKind::Keyword => Kind::Keyword,

@@ -200,7 +200,9 @@ pub(crate) fn page(kind: &str, path: &str, title: &str, summary: &str, base_url:
     ];
     let [kind, path_part, title, description] = parts;
     match absolute(base_url, path) {
-        Some(canonical) => object([kind, path_part, title, description, ("canonical", Value::from(canonical))]),
+        Some(canonical) => {
+            object([kind, path_part, title, description, ("canonical", Value::from(canonical))])
+        }
         None => object([kind, path_part, title, description]),
     }
 }
@@ -263,8 +265,20 @@ impl Object for Context {
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
         Enumerator::Str(&[
-            "record", "page", "key", "title", "slug", "summary", "source", "lookups", "twins", "fields", "root",
-            "base", "catalogue", "site",
+            "record",
+            "page",
+            "key",
+            "title",
+            "slug",
+            "summary",
+            "source",
+            "lookups",
+            "twins",
+            "fields",
+            "root",
+            "base",
+            "catalogue",
+            "site",
         ])
     }
 }

@@ -6,7 +6,7 @@ use quire_proto::{
     CatalogueRef, Digest, FileCopy, Outcome, PageFile, Parcel, RenderRecord, RenderedRecord, StageName, Work,
     pack::PackBuilder,
 };
-use quire_runtime::{Context, Processed, Stage, StageError, Store, StoreError};
+use quire_runtime::{Context, Processed, Stage, StageError, Store, StoreError, crash_point};
 
 use crate::{
     edge::SiteWriter,
@@ -46,9 +46,11 @@ impl Renderer {
     }
 
     fn compiled(&self, store: &Store, catalogue: &CatalogueRef) -> Result<Arc<Compiled>, StageError> {
-        self.engines.get(&catalogue.bundle, || Ok(store.get_blob(&catalogue.bundle)?)).map_err(|error| match error {
-            LoadError::Store(error) => error.into(),
-            LoadError::Compile(error) => StageError::permanent("preparing the templates", error),
+        self.engines.get(&catalogue.bundle, || Ok(store.get_blob(&catalogue.bundle)?)).map_err(|error| {
+            match error {
+                LoadError::Store(error) => error.into(),
+                LoadError::Compile(error) => StageError::permanent("preparing the templates", error),
+            }
         })
     }
 
@@ -65,7 +67,8 @@ impl Renderer {
         for record in records {
             let body = store.get_slice(&record.body)?;
             let pages = compiled.pages.make(record, &body);
-            let pages = pages.map_err(|error| StageError::permanent(format!("rendering {}", record.key), error))?;
+            let pages =
+                pages.map_err(|error| StageError::permanent(format!("rendering {}", record.key), error))?;
             let files = pages.iter().map(|page| {
                 let path = format!("{folder}/{}.{}", record.slug, page.ending);
                 (path, Digest::of(&page.bytes), pack.add(&page.bytes))
@@ -93,7 +96,11 @@ impl Renderer {
         for file in files {
             let failed = |error: crate::edge::SiteError| {
                 let doing = format!("publishing {}", file.path);
-                if error.is_transient() { StageError::transient(doing, error) } else { StageError::permanent(doing, error) }
+                if error.is_transient() {
+                    StageError::transient(doing, error)
+                } else {
+                    StageError::permanent(doing, error)
+                }
             };
             if site.holds(&file.path, &file.digest).map_err(failed)? {
                 continue;
@@ -102,6 +109,7 @@ impl Renderer {
             if site.write(&file.path, &file.digest, &content).map_err(failed)? {
                 written += 1;
                 bytes += content.len() as u64;
+                crash_point("publish.file");
             }
         }
         Ok(Outcome::Published { written, bytes })

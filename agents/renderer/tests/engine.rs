@@ -43,7 +43,9 @@ fn problems(template: &str, more: &[(&str, &str)]) -> Vec<String> {
 fn a_missing_variable_is_named_with_its_template_and_line() {
     let error = page("a\n{% include \"part.html\" %}", &[("templates/part.html", "\n\n{{ record.nane.x }}")]);
     let error = error.unwrap_err();
-    let PageError::Render(RenderError::Template { template, line, message }) = &error else { panic!("{error}") };
+    let PageError::Render(RenderError::Template { template, line, message }) = &error else {
+        panic!("{error}")
+    };
     assert_eq!((template.as_str(), *line), ("part.html", 3));
     assert!(message.contains("record.nane"), "{message}");
     assert_eq!(page("{% if record.nane %}x{% else %}no{% endif %}", &[]).unwrap(), "no");

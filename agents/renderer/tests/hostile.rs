@@ -77,7 +77,8 @@ fn site(text: &str) -> Vec<(String, String)> {
     let item = item(text);
     let (record, body) = support::judged(&catalogue, &item).unwrap();
     let mut pages = Vec::new();
-    for (name, engine) in [("own", Arc::clone(&engine)), ("default", Arc::new(Engine::new(default).unwrap()))] {
+    for (name, engine) in [("own", Arc::clone(&engine)), ("default", Arc::new(Engine::new(default).unwrap()))]
+    {
         let made = Pages::new(engine).make(&support::render_record(&item, &record), &body).unwrap();
         let html = made.into_iter().find(|page| page.ending == "html").unwrap();
         pages.push((name.to_owned(), String::from_utf8(html.bytes).unwrap()));
@@ -119,7 +120,8 @@ fn tags(html: &str) -> (Vec<String>, Vec<String>) {
     let mut rest = html;
     while let Some(at) = rest.find('<') {
         rest = &rest[at + 1..];
-        let Some(first) = rest.chars().next().filter(|c| c.is_ascii_alphabetic() || *c == '/' || *c == '!') else {
+        let Some(first) = rest.chars().next().filter(|c| c.is_ascii_alphabetic() || *c == '/' || *c == '!')
+        else {
             continue;
         };
         assert!(!(first == '!' && rest.starts_with("!--")), "no template writes a comment");

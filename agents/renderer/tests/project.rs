@@ -4,7 +4,10 @@ mod support;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use quire_proto::{Problem, Severity, manifest::{Entry, RejectRow}};
+use quire_proto::{
+    Problem, Severity,
+    manifest::{Entry, RejectRow},
+};
 use quire_renderer::{
     engine::Engine,
     look::Look,
@@ -28,7 +31,8 @@ pages: { record: templates/record.html }
 
 fn engine(base_url: bool) -> Engine {
     let definition = if base_url { DEFINITION.to_owned() } else { DEFINITION.replace("site: {", "#") };
-    let files = [("catalogue.yaml", definition.as_str()), ("templates/record.html", "x"), ("assets/own.css", "p{}")];
+    let files =
+        [("catalogue.yaml", definition.as_str()), ("templates/record.html", "x"), ("assets/own.css", "p{}")];
     Engine::new(Look::of(&support::catalogue_of(&files))).unwrap()
 }
 
@@ -63,7 +67,9 @@ fn every_record_is_on_one_page_of_the_list_in_order() {
     for path in ["small/index.html", "small/list/2.html", "small/list/3.html"] {
         let html = text(&files, path);
         let rows = html.split("<li id=\"r-").skip(1);
-        titles.extend(rows.map(|row| row.split_once("html\">").unwrap().1.split_once('<').unwrap().0.to_owned()));
+        titles.extend(
+            rows.map(|row| row.split_once("html\">").unwrap().1.split_once('<').unwrap().0.to_owned()),
+        );
     }
     let mut expected: Vec<String> = (0..120).map(|number| format!("Thing {number}")).collect();
     expected.sort();
@@ -111,7 +117,10 @@ fn rejects_and_warnings_are_listed_by_item_with_their_holders() {
             item: item.id,
             content: item.content,
             key: None,
-            problems: vec![problem("schema:type", None, Severity::Reject), problem("key", holder, Severity::Reject)],
+            problems: vec![
+                problem("schema:type", None, Severity::Reject),
+                problem("key", holder, Severity::Reject),
+            ],
             record: None,
         }
     };
@@ -126,7 +135,13 @@ fn rejects_and_warnings_are_listed_by_item_with_their_holders() {
         .collect();
     assert_eq!(
         lines,
-        ["0001.json key", "0001.json schema:type", "0002.json unique:other", "a.json key", "a.json schema:type"]
+        [
+            "0001.json key",
+            "0001.json schema:type",
+            "0002.json unique:other",
+            "a.json key",
+            "a.json schema:type"
+        ]
     );
     let expected = serde_json::json!({
         "source": "models", "location": "0001.json", "ordinal": 0, "line": 3, "rule": "key", "pointer": "/name",

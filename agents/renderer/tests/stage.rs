@@ -6,8 +6,8 @@ use std::{path::Path, sync::Arc};
 
 use quire_catalogue::Catalogue;
 use quire_proto::{
-    CatalogueRef, Digest, Epoch, FileCopy, Lane, Outcome, PackSlice, Parcel, ParcelHeader, ParcelId, RenderRecord,
-    RunId, Work, pack::PackBuilder,
+    CatalogueRef, Digest, Epoch, FileCopy, Lane, Outcome, PackSlice, Parcel, ParcelHeader, ParcelId,
+    RenderRecord, RunId, Work, pack::PackBuilder,
 };
 use quire_renderer::{Engines, Renderer, edge::SiteWriter};
 use quire_runtime::{ComputePool, Context, ErrorClass, Processed, Stage, StageError, Store};
@@ -83,7 +83,8 @@ fn text(store: &Store, slice: &PackSlice) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_parcel_of_records_becomes_one_pack_of_pages() {
     let world = World::new("<h1>{{ title }}</h1>");
-    let records = world.records(&[r#"{"id":"b","name":"B & C","n":1e3}"#, r#"{"id":"a","name":"A","n":0.10}"#]);
+    let records =
+        world.records(&[r#"{"id":"b","name":"B & C","n":1e3}"#, r#"{"id":"a","name":"A","n":0.10}"#]);
     let renderer = Renderer::new(Engines::default(), None);
     let work = Work::Render(records.clone());
     let processed = world.process(&renderer, work.clone()).await.unwrap();
@@ -109,7 +110,8 @@ async fn a_parcel_of_records_becomes_one_pack_of_pages() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_its_template_fails_on_is_named_and_is_nobody_elses_fault() {
     let world = World::new("{{ title }}\n{{ record.must }}");
-    let records = world.records(&[r#"{"id":"good","name":"G","n":1,"must":2}"#, r#"{"id":"bad","name":"B","n":1}"#]);
+    let records =
+        world.records(&[r#"{"id":"good","name":"G","n":1,"must":2}"#, r#"{"id":"bad","name":"B","n":1}"#]);
     let renderer = Renderer::new(Engines::default(), None);
     let error = world.process(&renderer, Work::Render(records.clone())).await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Permanent);

@@ -20,6 +20,7 @@ pub const CRASH_POINTS: &[(&str, &str)] = &[
     ("coordinator.decided", "claims are decided, nothing is made"),
     ("coordinator.made", "everything is made, nothing is committed"),
     ("coordinator.committed", "the manifest is created, nothing is published"),
+    ("site.file-written", "a file of the site lies under tmp/, not yet under its name"),
     ("publish.file", "one file of the site was written"),
     ("publish.pages", "all pages are written, lists are not"),
     ("publish.lists", "lists are written, nothing is removed"),

@@ -48,7 +48,10 @@ fn check_component(component: &str) -> Result<(), RefusedPath> {
     if bytes.len() > MAX_COMPONENT_BYTES {
         return Err(RefusedPath::Long);
     }
-    if component.chars().any(|c| c.is_control() || matches!(c, '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|')) {
+    if component
+        .chars()
+        .any(|c| c.is_control() || matches!(c, '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|'))
+    {
         return Err(RefusedPath::Character);
     }
     Ok(())

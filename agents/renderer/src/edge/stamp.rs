@@ -26,7 +26,11 @@ pub struct Stamp {
 
 const SECOND: i64 = 1_000_000_000;
 
-#[allow(clippy::unnecessary_cast, clippy::cast_possible_wrap, reason = "the fields' types differ by platform")]
+#[allow(
+    clippy::unnecessary_cast,
+    clippy::cast_possible_wrap,
+    reason = "the fields' types differ by platform"
+)]
 const fn nanoseconds(seconds: i64, rest: i64) -> i64 {
     seconds.saturating_mul(SECOND).saturating_add(rest)
 }

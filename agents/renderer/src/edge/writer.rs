@@ -9,6 +9,7 @@ use std::{
 };
 
 use quire_proto::Digest;
+use quire_runtime::crash_point;
 use rustix::{
     fs::{Timespec, Timestamps},
     io::Errno,
@@ -44,8 +45,7 @@ impl SiteWriter {
             move |source| SiteError::Io { doing, path, source }
         };
         let root = Folder::open(out).map_err(io("open the site folder", out))?;
-        let temporary =
-            Temporary::open(tmp, out).map_err(io("open the folder for temporary files", tmp))?;
+        let temporary = Temporary::open(tmp, out).map_err(io("open the folder for temporary files", tmp))?;
         let (folders, stamps) = (Mutex::new(Folders::new(root)), Mutex::default());
         Ok(Self { out: out.to_path_buf(), folders, temporary, stamps })
     }
@@ -117,7 +117,10 @@ impl SiteWriter {
         let (temporary, part, file) = self.temporary.create()?;
         let done = write_all(&file, bytes)
             .and_then(|()| rustix::fs::futimens(&file, &whole_second()))
-            .and_then(|()| temporary.rename(&part, folder, name));
+            .and_then(|()| {
+                crash_point("site.file-written");
+                temporary.rename(&part, folder, name)
+            });
         if let Err(errno) = done {
             // If even this fails, the next start sweeps it.
             let _ = temporary.remove(&part);

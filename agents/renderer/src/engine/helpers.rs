@@ -20,7 +20,9 @@ pub fn add(env: &mut Environment<'static>) {
     env.remove_filter("safe");
     env.add_filter("capfirst", |value: &Value| map_text(value, capfirst));
     env.add_filter("number", number);
-    env.add_filter("safe_url", |value: &Value| value.as_str().filter(|url| is_safe_url(url)).unwrap_or("").to_owned());
+    env.add_filter("safe_url", |value: &Value| {
+        value.as_str().filter(|url| is_safe_url(url)).unwrap_or("").to_owned()
+    });
     env.add_filter("urlencode", |value: &Value| urlencode(&value.to_string()));
     env.add_filter("squeeze", |value: &Value| {
         let squeezed = |text: &str| squeeze(text);
@@ -179,7 +181,15 @@ mod tests {
         for url in ["https://a.b/c?d=e#f", "HTTP://a", "mailto:a@b.c"] {
             assert!(is_safe_url(url), "{url}");
         }
-        for url in ["javascript:alert(1)", " https://a", "https://a b", "https://a\"b", "//a", "data:text/html,x", "é"] {
+        for url in [
+            "javascript:alert(1)",
+            " https://a",
+            "https://a b",
+            "https://a\"b",
+            "//a",
+            "data:text/html,x",
+            "é",
+        ] {
             assert!(!is_safe_url(url), "{url}");
         }
     }

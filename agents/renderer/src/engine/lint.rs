@@ -66,7 +66,10 @@ impl Found<'_> {
         };
         for name in pairs.chain(block) {
             if name == "safe" {
-                self.add(code.line, "the filter safe is not allowed: text of a record never becomes HTML".into());
+                self.add(
+                    code.line,
+                    "the filter safe is not allowed: text of a record never becomes HTML".into(),
+                );
             } else if !self.has_filter(name) {
                 self.add(code.line, format!("there is no filter {name:?}"));
             }
@@ -100,7 +103,9 @@ impl Found<'_> {
             Place::Tag => "a value in a tag must stand between quotes",
             Place::Script if !tojson => "a value in a script must be printed with tojson",
             Place::Style => "a value cannot be printed into a style sheet",
-            Place::Attribute { active: true, .. } => "a value cannot be printed into a script or style attribute",
+            Place::Attribute { active: true, .. } => {
+                "a value cannot be printed into a script or style attribute"
+            }
             Place::Attribute { quote: b'"', .. } if tojson => {
                 "tojson in an attribute must stand between single quotes"
             }

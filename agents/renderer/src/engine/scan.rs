@@ -158,7 +158,8 @@ mod tests {
 
     #[test]
     fn a_template_falls_into_text_and_code_with_lines() {
-        let source = "a\n{{ x | safe }}{# {{ no }} \n #}\n{% include \"b}}.html\" %}{% raw %}{{ y }}{%- endraw %}z {";
+        let source =
+            "a\n{{ x | safe }}{# {{ no }} \n #}\n{% include \"b}}.html\" %}{% raw %}{{ y }}{%- endraw %}z {";
         let found = pieces(source);
         assert_eq!(
             found,
@@ -182,7 +183,9 @@ mod tests {
     fn brackets_of_an_expression_do_not_end_it() {
         let found = pieces("{{ {'a': {'b': 1}} | tojson }}.");
         assert_eq!(found.len(), 3);
-        assert!(matches!(&found[1], Piece::Print(code) if code.tokens.last() == Some(&Token::Word("tojson"))));
+        assert!(
+            matches!(&found[1], Piece::Print(code) if code.tokens.last() == Some(&Token::Word("tojson")))
+        );
     }
 
     #[test]

@@ -121,7 +121,8 @@ mod tests {
 
     #[test]
     fn members_keep_their_order_and_are_found() {
-        let value = from_json(br#"{"z":1,"a":{"b":[true,null,-1.5,"text"]},"m":18446744073709551615}"#).unwrap();
+        let value =
+            from_json(br#"{"z":1,"a":{"b":[true,null,-1.5,"text"]},"m":18446744073709551615}"#).unwrap();
         let names: Vec<String> = value.try_iter().unwrap().map(|name| name.to_string()).collect();
         assert_eq!(names, ["z", "a", "m"]);
         assert_eq!(value.get_attr("m").unwrap(), Value::from(u64::MAX));

@@ -44,11 +44,11 @@ impl<'a> DataFiles<'a> {
 
     pub(super) fn add(&mut self, row: &Row) {
         let page = format!("{}.html", row.slug);
-        for (number, text) in [&row.key, &row.title, &row.summary, &page].into_iter().enumerate() {
+        for (number, text) in [&*row.key, &row.title, &row.summary, &page].into_iter().enumerate() {
             cell(&mut self.csv, number, text);
         }
         for (position, _) in &self.fields {
-            cell(&mut self.csv, 1, &values(row, *position).join("; "));
+            cell(&mut self.csv, 1, &row.values(*position).join("; "));
         }
         self.csv.extend_from_slice(b"\r\n");
         self.add_json(row, &page);
@@ -58,9 +58,12 @@ impl<'a> DataFiles<'a> {
         let out = &mut self.json;
         out.extend_from_slice(if self.any { b",\n" } else { b"\n" });
         self.any = true;
-        for (name, text) in
-            [("{\"key\":", &*row.key), (",\"title\":", &*row.title), (",\"summary\":", &*row.summary), (",\"page\":", page)]
-        {
+        for (name, text) in [
+            ("{\"key\":", &*row.key),
+            (",\"title\":", &*row.title),
+            (",\"summary\":", &*row.summary),
+            (",\"page\":", page),
+        ] {
             out.extend_from_slice(name.as_bytes());
             string(out, text);
         }
@@ -71,7 +74,7 @@ impl<'a> DataFiles<'a> {
             }
             string(out, &field.name);
             out.extend_from_slice(b":[");
-            for (number, value) in values(row, *position).iter().enumerate() {
+            for (number, value) in row.values(*position).iter().enumerate() {
                 if number > 0 {
                     out.push(b',');
                 }
@@ -87,10 +90,6 @@ impl<'a> DataFiles<'a> {
         sink(format!("{slug}/data.csv"), self.csv)?;
         sink(format!("{slug}/data.json"), self.json)
     }
-}
-
-fn values(row: &Row, position: usize) -> &[String] {
-    row.fields.get(position).map_or(&[], Vec::as_slice)
 }
 
 /// Appends a cell as RFC 4180 has it, guarded against being taken for a formula.

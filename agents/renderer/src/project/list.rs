@@ -1,5 +1,7 @@
 //! The pages of a catalogue's list: all records in document order, 50 a page.
 
+use std::sync::Arc;
+
 use minijinja::Value;
 use quire_runtime::BoxError;
 
@@ -81,22 +83,19 @@ fn href(from: usize, to: usize) -> String {
 
 fn list_row(fields: &[Field], row: &Row) -> Value {
     let tags = fields.iter().enumerate().filter(|(_, field)| field.facet && field.kind == Kind::Keyword);
-    let tags = tags.flat_map(|(position, field)| {
-        let values = row.fields.get(position).map_or(&[][..], Vec::as_slice);
-        values.iter().map(move |value| (field, value))
-    });
-    let tag = |(field, value): (&Field, &String)| {
+    let tags = tags.flat_map(|(position, field)| row.facet_values(position).map(move |value| (field, value)));
+    let tag = |(field, value): (&Field, &Arc<str>)| {
         object([
             ("field", Value::from(field.name.as_str())),
             ("label", Value::from(field.label.as_str())),
-            ("value", Value::from(value.as_str())),
+            ("value", Value::from(&**value)),
         ])
     };
     object([
-        ("key", Value::from(row.key.as_str())),
-        ("title", Value::from(row.title.as_str())),
-        ("slug", Value::from(row.slug.as_str())),
-        ("summary", Value::from(row.summary.as_str())),
+        ("key", Value::from(&*row.key)),
+        ("title", Value::from(&*row.title)),
+        ("slug", Value::from(&*row.slug)),
+        ("summary", Value::from(&*row.summary)),
         ("tags", tags.take(MAX_TAGS).map(tag).collect::<Vec<_>>().into()),
     ])
 }
@@ -118,7 +117,8 @@ fn facet_values(fields: &[Field], facets: &[Facet]) -> Value {
 }
 
 fn sorts(fields: &[Field]) -> Value {
-    let sort = |(name, label): (&str, &str)| object([("name", Value::from(name)), ("label", Value::from(label))]);
+    let sort =
+        |(name, label): (&str, &str)| object([("name", Value::from(name)), ("label", Value::from(label))]);
     let numbers = fields.iter().filter(|field| is_sort(field)).map(|field| (&*field.name, &*field.label));
     Value::from([("key", "Key")].into_iter().chain(numbers).map(sort).collect::<Vec<_>>())
 }
@@ -143,7 +143,8 @@ fn pages(number: usize, total: usize) -> Value {
             ("current", Value::from(page == number)),
         ]));
     }
-    let neighbour = |there: bool, page: usize| if there { Value::from(href(number, page)) } else { Value::from(()) };
+    let neighbour =
+        |there: bool, page: usize| if there { Value::from(href(number, page)) } else { Value::from(()) };
     object([
         ("number", Value::from(number)),
         ("total", Value::from(total)),
@@ -188,8 +189,9 @@ fn letter_links(letters: &[Letter], number: usize) -> Value {
 }
 
 fn downloads(base: &str) -> Value {
-    let download =
-        |(file, label): (&str, &str)| object([("href", Value::from(format!("{base}{file}"))), ("label", Value::from(label))]);
+    let download = |(file, label): (&str, &str)| {
+        object([("href", Value::from(format!("{base}{file}"))), ("label", Value::from(label))])
+    };
     Value::from([("data.csv", "CSV"), ("data.json", "JSON")].map(download).to_vec())
 }
 

@@ -15,7 +15,7 @@ use quire_runtime::BoxError;
 use crate::{
     engine::{Engine, object},
     page,
-    shards::{self, Row},
+    shards::{self, Rows},
 };
 use minijinja::Value;
 
@@ -40,29 +40,31 @@ pub fn catalogue_files(
 ) -> Result<(), BoxError> {
     let look = engine.look();
     let mut rows = Vec::new();
+    let mut kept = Rows::default();
     let mut data = data::DataFiles::new(look);
     let mut warned = Vec::new();
     for entry in entries {
-        let Entry { item, record, decided, .. } = entry?;
-        if !(record.warnings.is_empty() && decided.is_empty()) {
-            let problems = record.warnings.into_iter().chain(decided).collect();
+        let Entry { item, mut record, mut decided, mut page_warnings, .. } = entry?;
+        let mut problems = std::mem::take(&mut record.warnings);
+        problems.append(&mut decided);
+        problems.append(&mut page_warnings);
+        if !problems.is_empty() {
             let (key, title, slug) = (record.key.clone(), record.title.clone(), record.slug.clone());
             warned.push(rejects::Warned { item, key, title, slug, problems });
         }
-        let (summary, fields) = (record.row.summary, record.row.fields);
-        let row = Row { key: record.key, title: record.title, slug: record.slug, summary, fields };
+        let row = kept.row(record);
         data.add(&row);
         rows.push(row);
     }
+    drop(kept);
     data.finish(&look.slug, sink)?;
     let counts = rejects::files(engine, &rows, warned, rejects, sink)?;
     shards::sort_rows(&mut rows);
     let facets = shards::facets(&look.fields, &rows, MAX_FACET_VALUES);
     list::files(engine, &rows, &facets, counts, sink)?;
-    for (name, text) in shards::files(&look.slug, &look.fields, &rows, &facets) {
-        sink(format!("{}/search/{name}", look.slug), text.into_bytes())?;
-    }
-    Ok(())
+    let mut emit =
+        |name: String, text: String| sink(format!("{}/search/{name}", look.slug), text.into_bytes());
+    shards::files(&look.slug, &look.fields, &rows, &facets, &mut emit)
 }
 
 /// How many items were rejected, and how many warnings published records have.

@@ -147,7 +147,13 @@ impl<'a> Gathered<'a> {
         Ok(())
     }
 
-    fn item(&self, item: &ItemId, key: Option<&str>, page: Option<(&str, &str)>, problems: &[Problem]) -> Value {
+    fn item(
+        &self,
+        item: &ItemId,
+        key: Option<&str>,
+        page: Option<(&str, &str)>,
+        problems: &[Problem],
+    ) -> Value {
         let text = |text: Option<&str>| text.map_or(Value::from(()), Value::from);
         let problems: Vec<Value> = problems.iter().map(|problem| self.problem(problem)).collect();
         let line = problems.first().and_then(|problem| problem.get_attr("line").ok());
@@ -177,14 +183,16 @@ impl<'a> Gathered<'a> {
     }
 
     fn holder(&self, key: &str) -> Value {
-        let found = self.rows.binary_search_by(|row| row.key.as_str().cmp(key)).ok();
+        let found = self.rows.binary_search_by(|row| (*row.key).cmp(key)).ok();
         match found.and_then(|at| self.rows.get(at)) {
             Some(row) => object([
                 ("key", Value::from(key)),
-                ("title", Value::from(row.title.as_str())),
-                ("slug", Value::from(row.slug.as_str())),
+                ("title", Value::from(&*row.title)),
+                ("slug", Value::from(&*row.slug)),
             ]),
-            None => object([("key", Value::from(key)), ("title", Value::from(())), ("slug", Value::from(()))]),
+            None => {
+                object([("key", Value::from(key)), ("title", Value::from(())), ("slug", Value::from(()))])
+            }
         }
     }
 

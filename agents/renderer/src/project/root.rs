@@ -99,6 +99,7 @@ fn card(catalogue: SiteCatalogue<'_>, sitemap: &mut Sitemap) -> Result<Value, Bo
             sitemap.add(base_url, &format!("{}/{}.html", look.slug, record.slug));
             for &field in &facets {
                 let mut values = record.row.fields.get(field).cloned().unwrap_or_default();
+                values.retain(|value| !value.trim().is_empty());
                 values.sort();
                 values.dedup();
                 for value in values {
@@ -180,5 +181,9 @@ fn enclosed(element: &str, inner: &str) -> Vec<u8> {
 }
 
 fn xml(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
 }

@@ -6,34 +6,34 @@
 use std::cmp::Ordering;
 
 /// Most bytes of a block, unless a single term is larger.
-pub(crate) const LIMIT: usize = 8192;
+const LIMIT: usize = 8192;
 /// Deepest prefix that blocks are cut by, in characters.
 const MAX_DEPTH: usize = 24;
 
-/// Terms of one family, ready to be written.
+/// How the terms of one family are cut.
 #[derive(Debug, Default)]
-pub(crate) struct Blocks {
+pub(super) struct Blocks {
     /// The label of every block: its terms are not less, those before are. The first is empty.
-    pub(crate) labels: Vec<String>,
-    /// The entries of every block.
-    pub(crate) payloads: Vec<String>,
+    labels: Vec<String>,
+    /// How many terms every block has.
+    counts: Vec<usize>,
 }
 
 /// A term, escaped, and its entry.
-pub(crate) struct Entry {
+pub(super) struct Entry<'a> {
     /// What entries are sorted and found by.
-    pub(crate) term: String,
+    pub(super) term: &'a str,
     /// The term and its postings.
-    pub(crate) text: String,
+    pub(super) text: Box<str>,
 }
 
 /// The order of terms: by UTF-16 code units, since that is how a browser compares.
-pub(crate) fn order(a: &str, b: &str) -> Ordering {
+pub(super) fn order(a: &str, b: &str) -> Ordering {
     if a.is_ascii() && b.is_ascii() { a.cmp(b) } else { a.encode_utf16().cmp(b.encode_utf16()) }
 }
 
 /// A term with the signs that part entries percent-encoded.
-pub(crate) fn escape(term: &str) -> String {
+pub(super) fn escape(term: &str) -> String {
     if term.contains(['%', '|', '=']) {
         term.replace('%', "%25").replace('|', "%7C").replace('=', "%3D")
     } else {
@@ -43,7 +43,7 @@ pub(crate) fn escape(term: &str) -> String {
 
 impl Blocks {
     /// Cuts `entries`, sorted by [`order`], into blocks; at least one.
-    pub(crate) fn cut(entries: &[Entry]) -> Self {
+    pub(super) fn cut(entries: &[Entry<'_>]) -> Self {
         let mut blocks = Self::default();
         if entries.is_empty() {
             blocks.push(String::new(), entries);
@@ -57,19 +57,34 @@ impl Blocks {
     }
 
     /// The number of the block that holds `term`, if any does.
-    pub(crate) fn position(&self, term: &str) -> usize {
+    pub(super) fn position(&self, term: &str) -> usize {
         self.labels.partition_point(|label| order(label, term) != Ordering::Greater).saturating_sub(1)
     }
 
-    fn push(&mut self, label: String, entries: &[Entry]) {
-        self.labels.push(label);
-        self.payloads.push(entries.iter().map(|entry| entry.text.as_str()).collect::<Vec<_>>().join("|"));
+    /// The texts of the blocks of `entries`, which were cut into these.
+    pub(super) fn payloads<'a>(&'a self, entries: &'a [Entry<'a>]) -> impl Iterator<Item = String> + 'a {
+        let mut rest = entries;
+        self.counts.iter().map(move |&count| {
+            let (block, after) = rest.split_at_checked(count).unwrap_or((rest, &[]));
+            rest = after;
+            block.iter().map(|entry| &*entry.text).collect::<Vec<_>>().join("|")
+        })
     }
 
-    fn cut_at(&mut self, entries: &[Entry], depth: usize) {
+    /// All labels in one text.
+    pub(super) fn label_text(&self) -> String {
+        self.labels.join("|")
+    }
+
+    fn push(&mut self, label: String, entries: &[Entry<'_>]) {
+        self.labels.push(label);
+        self.counts.push(entries.len());
+    }
+
+    fn cut_at(&mut self, entries: &[Entry<'_>], depth: usize) {
         let Some(first) = entries.first() else { return };
         if entries.len() == 1 || size(entries) <= LIMIT {
-            return self.push(prefix(&first.term, depth), entries);
+            return self.push(prefix(first.term, depth), entries);
         }
         if depth == MAX_DEPTH {
             return self.cut_by_size(entries);
@@ -97,15 +112,15 @@ impl Blocks {
     }
 
     /// Makes a block of the first `count` entries; returns those after.
-    fn flush<'a>(&mut self, entries: &'a [Entry], count: usize, depth: usize) -> &'a [Entry] {
+    fn flush<'a>(&mut self, entries: &'a [Entry<'a>], count: usize, depth: usize) -> &'a [Entry<'a>] {
         let (block, after) = entries.split_at_checked(count).unwrap_or((entries, &[]));
         if let Some(first) = block.first() {
-            self.push(prefix(&first.term, depth + 1), block);
+            self.push(prefix(first.term, depth + 1), block);
         }
         after
     }
 
-    fn cut_by_size(&mut self, entries: &[Entry]) {
+    fn cut_by_size(&mut self, entries: &[Entry<'_>]) {
         let mut rest = entries;
         while let Some(first) = rest.first() {
             let mut count = 1;
@@ -113,13 +128,13 @@ impl Blocks {
                 count += 1;
             }
             let (block, after) = rest.split_at_checked(count).unwrap_or((rest, &[]));
-            self.push(first.term.clone(), block);
+            self.push(first.term.to_owned(), block);
             rest = after;
         }
     }
 }
 
-fn size(entries: &[Entry]) -> usize {
+fn size(entries: &[Entry<'_>]) -> usize {
     entries.iter().map(|entry| entry.text.len() + 1).sum()
 }
 

@@ -1,5 +1,7 @@
 //! How text is folded into search tokens. The same rules, word for word, are in `search.js`.
 
+use std::borrow::Cow;
+
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
 /// Longest token, in characters.
@@ -7,53 +9,59 @@ pub(crate) const MAX_TOKEN: usize = 24;
 /// Longest phrase, in characters.
 pub(crate) const MAX_PHRASE: usize = 64;
 
-/// The tokens of `text`: folded, in order, repeats kept.
-pub(crate) fn tokens(text: &str) -> Vec<String> {
-    let mut tokens = Vec::new();
-    let mut token = String::new();
-    for character in folded(text).chars() {
-        if stands_alone(character) {
-            end_token(&mut token, &mut tokens);
-            tokens.push(character.to_string());
-        } else if character.is_alphanumeric() {
-            token.push(character);
-        } else {
-            end_token(&mut token, &mut tokens);
-        }
+/// Calls `found` with every token of `text`: folded, in order, repeats too.
+pub(crate) fn each_token(text: &str, mut found: impl FnMut(&str)) {
+    let folded = folded(text);
+    let mut rest = &*folded;
+    while let Some(start) = rest.find(|c: char| c.is_alphanumeric() || stands_alone(c)) {
+        rest = rest.get(start..).unwrap_or_default();
+        let alone = rest.chars().next().filter(|&first| stands_alone(first)).map(char::len_utf8);
+        let end = alone.or_else(|| rest.find(|c: char| !c.is_alphanumeric() || stands_alone(c)));
+        let (token, after) = rest.split_at(end.unwrap_or(rest.len()));
+        rest = after;
+        found(named(token).unwrap_or_else(|| cut(token, MAX_TOKEN)));
     }
-    end_token(&mut token, &mut tokens);
-    tokens
 }
 
 /// The tokens of `text` in one string: what a whole name is compared by.
 pub(crate) fn phrase(text: &str) -> String {
-    let joined = tokens(text).join(" ");
-    match joined.char_indices().nth(MAX_PHRASE) {
-        Some((end, _)) => joined.get(..end).unwrap_or_default().trim_end().to_owned(),
-        None => joined,
+    let mut joined = String::with_capacity(text.len());
+    each_token(text, |token| {
+        if !joined.is_empty() {
+            joined.push(' ');
+        }
+        joined.push_str(token);
+    });
+    let kept = cut(&joined, MAX_PHRASE).trim_end().len();
+    joined.truncate(kept);
+    joined
+}
+
+/// At most `most` characters of `text`.
+fn cut(text: &str, most: usize) -> &str {
+    if text.len() <= most {
+        return text;
+    }
+    match text.char_indices().nth(most) {
+        Some((end, _)) => text.get(..end).unwrap_or_default(),
+        None => text,
     }
 }
 
-fn end_token(token: &mut String, tokens: &mut Vec<String>) {
-    if token.is_empty() {
-        return;
-    }
+/// The name of a token that is one Greek letter.
+fn named(token: &str) -> Option<&'static str> {
     let mut characters = token.chars();
-    let named = match (characters.next(), characters.next()) {
+    match (characters.next(), characters.next()) {
         (Some(letter), None) => greek_name(letter),
         _ => None,
-    };
-    tokens.push(match named {
-        Some(name) => name.to_owned(),
-        None => token.chars().take(MAX_TOKEN).collect(),
-    });
-    token.clear();
+    }
 }
 
 /// Compatibility decomposition, lower case, no marks, letters that do not decompose spelled out.
-fn folded(text: &str) -> String {
+fn folded(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
-        return text.to_ascii_lowercase();
+        let is_lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+        return if is_lower { text.into() } else { text.to_ascii_lowercase().into() };
     }
     let lower = text.nfkd().collect::<String>().to_lowercase();
     let mut folded = String::with_capacity(lower.len());
@@ -72,7 +80,7 @@ fn folded(text: &str) -> String {
             other => folded.push(other),
         }
     }
-    folded
+    folded.into()
 }
 
 /// Scripts without blanks between words: every character is a token.
@@ -116,6 +124,12 @@ const fn greek_name(letter: char) -> Option<&'static str> {
 mod tests {
     use super::*;
 
+    fn tokens(text: &str) -> Vec<String> {
+        let mut tokens = Vec::new();
+        each_token(text, |token| tokens.push(token.to_owned()));
+        tokens
+    }
+
     #[test]
     fn case_marks_and_punctuation_do_not_matter() {
         assert_eq!(tokens("Ménière's  DISEASE—(T2)"), ["meniere", "s", "disease", "t2"]);
@@ -131,6 +145,12 @@ mod tests {
     #[test]
     fn scripts_without_blanks_give_a_token_a_character() {
         assert_eq!(tokens("肺炎x"), ["肺", "炎", "x"]);
+    }
+
+    #[test]
+    fn marks_by_themselves_and_signs_are_no_tokens() {
+        assert_eq!(tokens("\u{301}\u{3099}、「」 — ´"), Vec::<String>::new());
+        assert_eq!(tokens("a\u{3042}b"), ["a", "\u{3042}", "b"]);
     }
 
     #[test]

@@ -1,38 +1,50 @@
 //! Postings as text: the documents of a term, by class, in digits that need no escaping in JSON.
 
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+/// Bits of a posting that hold its class.
+const CLASS_BITS: u32 = 3;
+
+/// A document that has a term in this class, in one number.
+pub(super) const fn posting(document: u32, class: u8) -> u32 {
+    document << CLASS_BITS | class as u32
+}
+
+/// The document of a posting.
+pub(super) const fn document(posting: u32) -> u32 {
+    posting >> CLASS_BITS
+}
+
+/// The class of a posting.
+pub(super) const fn class(posting: u32) -> u8 {
+    (posting & ((1 << CLASS_BITS) - 1)) as u8
+}
 
 /// The digit for the lowest six bits of `value`.
-pub(crate) fn digit(value: u32) -> char {
+pub(super) fn digit(value: u32) -> char {
     DIGITS.get((value & 63) as usize).map_or('A', |&digit| char::from(digit))
 }
 
-/// Postings `(document, class)`, ascending by document and with each document once, as text.
-pub(crate) fn encode(postings: &[(u32, u8)]) -> String {
-    let classes = postings.iter().map(|&(_, class)| class).max().unwrap_or(0);
-    let mut text = String::new();
-    for class in 0..=classes {
-        if class > 0 {
+/// Appends postings, ascending by document and with each document once, as text.
+pub(super) fn encode(postings: &[u32], text: &mut String) {
+    let classes = postings.iter().map(|&posting| class(posting)).max().unwrap_or(0);
+    for wanted in 0..=classes {
+        if wanted > 0 {
             text.push('.');
         }
-        let documents: Vec<u32> =
-            postings.iter().filter(|&&(_, of)| of == class).map(|&(document, _)| document).collect();
-        text.push_str(&list(&documents));
+        let documents = || postings.iter().filter(|&&posting| class(posting) == wanted).map(|&p| document(p));
+        let before = text.len();
+        gaps(documents(), text);
+        let bits = documents().last().map_or(0, |last| last as usize / 6 + 2);
+        if text.len() - before > bits {
+            text.truncate(before);
+            bit_set(documents(), text);
+        }
     }
-    text
 }
 
-/// The shorter of gaps and bit set; gaps on a tie.
-fn list(documents: &[u32]) -> String {
-    let gaps = gaps(documents);
-    let bits = documents.last().map_or(0, |&last| last as usize / 6 + 2);
-    if gaps.len() <= bits { gaps } else { bit_set(documents) }
-}
-
-fn gaps(documents: &[u32]) -> String {
-    let mut text = String::with_capacity(documents.len() * 2);
+fn gaps(documents: impl Iterator<Item = u32>, text: &mut String) {
     let mut before = 0;
-    for &document in documents {
+    for document in documents {
         let mut gap = document.saturating_sub(before);
         before = document;
         while gap >= 32 {
@@ -41,13 +53,12 @@ fn gaps(documents: &[u32]) -> String {
         }
         text.push(digit(gap));
     }
-    text
 }
 
-fn bit_set(documents: &[u32]) -> String {
-    let mut text = String::from("!");
+fn bit_set(documents: impl Iterator<Item = u32>, text: &mut String) {
+    text.push('!');
     let (mut position, mut value) = (0, 0);
-    for &document in documents {
+    for document in documents {
         while position < document / 6 {
             text.push(digit(value));
             value = 0;
@@ -56,22 +67,30 @@ fn bit_set(documents: &[u32]) -> String {
         value |= 1 << (document % 6);
     }
     text.push(digit(value));
-    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn encoded(postings: &[(u32, u8)]) -> String {
+        let mut text = String::new();
+        encode(
+            &postings.iter().map(|&(document, class)| posting(document, class)).collect::<Vec<_>>(),
+            &mut text,
+        );
+        text
+    }
+
     #[test]
     fn few_documents_are_gaps_and_many_are_bits() {
-        assert_eq!(encode(&[(0, 0), (31, 0), (63, 0)]), "Afg\u{42}");
-        assert_eq!(encode(&(0..12).map(|document| (document, 0)).collect::<Vec<_>>()), "!__");
+        assert_eq!(encoded(&[(0, 0), (31, 0), (63, 0)]), "AfgB");
+        assert_eq!(encoded(&(0..12).map(|document| (document, 0)).collect::<Vec<_>>()), "!__");
     }
 
     #[test]
     fn classes_are_parted_by_dots_and_trailing_ones_left_out() {
-        assert_eq!(encode(&[(1, 1), (2, 3)]), ".B..C");
-        assert_eq!(encode(&[]), "");
+        assert_eq!(encoded(&[(1, 1), (2, 3)]), ".B..C");
+        assert_eq!(encoded(&[]), "");
     }
 }
