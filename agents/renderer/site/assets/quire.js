@@ -39,9 +39,9 @@
     if (!navigator.clipboard) return;
     const label = button.textContent;
     button.addEventListener("click", async () => {
-      const from = document.getElementById(button.dataset.copyFrom ?? "");
+      const from = document.getElementById(button.dataset.copyFrom);
       try {
-        await navigator.clipboard.writeText(from ? from.textContent : button.dataset.copy);
+        await navigator.clipboard.writeText(from?.textContent ?? button.dataset.copy);
         button.textContent = "Copied";
       } catch {
         button.textContent = "Not allowed";
@@ -60,13 +60,9 @@
     }
     const seen = new Set();
     const observer = new IntersectionObserver((entries) => {
-      for (const { target, isIntersecting } of entries) isIntersecting ? seen.add(target) : seen.delete(target);
-      let first = true;
-      for (const [section, link] of links) {
-        const current = first && seen.has(section);
-        if (current) first = false;
-        current ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current");
-      }
+      for (const { target, isIntersecting } of entries) seen[isIntersecting ? "add" : "delete"](target);
+      const current = [...links.keys()].find((section) => seen.has(section));
+      for (const [section, link] of links) link.ariaCurrent = section === current ? "true" : null;
     }, { rootMargin: "-72px 0px -40% 0px" });
     for (const section of links.keys()) observer.observe(section);
   }

@@ -1,11 +1,9 @@
 "use strict";
 // Search without a server. The index is a folder of small scripts (shards) that register themselves with
-// quireShard(), so it also works from file://. Parts: folding, shards, finding, then the two surfaces: the box in
-// the header (a combobox) and the list page (results in place, filters, sorting, ?q= in the address).
-// The other half is the code that writes the shards; folding and postings must agree with it.
-// Names are global to the page: nothing else runs there but quire.js, which keeps its own to itself.
+// quireShard(), so it also works from file://. What writes them must agree on folding, blocks and postings.
+// Names are global to the page; only quire.js runs besides, and keeps its own to itself.
 
-// --- Folding -----------------------------------------------------------------------------------
+// --- Folding ---
 
 const SPELLED = { ß: "ss", æ: "ae", œ: "oe", ø: "o", đ: "d", ð: "d", ł: "l", þ: "th", ı: "i", ς: "σ" };
 const GREEK = Object.fromEntries(
@@ -19,7 +17,7 @@ const fold = (text) =>
 const cut = (text, length) => (text.length > length ? [...text].slice(0, length).join("") : text);
 const tokens = (text) => (fold(text).match(TOKEN) ?? []).map((token) => GREEK[token] ?? cut(token, 24));
 
-// --- Shards ------------------------------------------------------------------------------------
+// --- Shards ---
 
 const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const VALUE = new Map([...DIGITS].map((digit, value) => [digit, value]));
@@ -133,7 +131,7 @@ class Index {
     }));
   }
 
-  // --- Finding ---------------------------------------------------------------------------------
+  // --- Finding ---
 
   // Documents whose key, title or other name is, or begins with, the whole query.
   async names(whole, score) {
@@ -164,10 +162,10 @@ class Index {
         if (value > (points.get(document) ?? 0)) points.set(document, value);
       }
     };
-    const whole = await this.exact("w", word);
+    const [whole, longer] = await Promise.all([this.exact("w", word), open && this.range("w", word)]);
     if (whole !== undefined) add(whole, 1);
     if (open || whole === undefined) {
-      const found = await this.range("w", word);
+      const found = open ? longer : await this.range("w", word);
       if (!found && whole === undefined) return null;
       for (const [term, text] of found ?? []) {
         if (term !== word && term.startsWith(word)) add(text, 0.6);
@@ -250,14 +248,18 @@ function distanceOne(a, b) {
   return (x.length < 2 && y.length < 2) || (x.length === 2 && x === y[1] + y[0]);
 }
 
-// --- What both surfaces need -------------------------------------------------------------------
+// --- What both surfaces need ---
 
 const html = document.documentElement;
 const byId = (id) => document.getElementById(id);
 
-function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+function set(target, attributes) {
+  for (const name in attributes) target.setAttribute(name, attributes[name]);
+  return target;
+}
+
+function element(name, attributes, ...children) {
+  const made = set(document.createElement(name), attributes);
   made.append(...children);
   return made;
 }
@@ -275,25 +277,22 @@ const plural = (count) => `${count.toLocaleString("en")} record${count === 1 ? "
 // "/" anywhere goes to the search box.
 function slash(input) {
   document.addEventListener("keydown", (event) => {
-    const typing = event.target.closest?.("input, select, textarea, [contenteditable]");
-    if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
-      event.preventDefault();
-      input.focus();
-      input.select();
-    }
+    const typing = event.target.closest?.("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey;
+    if (event.key !== "/" || typing) return;
+    event.preventDefault();
+    input.focus();
+    input.select();
   });
 }
 
-// --- The box in the header: a combobox ---------------------------------------------------------
+// --- The box in the header: a combobox ---
 
 function header(input, indexes) {
   const box = element("div", { id: "hits", role: "listbox", class: "hits", "aria-label": "Search results" });
   const hint = element("div", { id: "hint", role: "status", class: "hint" });
   box.hidden = true;
   input.closest("search").append(box, hint);
-  for (const [name, value] of Object.entries({ role: "combobox", "aria-expanded": "false", "aria-controls": "hits", "aria-autocomplete": "list" })) {
-    input.setAttribute(name, value);
-  }
+  set(input, { role: "combobox", "aria-expanded": "false", "aria-controls": "hits", "aria-autocomplete": "list" });
   let turn = 0, active = -1, best = null;
 
   const close = () => {
@@ -302,18 +301,17 @@ function header(input, indexes) {
     best = null;
     box.hidden = true;
     hint.textContent = "";
-    hint.className = "hint";
     input.setAttribute("aria-expanded", "false");
     input.removeAttribute("aria-activedescendant");
   };
 
   const choose = (next) => {
-    const options = [...box.children];
+    const options = box.children;
     options[active]?.setAttribute("aria-selected", "false");
     active = (next + options.length) % options.length;
-    options[active].setAttribute("aria-selected", "true");
-    options[active].scrollIntoView({ block: "nearest" });
-    input.setAttribute("aria-activedescendant", options[active].id);
+    const option = set(options[active], { "aria-selected": "true" });
+    option.scrollIntoView({ block: "nearest" });
+    input.setAttribute("aria-activedescendant", option.id);
   };
 
   const show = async () => {
@@ -334,14 +332,12 @@ function header(input, indexes) {
         element("span", {}, ...marked(hit.title, hit.words)),
         element("code", {}, indexes.length > 1 ? `${hit.index.catalogue} · ${hit.key}` : hit.key),
         element("p", {}, hit.summary))));
-    hint.textContent = hits.length ? `${hits.length} result${hits.length === 1 ? "" : "s"}` : "No results";
-    if (hits.length) hint.className = "vh";
+    hint.textContent = hits.length ? plural(hits.length) : "No results";
     box.hidden = !hits.length;
     input.setAttribute("aria-expanded", String(hits.length > 0));
   };
 
   input.addEventListener("input", show);
-  input.addEventListener("focus", () => indexes.forEach((index) => index.root()), { once: true });
   input.addEventListener("keydown", (event) => {
     const steps = { ArrowDown: 1, ArrowUp: -1 };
     if (event.key in steps && box.children.length && !box.hidden) {
@@ -361,9 +357,7 @@ function header(input, indexes) {
   input.addEventListener("blur", close);
 }
 
-// --- The list page -----------------------------------------------------------------------------
-
-const PAGE = 20;
+// --- The list page ---
 
 function list(input, index) {
   const [still, live, more, status, sort, chosen, filters] =
@@ -390,29 +384,27 @@ function list(input, index) {
   }
 
   async function ordered(found) {
-    const by = sort?.value ?? "";
+    const by = sort?.value;
     if (!by) return found;
-    const rank = new Map();
-    if (by === "-title") return [...found].sort((a, b) => b - a);
-    const digits = (await index.load(`o-${by.replace(/^-/, "")}`)) ?? "";
-    for (let i = 0; i + 2 < digits.length; i += 3) {
-      rank.set([...digits.slice(i, i + 3)].reduce((number, digit) => number * 64 + VALUE.get(digit), 0), i);
-    }
+    if (by === "-title") return found.sort((a, b) => b - a);
+    const digits = [...((await index.load(`o-${by.replace("-", "")}`)) ?? "")].map((digit) => VALUE.get(digit));
+    const rank = [];
+    for (let i = 0; i < digits.length; i += 3) rank[digits[i] * 4096 + digits[i + 1] * 64 + digits[i + 2]] = i;
     const sign = by[0] === "-" ? -1 : 1;
-    return [...found].sort((a, b) => sign * ((rank.get(a) ?? 0) - (rank.get(b) ?? 0)));
+    return found.sort((a, b) => sign * (rank[a] - rank[b]));
   }
 
   async function page(mine) {
-    const next = order.slice(shown, shown + PAGE);
-    const hits = await index.documents(next);
+    more.disabled = true;
+    const hits = await index.documents(order.slice(shown, shown + (shown ? 30 : 10)));
+    more.disabled = false;
     if (mine !== turn) return;
     const items = hits.map((hit) => {
-      const item = element("li", {}, element("a", { href: hit.href }, ...marked(hit.title, result.words)), " ", element("code", {}, ...marked(hit.key, result.words)));
-      if (hit.summary) item.append(element("p", {}, ...marked(hit.summary, result.words)));
-      return item;
+      const part = (name, attributes, text) => element(name, attributes, ...marked(text, result.words));
+      return element("li", {}, part("a", { href: hit.href }, hit.title), " ", part("code", {}, hit.key), part("p", {}, hit.summary));
     });
-    if (shown) live.append(...items);
-    else live.replaceChildren(...items);
+    if (!shown) live.replaceChildren();
+    live.append(...items);
     shown += items.length;
     more.hidden = shown >= order.length;
     return items[0];
@@ -420,17 +412,13 @@ function list(input, index) {
 
   async function counts(mine) {
     const inside = new Set(result.found);
-    const numbers = new Map();
     const names = (await index.root()).facets.map(([name]) => name);
-    for (const [term, text] of entries((await index.load("facets")) ?? "")) {
-      const at = term.indexOf(":");
-      let count = 0;
-      for (const document of documents(text)) if (inside.has(document)) count++;
-      numbers.set(`${names[term.slice(0, at)]}:${term.slice(at + 1)}`, count);
-    }
+    const lists = new Map(entries((await index.load("facets")) ?? ""));
     if (mine !== turn) return;
     for (const box of boxes) {
-      const count = result.complete ? numbers.get(`${facetOf(box)}:${escaped(box.value)}`) : undefined;
+      const text = lists.get(escaped(`${names.indexOf(facetOf(box))}:${box.value}`));
+      const known = result.complete && text !== undefined;
+      const count = known ? documents(text).filter((document) => inside.has(document)).length : undefined;
       const line = box.closest("label");
       line.hidden = count === 0 && !box.checked;
       line.querySelector(".n").textContent = count?.toLocaleString("en") ?? "";
@@ -440,7 +428,8 @@ function list(input, index) {
   function chips() {
     chosen.hidden = !picked.length;
     chosen.replaceChildren(...picked.map((pick) => {
-      const button = element("button", { type: "button", "aria-label": `Remove filter ${label(pick[0])}: ${pick[1]}` }, `${label(pick[0])}: ${pick[1]} ✕`);
+      const what = `${label(pick[0])}: ${pick[1]}`;
+      const button = element("button", { type: "button", "aria-label": `Remove filter ${what}` }, `${what} ✕`);
       button.addEventListener("click", () => {
         picked = picked.filter((other) => other !== pick);
         show();
@@ -513,7 +502,6 @@ function list(input, index) {
     else links()[0]?.focus();
   });
   input.addEventListener("input", show);
-  input.addEventListener("focus", () => index.root(), { once: true });
   sort?.addEventListener("change", show);
   more.addEventListener("click", async () => (await page(turn))?.querySelector("a").focus());
   for (const box of boxes) {
@@ -536,15 +524,18 @@ function list(input, index) {
   if (input.value || picked.length || sort?.value) show();
 }
 
-// --- Start -------------------------------------------------------------------------------------
+// --- Start ---
 
 function start(input) {
   const { catalogue, base, root } = html.dataset;
   const all = (input.dataset.catalogues ?? "").split(" ").filter(Boolean).slice(0, 12);
-  if (document.body.className === "list") list(input, new Index(catalogue, base));
-  else header(input, catalogue ? [new Index(catalogue, base)] : all.map((slug) => new Index(slug, `${root}${slug}/`)));
+  const indexes = catalogue ? [new Index(catalogue, base)] : all.map((slug) => new Index(slug, `${root}${slug}/`));
+  if (document.body.className === "list") list(input, indexes[0]);
+  else header(input, indexes);
   input.closest("search").hidden = false;
   slash(input);
+  // The roots are small; with them at hand the first query has one way less to go.
+  (window.requestIdleCallback ?? setTimeout)(() => indexes.forEach((index) => index.root()));
 }
 
 const box = byId("q");
