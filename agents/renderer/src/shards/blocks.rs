@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 
 /// Most bytes of a block, unless a single term is larger.
-const LIMIT: usize = 8192;
+const LIMIT: usize = 6144;
 /// Deepest prefix that blocks are cut by, in characters.
 const MAX_DEPTH: usize = 24;
 
