@@ -1,8 +1,17 @@
 //! `quire cache`: what the caches hold; emptying them costs time, never output.
 
+use quire_cache::CacheOptions;
+use quire_fetcher::Memo;
+use quire_proto::Outcome;
+use quire_runtime::RESULTS;
 use serde::Serialize;
 
-use crate::{CacheAction, CacheArgs, Exit, embedded::State, output, summary::size};
+use crate::{
+    CacheAction, CacheArgs, Exit,
+    embedded::{MEMO, State},
+    output,
+    summary::size,
+};
 
 #[derive(Serialize)]
 struct Answer {
@@ -12,9 +21,8 @@ struct Answer {
 
 #[derive(Serialize)]
 struct Row {
-    name: String,
-    entries: u64,
-    bytes: u64,
+    name: &'static str,
+    entries: usize,
 }
 
 #[derive(Serialize)]
@@ -23,7 +31,7 @@ struct Cleared<'a> {
 }
 
 /// Names of the caches that a build uses.
-const NAMES: [&str; 2] = ["memo", "results"];
+const NAMES: [&str; 2] = [MEMO, RESULTS];
 
 /// Looks, or clears.
 ///
@@ -33,9 +41,11 @@ pub fn run(args: &CacheArgs) -> anyhow::Result<Exit> {
     match &args.action {
         CacheAction::Stats { state, json } => {
             let caches = State::open(&state.state)?.open_caches()?;
-            let rows = caches.contents(&NAMES);
-            let rows = rows.into_iter().map(|(name, entries, bytes)| Row { name, entries, bytes }).collect();
-            print(&Answer { disk_bytes: caches.bytes_on_disk(), caches: rows }, *json)
+            let memo = caches.cache::<Memo>(MEMO, CacheOptions::default()).scan().count();
+            let results = caches.cache::<Outcome>(RESULTS, CacheOptions::default()).scan().count();
+            let row = |name, entries| Row { name, entries };
+            let caches_found = vec![row(MEMO, memo), row(RESULTS, results)];
+            print(&Answer { disk_bytes: caches.bytes_on_disk(), caches: caches_found }, *json)
         }
         CacheAction::Clear { name, state, json } => {
             if let Some(name) = name
@@ -56,9 +66,8 @@ fn print(answer: &Answer, json: bool) -> anyhow::Result<Exit> {
         output::json(answer)?;
         return Ok(Exit::Done);
     }
-    output::text(&format!("{:<12} {:>10} {:>12}", "cache", "entries", "bytes"))?;
     for row in &answer.caches {
-        output::text(&format!("{:<12} {:>10} {:>12}", row.name, row.entries, row.bytes))?;
+        output::text(&format!("{:<8} {:>8} entries", row.name, row.entries))?;
     }
     output::text(&format!("on disk: {}", size(answer.disk_bytes)))?;
     Ok(Exit::Done)

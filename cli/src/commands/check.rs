@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use anyhow::Context as _;
+use quire_catalogue::Diagnostic;
 use quire_coordinator::NoProgress;
 use quire_proto::{Problem, RecordCounts, Severity};
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,7 @@ struct Listed {
 #[derive(Debug, Serialize)]
 struct Answer {
     catalogue: String,
-    definition: Vec<quire_catalogue::Diagnostic>,
+    definition: Vec<Diagnostic>,
     #[serde(skip_serializing_if = "Option::is_none")]
     records: Option<RecordCounts>,
     problems: Vec<Listed>,
@@ -67,9 +68,22 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
     })
 }
 
-fn definition_problems(folder: &CatalogueFolder) -> Vec<quire_catalogue::Diagnostic> {
+fn definition_problems(folder: &CatalogueFolder) -> Vec<Diagnostic> {
     let mut problems: Vec<_> = folder.catalogue.check().into_iter().collect();
-    problems.extend(quire_renderer::check(&folder.catalogue));
+    // A template that is named but not there is the definition's problem, and told already.
+    for problem in quire_renderer::check(&folder.catalogue) {
+        if !problems.iter().any(|known| known.message.contains(&problem.file)) {
+            problems.push(Diagnostic {
+                file: problem.file,
+                line: problem.line,
+                column: 1,
+                len: 0,
+                message: problem.message,
+                help: None,
+                snippet: None,
+            });
+        }
+    }
     problems
 }
 

@@ -38,8 +38,10 @@ impl Follower {
         let Some((catalogue, _)) = run.as_str().rsplit_once('-') else { return };
         let catalogue = catalogue.to_owned();
         let task = tokio::task::spawn_blocking(move || {
-            quire_indexer::follow(&store, &index.join(&catalogue), &catalogue)
-                .with_context(|| format!("cannot bring the index of {catalogue} up to date"))
+            let applied = quire_indexer::follow(&store, &index.join(&catalogue), &catalogue)
+                .with_context(|| format!("cannot bring the index of {catalogue} up to date"))?;
+            tracing::debug!(catalogue, ?applied, "index followed");
+            Ok(())
         });
         self.following.lock().unwrap_or_else(PoisonError::into_inner).push(task);
     }

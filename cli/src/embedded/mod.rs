@@ -28,6 +28,8 @@ use quire_runtime::{
 use quire_validator::Validator;
 use tokio_util::sync::CancellationToken;
 
+/// Name of the cache of what files looked like when they were read.
+pub const MEMO: &str = "memo";
 /// How long agents may take to finish what they have begun.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -82,7 +84,7 @@ impl Embedded {
         let roots: BTreeMap<String, PathBuf> =
             folders.iter().map(|folder| (folder.name.clone(), folder.path.clone())).collect();
         let fetching = FetcherOptions { roots, full: options.full, ..FetcherOptions::default() };
-        let memo = caches.cache("memo", CacheOptions::default());
+        let memo = caches.cache(MEMO, CacheOptions::default());
         let launch = Launch { broker, store, pool, caches: &caches, metrics: &metrics, full: options.full, workers: options.workers };
         let agents = vec![
             launch.agent(Fetcher::new(fetching, catalogues.clone(), memo)),
