@@ -29,7 +29,7 @@ use crate::{
     gather::Gather,
     inflate::{InflateError, Packing, read_all},
     memo::{MemoScope, Stamp, now_ns},
-    take::Taker,
+    take::{MAX_LOCATION_BYTES, Taker},
     upstream::{Answer, Listing, Unreachable, Upstream},
 };
 
@@ -168,10 +168,10 @@ fn read_once(root: &Root, follow: bool, location: &str, taker: &Taker) -> Readin
         Ok(opened) => opened,
         Err(reading) => return reading,
     };
-    let limit = taker.max_location_bytes();
-    let packing = Packing::of(location);
-    let read = if before.len() > limit {
-        Err(InflateError::TooLarge { limit })
+    let (packing, limit) = (Packing::of(location), taker.max_location_bytes());
+    let most = if packing == Packing::Plain { limit } else { MAX_LOCATION_BYTES };
+    let read = if before.len() > most {
+        Err(InflateError::TooLarge { limit: most })
     } else {
         read_all(&file, packing, limit)
     };

@@ -172,4 +172,53 @@ mod tests {
         assert_eq!(refusal.rule, "too-large");
         assert!(refusal.message.contains("more than 4 bytes"), "{}", refusal.message);
     }
+
+    use proptest::prelude::*;
+
+    const ALL: [Framing; 5] = [
+        Framing::Json,
+        Framing::Yaml,
+        Framing::JsonLines,
+        Framing::Table { delimiter: b',' },
+        Framing::Table { delimiter: b'\t' },
+    ];
+
+    /// Bytes of the kind that framing looks at.
+    fn text() -> impl Strategy<Value = Vec<u8>> {
+        let byte = prop_oneof![Just(b'\n'), Just(b'\r'), Just(b'"'), Just(b','), Just(b'\t'), any::<u8>()];
+        prop::collection::vec(byte, 0..200)
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_taken_apart_in_order_or_refused(bytes in text()) {
+            let lines = bytes.iter().filter(|&&byte| byte == b'\n').count() + 1;
+            for framing in ALL {
+                let Ok(parts) = take_apart(Bytes::copy_from_slice(&bytes), framing, 50) else { continue };
+                for (position, part) in (0..).zip(&parts) {
+                    prop_assert_eq!(part.ordinal, position);
+                }
+                // A return alone ends a row, but no line.
+                prop_assert!(parts.is_sorted_by_key(|part| part.line));
+                prop_assert!(parts.iter().all(|part| (part.line as usize) <= lines));
+            }
+        }
+
+        #[test]
+        fn a_table_reads_back_as_it_was_written(rows in prop::collection::vec(prop::array::uniform3(".{0,12}|\"a\"\r?\nb,"), 0..8)) {
+            let mut writer = csv::Writer::from_writer(Vec::new());
+            writer.write_record(["a", "b", "c"]).unwrap();
+            rows.iter().for_each(|row| writer.write_record(row).unwrap());
+            let bytes = Bytes::from(writer.into_inner().unwrap());
+            let parts = take_apart(bytes, Framing::Table { delimiter: b',' }, 10_000).unwrap();
+            let read: Vec<[String; 3]> = parts.iter().map(|part| match &part.body {
+                Body::Raw { raw, .. } => {
+                    let value: serde_json::Value = serde_json::from_slice(raw).unwrap();
+                    ["a", "b", "c"].map(|key| value[key].as_str().unwrap().to_owned())
+                }
+                Body::Refused(refusal) => panic!("{refusal:?}"),
+            }).collect();
+            prop_assert_eq!(read, rows);
+        }
+    }
 }

@@ -70,6 +70,8 @@ pub(crate) struct Bench {
     pool: ComputePool,
     committed: BTreeMap<(String, u32), (Digest, bool)>,
     epoch: u64,
+    /// Bytes of text in a manifest row; real rows have two to three thousand.
+    pub(crate) row_bytes: usize,
 }
 
 impl Bench {
@@ -82,7 +84,7 @@ impl Bench {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("data")).unwrap();
         let store = Store::open(&dir.path().join("store")).unwrap();
-        let caches = CacheStore::open(&dir.path().join("cache"), 64 << 20).unwrap();
+        let caches = CacheStore::open(&dir.path().join("cache"), 512 << 20).unwrap();
         let env = Env::new(|name| (name == "SUB").then(|| "sub".to_owned()));
         let roots = BTreeMap::from([("test".to_owned(), dir.path().to_owned())]);
         let options = FetcherOptions { roots, env, full: false };
@@ -91,7 +93,19 @@ impl Bench {
         let fetcher = fetcher(&options, &caches);
         let committed = BTreeMap::new();
         let (pool, source) = (ComputePool::new(2), "main".to_owned());
-        Self { dir, store, caches, catalogue, source, options, fetcher, pool, committed, epoch: 0 }
+        Self {
+            dir,
+            store,
+            caches,
+            catalogue,
+            source,
+            options,
+            fetcher,
+            pool,
+            committed,
+            epoch: 0,
+            row_bytes: 0,
+        }
     }
 
     pub(crate) fn path(&self, location: &str) -> PathBuf {
@@ -113,6 +127,15 @@ impl Bench {
     /// A fetcher of a new process, with the same store and cache.
     pub(crate) fn restart(&mut self) {
         self.fetcher = fetcher(&self.options, &self.caches);
+    }
+
+    /// A fetcher of a new process that opens the cache folder anew.
+    pub(crate) fn reopen(&mut self) {
+        self.caches.flush();
+        self.caches = CacheStore::in_memory();
+        self.restart();
+        self.caches = CacheStore::open(&self.dir.path().join("cache"), 512 << 20).unwrap();
+        self.restart();
     }
 
     pub(crate) fn set_full(&mut self, full: bool) {
@@ -217,7 +240,7 @@ impl Bench {
         let mut entries: Vec<Entry> = rows
             .clone()
             .filter(|(_, (_, good))| *good)
-            .map(|(key, (content, _))| entry(id(key), *content))
+            .map(|(key, (content, _))| entry(id(key), *content, self.row_bytes))
             .collect();
         entries.sort_by(|a, b| a.record.key.cmp(&b.record.key));
         let rejects: Vec<RejectRow> = rows
@@ -274,8 +297,7 @@ fn bundle_digest(catalogue: &Catalogue) -> Digest {
     Digest::of(&catalogue.bundle().encode())
 }
 
-/// A row as small as one can be.
-fn entry(item: ItemId, content: Digest) -> Entry {
+fn entry(item: ItemId, content: Digest, bytes: usize) -> Entry {
     let slice = PackSlice { pack: content, offset: 0, len: 1000 };
     let key = content.to_hex();
     let record = RecordVerdict {
@@ -287,7 +309,7 @@ fn entry(item: ItemId, content: Digest) -> Entry {
         claims: Vec::new(),
         references: Vec::new(),
         terms: Vec::new(),
-        row: ListRow::default(),
+        row: ListRow { summary: "x".repeat(bytes), fields: Vec::new() },
         warnings: Vec::new(),
     };
     Entry {
