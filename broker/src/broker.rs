@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
+use tokio::task::coop::consume_budget;
+
 use crate::{
     Bucket, Delivery, InProcessOptions, Kv, Message, PublishError, PublishOptions, Published, PublishedAll,
     PullError, Queue, QueueInfo, backend::Backend, memory::Memory, message::Batch,
 };
 
 /// Queues with acknowledgements, and buckets. Cheap to clone; all clones are the same broker.
+///
+/// The calls that may wait also give way to other tasks now and then when they need not wait (see [`tokio::task::coop`]):
+/// a loop of publishes or pulls does not keep a worker thread to itself.
 #[derive(Clone)]
 pub struct Broker {
     backend: Arc<dyn Backend>,
@@ -39,6 +44,7 @@ impl Broker {
         message: Message,
         options: PublishOptions,
     ) -> Result<Published, PublishError> {
+        consume_budget().await;
         let mut batch = Batch::one(message);
         if !self.backend.offer(queue, &mut batch, options)? {
             self.backend.publish(queue, &mut batch, options).await?;
@@ -80,6 +86,7 @@ impl Broker {
         messages: Vec<Message>,
         options: PublishOptions,
     ) -> Result<PublishedAll, PublishError> {
+        consume_budget().await;
         let mut batch = Batch::many(messages);
         if !self.backend.offer(queue, &mut batch, options)? {
             self.backend.publish(queue, &mut batch, options).await?;
@@ -93,6 +100,7 @@ impl Broker {
     /// # Errors
     /// [`PullError::Closed`] once the broker is closing.
     pub async fn pull(&self, queue: Queue, max: usize) -> Result<Vec<Delivery>, PullError> {
+        consume_budget().await;
         let max = max.max(1);
         let now = self.backend.try_pull(queue, max)?;
         if now.is_empty() { self.backend.pull(queue, max).await } else { Ok(now) }
@@ -110,6 +118,7 @@ impl Broker {
     /// # Errors
     /// [`PullError::Closed`] once the broker is closing.
     pub async fn ready(&self, queues: &[Queue]) -> Result<Queue, PullError> {
+        consume_budget().await;
         match self.backend.first_ready(queues)? {
             Some(queue) => Ok(queue),
             None => self.backend.ready(queues).await,

@@ -229,6 +229,24 @@ pub async fn ready_takes_nothing(make: impl AsyncFn(InProcessOptions) -> Broker)
     assert_eq!(super::number(&one(&broker).await), 1);
 }
 
+pub async fn a_busy_loop_gives_way_to_other_tasks(make: impl AsyncFn(InProcessOptions) -> Broker) {
+    let broker = make(options()).await;
+    let other = tokio::spawn(async {});
+    for number in 0..500 {
+        broker.publish(QUEUE, message(number)).await.unwrap();
+    }
+    assert!(other.is_finished(), "publishes should have given way");
+    let other = tokio::spawn(async {});
+    for _ in 0..500 {
+        one_of(broker.pull(QUEUE, 1).await).ack();
+    }
+    assert!(other.is_finished(), "pulls should have given way");
+}
+
+fn one_of(pulled: Result<Vec<crate::Delivery>, crate::PullError>) -> crate::Delivery {
+    pulled.unwrap().remove(0)
+}
+
 pub async fn info_tells_where_messages_are(make: impl AsyncFn(InProcessOptions) -> Broker) {
     let broker = make(options()).await;
     publish(&broker, 0..10).await;

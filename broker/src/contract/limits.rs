@@ -93,6 +93,23 @@ pub async fn a_publish_gives_up_at_its_deadline(make: impl AsyncFn(InProcessOpti
     is_full(soon(short.publish(QUEUE, message(1))).await);
 }
 
+pub async fn a_publish_takes_what_room_there_is_at_its_deadline(
+    make: impl AsyncFn(InProcessOptions) -> Broker,
+) {
+    let broker = make(small(64)).await;
+    publish(&broker, 0..64).await;
+    let patient = PublishOptions::default().deadline(QUIET * 2);
+    let publisher = tokio::spawn({
+        let broker = broker.clone();
+        async move { broker.publish_with(QUEUE, message(64), patient).await }
+    });
+    sleep(QUIET).await;
+    // A backend may wait for a little more room than this before it lets anyone in.
+    let mut out = exactly(&broker, 5).await;
+    out.remove(0).ack();
+    assert!(!soon(publisher).await.unwrap().unwrap().duplicate);
+}
+
 pub async fn a_publish_waits_for_room(make: impl AsyncFn(InProcessOptions) -> Broker) {
     let broker = make(small(2)).await;
     publish(&broker, 0..2).await;

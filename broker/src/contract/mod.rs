@@ -153,6 +153,7 @@ macro_rules! broker_contract {
             ready_wakes_for_any_of_its_queues,
             ready_prefers_the_queue_named_first,
             ready_takes_nothing,
+            a_busy_loop_gives_way_to_other_tasks,
             info_tells_where_messages_are,
             the_oldest_age_is_that_of_the_oldest_waiting_message,
             // settling
@@ -180,6 +181,7 @@ macro_rules! broker_contract {
             a_full_queue_refuses_at_once_on_request,
             a_publish_gives_up_at_its_deadline,
             a_publish_waits_for_room,
+            a_publish_takes_what_room_there_is_at_its_deadline,
             bytes_are_limited_too,
             a_message_that_could_never_fit_is_refused,
             messages_on_lease_and_delayed_ones_need_room_too,
@@ -189,6 +191,7 @@ macro_rules! broker_contract {
             headroom_does_not_stand_in_line_behind_others,
             // stops
             a_paused_queue_hands_out_nothing_and_takes_everything,
+            a_paused_queue_with_room_takes_who_waits,
             resume_wakes_who_waits,
             ready_does_not_name_a_paused_queue,
             close_ends_waiting_pulls_and_ready,

@@ -3,7 +3,8 @@
 use tokio::time::sleep;
 
 use super::{
-    QUEUE, QUIET, exactly, message, nothing_for, number, numbers, one, options, publish, soon, until,
+    PATIENCE, QUEUE, QUIET, exactly, message, nothing_for, number, numbers, one, options, publish, soon,
+    until,
 };
 use crate::{Broker, InProcessOptions, PublishError, PullError, Queue};
 
@@ -24,6 +25,22 @@ pub async fn a_paused_queue_hands_out_nothing_and_takes_everything(
     assert_eq!(soon(broker.pull(Queue::Settled, 5)).await.unwrap().len(), 1);
     broker.resume(QUEUE);
     assert_eq!(numbers(&exactly(&broker, 3).await), [1, 2, 3]);
+}
+
+pub async fn a_paused_queue_with_room_takes_who_waits(make: impl AsyncFn(InProcessOptions) -> Broker) {
+    let broker =
+        make(InProcessOptions { max_messages: 64, publish_deadline: PATIENCE * 10, ..options() }).await;
+    publish(&broker, 0..64).await;
+    let publisher = tokio::spawn({
+        let broker = broker.clone();
+        async move { broker.publish(QUEUE, message(64)).await.map(drop) }
+    });
+    sleep(QUIET).await;
+    let out = exactly(&broker, 3).await;
+    broker.pause(QUEUE);
+    out.into_iter().for_each(crate::Delivery::ack);
+    // No one will make more room than this for now.
+    soon(publisher).await.unwrap().unwrap();
 }
 
 pub async fn resume_wakes_who_waits(make: impl AsyncFn(InProcessOptions) -> Broker) {

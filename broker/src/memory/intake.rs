@@ -34,17 +34,6 @@ pub(super) struct Freed {
 /// Whose turn it is to publish: headroom (`false`) first, then first come, first served.
 pub(super) type Turn = (bool, u64);
 
-/// What right a publisher has to go ahead.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// Has not waited: may not pass those who have.
-    Newcomer,
-    /// Waits at this place of the line.
-    Turn(Turn),
-    /// Has waited to its deadline: takes what room there is.
-    Late,
-}
-
 struct Waiting {
     waker: Waker,
     size: usize,
@@ -134,12 +123,11 @@ impl Intake {
         self.bytes = self.bytes.saturating_sub(freed.bytes);
     }
 
-    /// Whether a publish may go ahead of those who wait.
-    pub(super) fn may_publish(&self, headroom: bool, standing: Standing) -> bool {
-        match (self.waiting.first_key_value(), standing) {
-            (None, _) | (_, Standing::Late) => true,
-            (Some((first, _)), Standing::Turn(turn)) if *first == turn => true,
-            (Some((first, _)), _) => headroom && first.0,
+    /// Whether a publish may go ahead: no one of its kind or above waits, or it is its turn.
+    pub(super) fn may_publish(&self, headroom: bool, turn: Option<Turn>) -> bool {
+        match self.waiting.first_key_value() {
+            None => true,
+            Some((first, _)) => turn == Some(*first) || (headroom && first.0),
         }
     }
 

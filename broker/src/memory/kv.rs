@@ -1,7 +1,7 @@
 //! Buckets in memory.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ops::Bound,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -58,8 +58,9 @@ struct Keys {
     values: BTreeMap<String, (Bytes, u64)>,
     /// Every key by its last change, deleted ones too: what a watch goes through.
     changes: BTreeMap<u64, String>,
-    /// Revisions of deletions in `changes`, by key.
+    /// The deletions among `changes`: their revisions by key, and in order.
     deleted: BTreeMap<String, u64>,
+    deletions: BTreeSet<u64>,
     /// The last deletion that was forgotten.
     forgotten: u64,
     revision: u64,
@@ -153,12 +154,13 @@ impl Keys {
         let revision = self.change(key);
         self.values.remove(key);
         self.deleted.insert(key.to_owned(), revision);
-        if self.deleted.len() > MAX_DELETED
-            && let Some((key, oldest)) = self.deleted.iter().min_by_key(|(_, revision)| **revision)
+        self.deletions.insert(revision);
+        if self.deletions.len() > MAX_DELETED
+            && let Some(oldest) = self.deletions.pop_first()
         {
-            let (key, oldest) = (key.clone(), *oldest);
-            self.deleted.remove(&key);
-            self.changes.remove(&oldest);
+            if let Some(key) = self.changes.remove(&oldest) {
+                self.deleted.remove(&key);
+            }
             self.forgotten = oldest;
         }
         Some(revision)
@@ -169,6 +171,7 @@ impl Keys {
         let value = self.values.get(key).map(|(_, revision)| *revision);
         if let Some(before) = value.or_else(|| self.deleted.remove(key)) {
             self.changes.remove(&before);
+            self.deletions.remove(&before);
         }
         self.revision += 1;
         self.changes.insert(self.revision, key.to_owned());
@@ -217,5 +220,47 @@ impl WatchBackend for MemoryWatch {
                 }
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_clean(bucket: &BucketState) {
+        let keys = bucket.lock();
+        assert_eq!(keys.deleted.len(), keys.deletions.len());
+        assert_eq!(keys.changes.len(), keys.values.len() + keys.deleted.len());
+        assert!(keys.deleted.len() <= MAX_DELETED);
+    }
+
+    #[tokio::test]
+    async fn deletions_are_remembered_up_to_a_limit_and_no_watch_misses_one_unknowingly() {
+        let bucket = Arc::new(BucketState::new());
+        let (mut quick, mut slow) = (bucket.watch(""), bucket.watch(""));
+        for number in 0..MAX_DELETED + 10 {
+            let key = format!("k{number}");
+            bucket.write(&key, Bytes::from_static(b"x"), Expect::Absent).unwrap();
+            bucket.delete(&key, Expect::Anything).unwrap();
+            let change = quick.next().await.unwrap();
+            assert_eq!((change.key, change.value), (key, None));
+        }
+        is_clean(&bucket);
+        assert!(matches!(slow.next().await, Err(KvError::Lagged)));
+        // A new watch has nothing to miss.
+        bucket.write("k1", Bytes::from_static(b"y"), Expect::Absent).unwrap();
+        assert_eq!(bucket.watch("").next().await.unwrap().key, "k1");
+        is_clean(&bucket);
+    }
+
+    #[test]
+    fn a_bucket_counts_what_it_holds() {
+        let bucket = BucketState::new();
+        for size in [10, 500, 0] {
+            bucket.write("key", Bytes::from(vec![0; size]), Expect::Anything).unwrap();
+            assert_eq!(bucket.lock().bytes, 3 + size);
+        }
+        bucket.delete("key", Expect::Anything).unwrap();
+        assert_eq!(bucket.lock().bytes, 0);
     }
 }

@@ -6,6 +6,7 @@ mod flights;
 mod intake;
 mod kv;
 mod outlet;
+mod place;
 mod station;
 mod timer;
 
@@ -104,13 +105,10 @@ impl Memory {
         self.timer.run();
         let _listening: Vec<_> = queues.iter().map(|queue| self.station(*queue).arrived.listen()).collect();
         loop {
+            // Made before the look: from here on no call is missed.
             let mut arrivals: Vec<_> =
                 queues.iter().map(|queue| Box::pin(self.station(*queue).arrived.notified())).collect();
-            for arrival in &mut arrivals {
-                arrival.as_mut().enable();
-            }
             let mut closing = pin!(self.gate.idle.notified());
-            closing.as_mut().enable();
             if let Some(queue) = self.first_ready(queues)? {
                 return Ok(queue);
             }
@@ -134,8 +132,7 @@ impl Memory {
             station.wake_pullers();
         }
         loop {
-            let mut idle = pin!(self.gate.idle.notified());
-            idle.as_mut().enable();
+            let idle = self.gate.idle.notified();
             if self.stations.iter().all(|station| station.in_flight() == 0) {
                 break;
             }

@@ -2,12 +2,11 @@
 
 use std::{
     future::poll_fn,
-    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll, Waker},
+    task::Waker,
     time::Duration,
 };
 
@@ -16,12 +15,13 @@ use tokio::time::Instant;
 use super::{
     Gate,
     bell::Bell,
-    intake::{Intake, Standing, Turn},
+    intake::{Intake, Turn},
     outlet::Outlet,
+    place::Place,
     timer::Timer,
 };
 use crate::{
-    Delivery, InProcessOptions, Message, PublishError, PullError, Queue, QueueInfo,
+    Delivery, InProcessOptions, PublishError, PullError, Queue, QueueInfo,
     delivery::{Settle, Token, Word},
     message::Batch,
 };
@@ -43,13 +43,13 @@ pub(super) struct Station {
     /// Whether the intake has anything for the outlet. Changed under the intake's lock.
     arrivals: Apart<AtomicBool>,
     /// Whether publishers wait for room. Raised under both locks, lowered under the intake's.
-    crowded: AtomicBool,
+    pub(super) crowded: AtomicBool,
     /// For pullers, one at a time.
     available: Bell,
     /// For those who only want to know, all at once.
     pub(super) arrived: Bell,
     timer: Arc<Timer>,
-    gate: Arc<Gate>,
+    pub(super) gate: Arc<Gate>,
 }
 
 impl Station {
@@ -70,11 +70,11 @@ impl Station {
     /// Takes from `batch` what there is room for; whether that was all.
     pub(super) fn offer(&self, batch: &mut Batch, headroom: bool) -> Result<bool, PublishError> {
         let now = Instant::now();
-        if self.push(self.intake(), batch, headroom, Standing::Newcomer, now)? {
+        if self.push(self.intake(), batch, headroom, None, now)? {
             return Ok(true);
         }
         let mut outlet = self.outlet();
-        let all = self.push(self.settled_intake(&mut outlet), batch, headroom, Standing::Newcomer, now);
+        let all = self.push(self.settled_intake(&mut outlet), batch, headroom, None, now);
         self.leave_outlet(outlet, true);
         all
     }
@@ -90,12 +90,10 @@ impl Station {
         if deadline.is_zero() {
             return Err(full);
         }
-        let mut place = Place { station: self, headroom, turn: None };
+        let mut place = Place::new(self, headroom);
         let taken = poll_fn(|context| place.poll(context, batch));
-        match tokio::time::timeout(deadline, taken).await {
-            Ok(taken) => taken,
-            Err(_) => place.try_last(batch).then_some(()).ok_or(full),
-        }
+        // A timeout looks at its future once more when time is over: whoever is first in line takes what room there is.
+        tokio::time::timeout(deadline, taken).await.unwrap_or(Err(full))
     }
 
     /// Takes at most `max` deliveries.
@@ -135,9 +133,8 @@ impl Station {
     pub(super) async fn pull(self: &Arc<Self>, max: usize) -> Result<Vec<Delivery>, PullError> {
         let _listening = self.available.listen();
         loop {
-            let mut available = pin!(self.available.notified());
-            // From here on no wake-up is missed.
-            available.as_mut().enable();
+            // Made before the look: from here on no call is missed.
+            let available = self.available.notified();
             let taken = self.try_pull(max)?;
             if !taken.is_empty() {
                 return Ok(taken);
@@ -196,16 +193,16 @@ impl Station {
 
     // The sides are changed in steps that cannot panic, so a poisoned lock guards a sound side.
 
-    fn outlet(&self) -> MutexGuard<'_, Outlet> {
+    pub(super) fn outlet(&self) -> MutexGuard<'_, Outlet> {
         self.outlet.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn intake(&self) -> MutexGuard<'_, Intake> {
+    pub(super) fn intake(&self) -> MutexGuard<'_, Intake> {
         self.intake.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The intake, after it has learnt what was settled.
-    fn settled_intake(&self, outlet: &mut Outlet) -> MutexGuard<'_, Intake> {
+    pub(super) fn settled_intake(&self, outlet: &mut Outlet) -> MutexGuard<'_, Intake> {
         let mut intake = self.intake();
         intake.free(outlet.take_freed());
         intake
@@ -216,18 +213,18 @@ impl Station {
     }
 
     /// Puts into the intake what there is room for, and wakes whom it concerns; whether that was all.
-    fn push(
+    pub(super) fn push(
         &self,
         mut intake: MutexGuard<'_, Intake>,
         batch: &mut Batch,
         headroom: bool,
-        standing: Standing,
+        turn: Option<Turn>,
         now: Instant,
     ) -> Result<bool, PublishError> {
         if !self.gate.may_publish() {
             return Err(PublishError::Closed);
         }
-        let all = intake.may_publish(headroom, standing) && intake.push(batch, headroom, now);
+        let all = intake.may_publish(headroom, turn) && intake.push(batch, headroom, now);
         let arrived = !intake.arriving.is_empty() && !self.arrivals.0.load(Ordering::SeqCst);
         if arrived {
             self.arrivals.0.store(true, Ordering::SeqCst);
@@ -241,7 +238,7 @@ impl Station {
     }
 
     /// Unlocks the outlet and wakes whom the change concerns; `before`: whether the queue was deliverable before it.
-    fn leave_outlet(&self, mut outlet: MutexGuard<'_, Outlet>, before: bool) {
+    pub(super) fn leave_outlet(&self, mut outlet: MutexGuard<'_, Outlet>, before: bool) {
         let deliverable = self.deliverable_in(&outlet);
         let idle = outlet.in_flight() == 0;
         let publisher = if self.crowded.load(Ordering::SeqCst) {
@@ -272,69 +269,6 @@ impl Settle for Station {
         self.leave_outlet(outlet, before);
         if let Some(deadline) = deadline {
             self.timer.arm(deadline);
-        }
-    }
-}
-
-/// A publisher's place in the line for room; given up when dropped.
-struct Place<'a> {
-    station: &'a Station,
-    headroom: bool,
-    turn: Option<Turn>,
-}
-
-impl Place<'_> {
-    fn poll(&mut self, context: &Context<'_>, batch: &mut Batch) -> Poll<Result<(), PublishError>> {
-        let station = self.station;
-        // While the outlet is locked no room is made, so none is missed between the attempt and the wait.
-        let mut outlet = station.outlet();
-        let intake = station.settled_intake(&mut outlet);
-        let standing = self.turn.map_or(Standing::Newcomer, Standing::Turn);
-        let pushed = station.push(intake, batch, self.headroom, standing, Instant::now());
-        match pushed {
-            Ok(false) => self.wait(context, batch),
-            Ok(true) | Err(_) => self.leave(),
-        }
-        station.leave_outlet(outlet, true);
-        match pushed {
-            Ok(false) => Poll::Pending,
-            Ok(true) => Poll::Ready(Ok(())),
-            Err(error) => Poll::Ready(Err(error)),
-        }
-    }
-
-    fn wait(&mut self, context: &Context<'_>, batch: &Batch) {
-        let size = batch.peek().map_or(0, Message::size);
-        let mut intake = self.station.intake();
-        self.turn = Some(intake.wait(self.headroom, self.turn, size, context.waker().clone()));
-        self.station.crowded.store(true, Ordering::SeqCst);
-    }
-
-    fn leave(&mut self) {
-        if let Some(turn) = self.turn.take() {
-            let mut intake = self.station.intake();
-            intake.leave(turn);
-            self.station.crowded.store(intake.has_waiting(), Ordering::SeqCst);
-        }
-    }
-
-    /// Time is over: goes in if there is room after all, whoever else waits for more of it.
-    fn try_last(&mut self, batch: &mut Batch) -> bool {
-        self.leave();
-        let mut outlet = self.station.outlet();
-        let intake = self.station.settled_intake(&mut outlet);
-        let all = self.station.push(intake, batch, self.headroom, Standing::Late, Instant::now());
-        self.station.leave_outlet(outlet, true);
-        all.unwrap_or(false)
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        if self.turn.is_some() {
-            let outlet = self.station.outlet();
-            self.leave();
-            self.station.leave_outlet(outlet, true);
         }
     }
 }
