@@ -95,7 +95,9 @@ fn judge_item(catalogue: &Catalogue, item: &Item) -> Assessment {
         Ok(value) => value,
         Err(fault) => return rejected(item, None, vec![fault.into_problem(item.line)]),
     };
-    let mut draft = judging.draft(catalogue, value);
+    let again =
+        || decode::decode(item.format, &item.raw, catalogue.limits(&item.id.source)).unwrap_or_default();
+    let mut draft = judging.draft(catalogue, value, again);
     locate_all(item, &mut draft);
     let rejects = draft.found.problems.iter().any(|problem| problem.severity == Severity::Reject);
     match draft.key {
@@ -105,9 +107,9 @@ fn judge_item(catalogue: &Catalogue, item: &Item) -> Assessment {
 }
 
 impl Judging {
-    fn draft(&self, catalogue: &Catalogue, value: Val) -> Draft {
+    fn draft(&self, catalogue: &Catalogue, value: Val, again: impl Fn() -> Val) -> Draft {
         let mut found = Found::default();
-        let (record, body) = self.normalised(value, &mut found.problems);
+        let (record, body) = self.normalised(value, again, &mut found.problems);
         let key = keep(self.key(&record), &mut found.problems);
         if let Some(schema) = &self.schema {
             found.problems.extend(schema.broken(&record).into_iter().map(|broken| Problem {
@@ -120,15 +122,11 @@ impl Judging {
         for (rule, value) in [("key", key.as_ref()), ("slug", Some(&slug))] {
             found.claims.extend(value.map(|(value, pointer)| built_in(rule, value, pointer)));
         }
-        let mut ruled = Found { claims: std::mem::take(&mut found.claims), ..Found::default() };
-        self.rules.iter().for_each(|rule| rule.apply(&record, &mut ruled));
-        if invalid {
-            // An expression that stumbles over a record that the schema refuses says nothing new.
-            ruled.problems.retain(|problem| !problem.message.starts_with("expression failed"));
+        self.rules.iter().for_each(|rule| rule.apply(&record, &mut found));
+        if !invalid {
+            // Of a record that the schema refuses, an expression that stumbles over it says nothing new.
+            found.problems.append(&mut found.stumbles);
         }
-        found.problems.append(&mut ruled.problems);
-        found.claims = ruled.claims;
-        found.references = ruled.references;
         let mut draft = Draft {
             key,
             title: String::new(),
@@ -146,16 +144,13 @@ impl Judging {
     }
 
     /// The normalised record and its canonical body; where normalising fails, the record as it was read.
-    fn normalised(&self, value: Val, problems: &mut Vec<Problem>) -> (Val, Vec<u8>) {
+    fn normalised(&self, value: Val, again: impl Fn() -> Val, problems: &mut Vec<Problem>) -> (Val, Vec<u8>) {
         let record = match &self.normalise {
             None => value,
-            Some(normalise) => match only(normalise, &value) {
-                Ok(record) => record,
-                Err(message) => {
-                    problems.push(problem("normalise", message));
-                    value
-                }
-            },
+            Some(normalise) => normalise.transform(value, &again).unwrap_or_else(|error| {
+                problems.push(problem("normalise", error.to_string()));
+                again()
+            }),
         };
         let mut body = Vec::new();
         if let Err(error) = encode::write(&record, &mut body) {
@@ -255,16 +250,6 @@ impl Judging {
     }
 }
 
-/// The one output of an expression.
-fn only(expr: &Expr, record: &Val) -> Result<Val, String> {
-    let mut values = expr.values(record).map_err(|error| error.to_string())?;
-    match (values.pop(), values.len()) {
-        (Some(value), 0) => Ok(value.into_owned()),
-        (None, _) => Err("expected one record, found none".to_owned()),
-        (Some(_), others) => Err(format!("expected one record, found {}", others + 1)),
-    }
-}
-
 fn keep<T>(result: Result<Option<T>, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
     result.unwrap_or_else(|problem| {
         problems.push(problem);
@@ -286,7 +271,7 @@ fn cut(text: String, most: usize) -> String {
 
 /// Gives every claim, reference and problem its line, with one pass over the item's text.
 fn locate_all(item: &Item, draft: &mut Draft) {
-    let Found { claims, references, problems } = &mut draft.found;
+    let Found { claims, references, problems, .. } = &mut draft.found;
     let pointers = claims.iter().map(|claim| claim.pointer.as_str());
     let pointers = pointers.chain(references.iter().map(|reference| reference.pointer.as_str()));
     let pointers = pointers.chain(problems.iter().map(|problem| problem.pointer.as_str()));

@@ -31,6 +31,8 @@ pub(crate) struct Found {
     pub(crate) claims: Vec<Claim>,
     pub(crate) references: Vec<Reference>,
     pub(crate) problems: Vec<Problem>,
+    /// Rules whose expression failed on the record.
+    pub(crate) stumbles: Vec<Problem>,
 }
 
 impl CompiledRule {
@@ -50,9 +52,11 @@ impl CompiledRule {
     /// Applies the rule to a record.
     pub(crate) fn apply(&self, record: &Val, found: &mut Found) {
         if let Err(error) = self.try_apply(record, found) {
-            found.problems.push(Problem {
-                severity: Severity::Reject,
-                ..self.problem(String::new(), error.to_string())
+            let severity = Severity::Reject;
+            found.stumbles.push(Problem {
+                message: error.to_string(),
+                severity,
+                ..self.problem(String::new(), String::new())
             });
         }
     }

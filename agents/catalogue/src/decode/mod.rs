@@ -7,6 +7,8 @@
 
 mod json;
 pub(crate) mod scalar;
+#[cfg(test)]
+mod tests;
 mod yaml;
 
 use bytes::Bytes;

@@ -6,15 +6,14 @@ use jaq_core::{
     Compiler,
     load::{
         Arena, File, Lexer, Loader,
-        parse::{Def, Parser, Term},
+        parse::{BinaryOp, Def, Parser, Term},
     },
 };
 
 use super::{
-    Expr, Fallback, Place,
+    Alternative, Expr, Place, Rest, direct,
     library::{self, Quire},
     lint,
-    path::Paths,
     term::{self, Jq},
 };
 use crate::decode::scalar::short;
@@ -52,36 +51,71 @@ impl Flaw {
 
 pub(super) fn expression(code: &str) -> Result<Expr, Flaw> {
     let parsed = parse(code)?;
-    // The whole must compile whatever way it will be evaluated: variables that cross the split would not.
-    compile(code, parsed.clone())?;
+    let whole = direct::node(&parsed);
+    let (place, rest) = split(parsed);
+    let (place_filter, rest_filter) = (OnceLock::new(), OnceLock::new());
+    let place = match place {
+        None => Place::Whole,
+        Some(place) => match alternatives(&place) {
+            Some(alternatives) => Place::Direct(alternatives),
+            None => {
+                drop(place_filter.set(Some(compile(code, with_path(place))?)));
+                Place::Jaq
+            }
+        },
+    };
+    let rest = match rest {
+        None => Rest::Nothing,
+        Some(rest) => match direct::node(&rest) {
+            Some(node) => Rest::Direct(node),
+            None => {
+                drop(rest_filter.set(Some(compile(code, rest)?)));
+                Rest::Jaq
+            }
+        },
+    };
+    Ok(Expr { code: code.to_owned(), place, rest, whole, place_filter, rest_filter })
+}
+
+/// The leading stages of a pipe whose outputs have places, and the others.
+fn split(parsed: Jq<'_>) -> (Option<Jq<'_>>, Option<Jq<'_>>) {
     let mut stages = term::into_pipe(parsed);
     let placed = stages.iter().take_while(|stage| term::has_places(stage)).count();
     let rest = term::from_pipe(stages.split_off(placed));
-    let rest = rest.map(|rest| compile(code, rest)).transpose()?;
-    let place = match term::from_pipe(stages) {
-        None => Place::Whole,
-        Some(place) => match Paths::of(&place) {
-            Some(paths) => Place::Fast(paths, Box::new(fallback(code))),
-            None => Place::Jaq(compile(code, with_path(place))?),
-        },
-    };
-    Ok(Expr { place, rest })
+    (term::from_pipe(stages), rest)
 }
 
-/// The fallback of simple paths; when a rest follows, its code is cut off again on compiling.
-fn fallback(code: &str) -> Fallback {
-    Fallback { code: code.to_owned(), filter: OnceLock::new() }
+/// The paths that a term is made of, if it is nothing else.
+fn alternatives(term: &Jq<'_>) -> Option<Vec<Alternative>> {
+    match term {
+        Term::BinOp(left, BinaryOp::Comma, right) => {
+            let mut all = alternatives(left)?;
+            all.extend(alternatives(right)?);
+            Some(all)
+        }
+        Term::BinOp(left, BinaryOp::Alt, right) => {
+            let empty = matches!(&**right, Term::Call("empty", args) if args.is_empty());
+            let otherwise = Some(if empty { Vec::new() } else { alternatives(right)? });
+            Some(vec![Alternative { steps: direct::steps_of(left)?, otherwise }])
+        }
+        _ => Some(vec![Alternative { steps: direct::steps_of(term)?, otherwise: None }]),
+    }
 }
 
-/// A filter that makes `[path, value]` of the leading stages of `code` that have places.
+/// A filter that makes `[path, value]` of the leading part of `code`.
 pub(super) fn place_filter(code: &str) -> Result<Filter, Flaw> {
-    let mut stages = term::into_pipe(parse(code)?);
-    let placed = stages.iter().take_while(|stage| term::has_places(stage)).count();
-    stages.truncate(placed);
-    compile(code, with_path(term::from_pipe(stages).unwrap_or_default()))
+    let (place, _) = split(parse(code)?);
+    compile(code, with_path(place.unwrap_or_default()))
 }
 
-fn with_path(term: Jq<'_>) -> Jq<'_> {
+/// The filter of the rest of `code`.
+pub(super) fn rest_filter(code: &str) -> Result<Filter, Flaw> {
+    let (_, rest) = split(parse(code)?);
+    compile(code, rest.unwrap_or_default())
+}
+
+fn with_path(mut term: Jq<'_>) -> Jq<'_> {
+    term::select_alternatives(&mut term);
     Term::Call("path_value", vec![term])
 }
 

@@ -1,8 +1,8 @@
 //! Expressions: jq, restricted to what is pure and ends.
 //!
-//! Most expressions of a catalogue are paths (`.name`, `.attributes[].oifma_id`, `.tags[]?`). Those are evaluated by
-//! [`path`] without jaq, with the same results: at the first thing that is not simple (a type that does not fit), jaq
-//! evaluates the whole expression instead. Everything else is compiled by jaq.
+//! Most expressions of a catalogue are paths (`.name`, `.attributes[].oifma_id`, `.tags[]?`) and small conditions.
+//! Those are evaluated by [`direct`] on the record in place, with jaq's results: where that is not plain sailing, jaq
+//! evaluates the expression instead. Everything else is compiled by jaq.
 //!
 //! What is bounded: text and nesting of an expression, its outputs, iterations of `range`, `repeat`, `while`, `until`
 //! and `recurse`, the size of strings made by `*`. Definitions must not call themselves. What depends on the world is
@@ -12,10 +12,13 @@
 //! `reduce` builds by one level a step.
 
 mod compile;
+mod constant;
+mod direct;
 mod library;
 mod lint;
-mod path;
 mod term;
+#[cfg(test)]
+mod tests;
 
 use std::{
     borrow::Cow,
@@ -29,38 +32,53 @@ use jaq_json::Val;
 
 use compile::Filter;
 pub(crate) use compile::Flaw;
-use library::Run;
-use path::Paths;
-pub(crate) use path::get;
+use constant::Constant;
+pub(crate) use direct::get;
+use direct::{Node, Step, Trail, walk};
+use library::{Quire, Run};
 
 use crate::{decode::scalar::short, locate};
 
 /// Most outputs of one expression on one record.
 pub(crate) const MAX_OUTPUTS: usize = 65_536;
 /// Most iterations of `range`, `repeat`, `while`, `until` and `recurse` together, on one record.
-const MAX_STEPS: u32 = 1_000_000;
+const MAX_STEPS: u32 = 100_000;
 
 /// A compiled expression; usable from any thread.
 pub(crate) struct Expr {
+    code: String,
     /// The leading part whose outputs have a place in the record.
     place: Place,
     /// The rest, which makes something of each output of `place`.
-    rest: Option<Filter>,
+    rest: Rest,
+    /// The whole, for those who ask for no places or for a change in place.
+    whole: Option<Node>,
+    /// jaq's filters of the two parts, compiled when first needed.
+    place_filter: Lazy,
+    rest_filter: Lazy,
 }
+
+type Lazy = OnceLock<Option<Filter>>;
 
 enum Place {
-    /// Simple paths, and the expression for jaq in case they are not simple on this record.
-    Fast(Paths, Box<Fallback>),
-    /// A path expression: its filter makes pairs of path and value.
-    Jaq(Filter),
     /// The record itself.
     Whole,
+    /// Paths, one after the other.
+    Direct(Vec<Alternative>),
+    Jaq,
 }
 
-/// The simple paths as an expression for jaq, compiled when first needed.
-struct Fallback {
-    code: String,
-    filter: OnceLock<Option<Filter>>,
+/// One of the paths of an expression.
+struct Alternative {
+    steps: Vec<Step>,
+    /// `… // …`: null and false are left out; these are taken if nothing else remains.
+    otherwise: Option<Vec<Alternative>>,
+}
+
+enum Rest {
+    Nothing,
+    Direct(Node),
+    Jaq,
 }
 
 /// An output and where in the record it stands (a JSON pointer; empty if it has no place).
@@ -79,6 +97,8 @@ pub(crate) enum EvalError {
     Endless,
     #[error("expression has more than {MAX_OUTPUTS} outputs")]
     TooMany,
+    #[error("expected one output, found {0}")]
+    NotOne(usize),
 }
 
 type Evaluated<T> = Result<T, EvalError>;
@@ -99,20 +119,51 @@ impl Expr {
         self.run(record, true)
     }
 
+    /// The one output on `record`, which is changed in place where that is possible; `again` makes the record anew.
+    pub(crate) fn transform(&self, mut record: Val, again: impl FnOnce() -> Val) -> Evaluated<Val> {
+        if let Some(whole) = &self.whole {
+            match whole.change(None, &mut record) {
+                Some(()) => return Ok(record),
+                None => record = again(),
+            }
+        }
+        let mut values = self.values(&record)?;
+        match (values.pop(), values.len()) {
+            (Some(value), 0) => Ok(value.into_owned()),
+            (last, others) => Err(EvalError::NotOne(others + usize::from(last.is_some()))),
+        }
+    }
+
     fn run<'v>(&self, record: &'v Val, places: bool) -> Evaluated<Vec<Hit<'v>>> {
+        if let (Place::Jaq, Some(whole), false) = (&self.place, &self.whole, places) {
+            let (nowhere, mut hits) =
+                (Hit { value: Cow::Borrowed(record), pointer: String::new() }, Vec::new());
+            if direct_values(whole, &nowhere, &mut hits).is_some() {
+                return Ok(hits);
+            }
+        }
         let hits = match &self.place {
             Place::Whole => vec![Hit { value: Cow::Borrowed(record), pointer: String::new() }],
-            Place::Fast(paths, fallback) => match paths.hits(record, places) {
+            Place::Direct(alternatives) => match direct_hits(alternatives, record, places) {
                 Some(hits) => hits,
-                None => fallback.hits(record)?,
+                None => place_hits(self.filter(&self.place_filter, compile::place_filter)?, record)?,
             },
-            Place::Jaq(filter) => place_hits(filter, record)?,
+            Place::Jaq => place_hits(self.filter(&self.place_filter, compile::place_filter)?, record)?,
         };
-        let Some(rest) = &self.rest else { return Ok(hits) };
+        let rest = match &self.rest {
+            Rest::Nothing => return Ok(hits),
+            Rest::Direct(node) => Some(node),
+            Rest::Jaq => None,
+        };
         let mut out = Vec::with_capacity(hits.len());
         for hit in hits {
-            for value in evaluate(rest, hit.value.into_owned())? {
-                out.push(Hit { value: Cow::Owned(value), pointer: hit.pointer.clone() });
+            let before = out.len();
+            if rest.and_then(|node| direct_values(node, &hit, &mut out)).is_none() {
+                out.truncate(before);
+                let filter = self.filter(&self.rest_filter, compile::rest_filter)?;
+                for value in evaluate(filter, hit.value.into_owned())? {
+                    out.push(Hit { value: Cow::Owned(value), pointer: hit.pointer.clone() });
+                }
             }
             if out.len() > MAX_OUTPUTS {
                 return Err(EvalError::TooMany);
@@ -120,15 +171,36 @@ impl Expr {
         }
         Ok(out)
     }
+
+    fn filter<'f>(&self, lazy: &'f Lazy, compile: fn(&str) -> Result<Filter, Flaw>) -> Evaluated<&'f Filter> {
+        let filter = lazy.get_or_init(|| compile(&self.code).ok());
+        // What is evaluated directly is jaq's as well, so it compiles.
+        filter.as_ref().ok_or_else(|| EvalError::Failed("cannot be compiled".into()))
+    }
 }
 
-impl Fallback {
-    fn hits<'v>(&self, record: &Val) -> Evaluated<Vec<Hit<'v>>> {
-        // The code compiled before, as a part of the expression; so it does again.
-        let filter = self.filter.get_or_init(|| compile::place_filter(&self.code).ok());
-        let filter = filter.as_ref().ok_or_else(|| EvalError::Failed("cannot be compiled".into()))?;
-        place_hits(filter, record)
+fn direct_hits<'v>(alternatives: &[Alternative], record: &'v Val, places: bool) -> Option<Vec<Hit<'v>>> {
+    let mut hits = Vec::new();
+    for Alternative { steps, otherwise } in alternatives {
+        let before = hits.len();
+        walk(None, record, steps, &mut Trail::new(places), &mut |value, trail| {
+            if otherwise.is_none() || !matches!(value, Val::Null | Val::Bool(false)) {
+                hits.push(Hit { value: Cow::Borrowed(value), pointer: trail.pointer() });
+            }
+            (hits.len() <= MAX_OUTPUTS).then_some(())
+        })?;
+        if let (Some(otherwise), true) = (otherwise, hits.len() == before) {
+            hits.extend(direct_hits(otherwise, record, places)?);
+        }
     }
+    Some(hits)
+}
+
+fn direct_values<'v>(node: &Node, hit: &Hit<'_>, out: &mut Vec<Hit<'v>>) -> Option<()> {
+    node.eval(None, &hit.value, &mut |value| {
+        out.push(Hit { value: Cow::Owned(value.clone()), pointer: hit.pointer.clone() });
+        (out.len() <= MAX_OUTPUTS).then_some(())
+    })
 }
 
 /// Outputs of a filter that makes `[path, value]`.
@@ -149,8 +221,10 @@ fn pointer(path: &[Val]) -> String {
     for step in path {
         match step {
             Val::TStr(key) => locate::push_step(&mut pointer, &String::from_utf8_lossy(key)),
-            Val::Num(position) => locate::push_step(&mut pointer, &position.to_string()),
-            // A slice (`.[1:3]`) has no pointer; the list has.
+            Val::Num(position) if !position.to_string().starts_with('-') => {
+                locate::push_step(&mut pointer, &position.to_string());
+            }
+            // A slice (`.[1:3]`) or a position counted from the end has no pointer; the list has.
             _ => break,
         }
     }
@@ -166,7 +240,7 @@ fn evaluate(filter: &Filter, input: Val) -> Evaluated<Vec<Val>> {
 
 fn collect(filter: &Filter, input: Val) -> Evaluated<Vec<Val>> {
     let fuel = Cell::new(MAX_STEPS);
-    let ctx = Ctx::<library::Quire>::new(Run { lut: &filter.lut, fuel: &fuel }, Vars::new([]));
+    let ctx = Ctx::<Quire>::new(Run { lut: &filter.lut, fuel: &fuel }, Vars::new([]));
     let mut out = Vec::new();
     for output in filter.id.run((ctx, input)) {
         match output {

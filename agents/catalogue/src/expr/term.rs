@@ -107,6 +107,22 @@ pub(super) fn meter_products(term: &mut Jq<'_>) {
     };
 }
 
+/// Puts `if any(a; .) then a | select(.) else b end` in place of every `a // b`: where jaq tells the places of
+/// outputs, it does not leave out what is null or false.
+pub(super) fn select_alternatives(term: &mut Jq<'_>) {
+    each_part(term, &mut |part| select_alternatives(part));
+    let whole = std::mem::take(term);
+    *term = match whole {
+        Term::BinOp(first, BinaryOp::Alt, other) => {
+            let any = Term::Call("any", vec![(*first).clone(), Term::Id]);
+            let select = Term::Call("select", vec![Term::Id]);
+            let true_ones = Term::BinOp(first, BinaryOp::Pipe(None), Box::new(select));
+            Term::IfThenElse(vec![(any, true_ones)], Some(other))
+        }
+        unchanged => unchanged,
+    };
+}
+
 /// The terms of a pipe without variables, in order; a term that is none is a pipe of one.
 pub(super) fn into_pipe(term: Jq<'_>) -> Vec<Jq<'_>> {
     let mut stages = Vec::new();
