@@ -19,6 +19,7 @@ use crate::{
     generation::{Generation, Trouble},
     recent::Recent,
     rewrite::Rewriting,
+    seal::{self, Seal},
     stats::Counters,
 };
 
@@ -161,8 +162,11 @@ impl Drop for Disk {
         self.shared.closing.store(true, Relaxed);
         self.shared.wait_until_opened();
         self.shared.rewriting.wait();
-        if let Some(generation) = self.shared.state_mut().generation.take() {
-            generation.close();
+        let mut state = self.shared.state_mut();
+        let closed = state.generation.take().is_some_and(Generation::close);
+        let dir = self.shared.folder.generation(state.number);
+        if closed && let Err(error) = seal::put(&dir) {
+            tracing::warn!(dir = %dir.display(), %error, "cache generation cannot be sealed");
         }
     }
 }
@@ -242,9 +246,7 @@ impl Shared {
         state.number = self.fresh_number();
         self.begin(&mut state);
         drop(state);
-        if let Some(old) = old {
-            old.close();
-        }
+        old.map(Generation::close);
         self.folder.remove(old_number);
     }
 
@@ -265,13 +267,21 @@ impl Shared {
                 tracing::info!("cache folder is over its budget and is built anew");
                 shared.folder.remove(number);
             }
-            let opened = Generation::open(&shared.folder.generation(number))
-                .and_then(|generation| Ok(shared.folder.point_to(number).map(|()| generation)?));
-            shared.install(opened);
+            shared.install(shared.open_sealed(number));
         });
         if spawned.is_err() {
             self.finish_opening();
         }
+    }
+
+    fn open_sealed(&self, number: u64) -> Result<Generation, Trouble> {
+        let dir = self.folder.generation(number);
+        if seal::take(&dir) == Seal::Broken {
+            return Err(Trouble::Broken);
+        }
+        let generation = Generation::open(&dir)?;
+        self.folder.point_to(number)?;
+        Ok(generation)
     }
 
     /// Takes what the opening thread brought, unless everybody is past waiting for it.

@@ -33,6 +33,8 @@ pub(crate) enum Trouble {
     Panicked,
     #[error("the store below does not come to an end")]
     Stuck,
+    #[error("a file is not as it was when the store was closed")]
+    Broken,
     #[error("the folder cannot be changed")]
     Folder(#[from] io::Error),
 }
@@ -82,8 +84,8 @@ impl Generation {
     }
 
     /// Closes the database: everything put is written out. Its drop waits for a thread that may be dead, so
-    /// this waits for the drop only so long.
-    pub(crate) fn close(self) {
+    /// this waits for the drop only so long; `false` if that did not do.
+    pub(crate) fn close(self) -> bool {
         let (ended, wait) = mpsc::channel();
         let closer = thread::Builder::new().name("quire-cache-close".into()).spawn(move || {
             let closed = contain(move || {
@@ -96,9 +98,10 @@ impl Generation {
         let closed = closer
             .map_err(Trouble::from)
             .and_then(|_| wait.recv_timeout(CLOSE_PATIENCE).unwrap_or(Err(Trouble::Stuck)));
-        if let Err(trouble) = closed {
-            tracing::warn!(error = &trouble as &dyn std::error::Error, "cache generation did not close well");
+        if let Err(trouble) = &closed {
+            tracing::warn!(error = trouble as &dyn std::error::Error, "cache generation did not close well");
         }
+        closed.is_ok()
     }
 
     /// Leaves the database and its threads to the end of the process.

@@ -17,6 +17,7 @@ mod options;
 mod plan;
 mod recent;
 mod rewrite;
+mod seal;
 mod stats;
 mod store;
 

@@ -224,7 +224,7 @@ impl Shared {
         state.number = next;
         self.rewriting.noting.store(false, Relaxed);
         drop(state);
-        old.into_iter().for_each(Generation::close);
+        old.map(Generation::close);
         self.folder.remove(number);
         Ok(())
     }

@@ -16,7 +16,7 @@ use quire_cache::{CacheOptions, CacheStore, MIN_DISK_BYTES};
 
 const BUDGET: u64 = MIN_DISK_BYTES;
 /// How often the budget is written: a debug build does less in the same time.
-const TIMES: u64 = if cfg!(debug_assertions) { 6 } else { 100 };
+const TIMES: u64 = if cfg!(debug_assertions) { 4 } else { 100 };
 
 /// Memory holds nothing, so that every get shows what the disk has.
 fn no_memory() -> CacheOptions {
@@ -26,13 +26,15 @@ fn no_memory() -> CacheOptions {
 /// Bytes that no store can make smaller, different for every `seed`.
 fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        state as u8
-    };
-    (0..len).map(|_| next()).collect()
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
 }
 
 fn folder_bytes(dir: &Path) -> u64 {

@@ -87,7 +87,7 @@ impl Target<'_> {
         let missing = || IndexError::Missing(self.dir.to_owned());
         let state = State::read(self.dir).ok_or_else(missing)?;
         let index = open(self.dir, &self.fields)?;
-        if !state.fits(&index) {
+        if !state.fits(self.dir, &index) {
             return Err(missing());
         }
         if state.manifest == *self.digest {

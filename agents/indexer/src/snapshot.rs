@@ -67,7 +67,7 @@ impl Snapshot {
         let fields = Fields::new();
         let state = State::read(dir).ok_or_else(|| IndexError::Missing(dir.to_owned()))?;
         let index = open(dir, &fields)?;
-        if !state.fits(&index) {
+        if !state.fits(dir, &index) {
             return Err(IndexError::Missing(dir.to_owned()));
         }
         Self::load(&index, fields, state).map_err(|source| IndexError::Index { doing: "read", source })

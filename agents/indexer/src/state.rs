@@ -4,7 +4,7 @@ use std::{fs, io, path::Path};
 
 use quire_proto::{Digest, Epoch, PackSlice};
 use serde::{Deserialize, Serialize};
-use tantivy::{Index, IndexMeta};
+use tantivy::{Index, IndexMeta, SegmentMeta};
 
 use crate::schema::{FieldSpec, VERSION};
 
@@ -38,10 +38,12 @@ pub(crate) struct ChunkRef {
     pub(crate) last: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct SegmentRef {
     id: String,
     alive: u32,
+    /// Its files with their lengths, sorted: the library takes some missing ones for empty.
+    files: Vec<(String, u64)>,
 }
 
 /// What a state is made from, apart from the commit.
@@ -63,9 +65,18 @@ impl State {
         (state.version == VERSION).then_some(state)
     }
 
-    /// Whether `index` is at the commit that this state speaks of.
-    pub(crate) fn fits(&self, index: &Index) -> bool {
-        index.load_metas().is_ok_and(|metas| segments(&metas) == self.segments)
+    /// Whether `index`, in `dir`, is at the commit that this state speaks of, with all its files.
+    pub(crate) fn fits(&self, dir: &Path, index: &Index) -> bool {
+        let has =
+            |(name, len): &(String, u64)| fs::metadata(dir.join(name)).is_ok_and(|file| file.len() == *len);
+        let found = index.load_metas().map(|metas| segments(&metas)).unwrap_or_default();
+        found.len() == self.segments.len()
+            && self
+                .segments
+                .iter()
+                .zip(&found)
+                .all(|(known, (id, alive))| known.id == *id && known.alive == *alive)
+            && self.segments.iter().flat_map(|segment| &segment.files).all(has)
     }
 
     /// Writes the state of an index that has just been committed.
@@ -79,7 +90,7 @@ impl State {
             basis: followed.basis,
             chunks: followed.chunks,
             fields: followed.fields,
-            segments: segments(&metas),
+            segments: with_files(dir, segments(&metas))?,
         };
         let new = dir.join("followed.new");
         fs::write(&new, serde_json::to_vec(&state)?)?;
@@ -88,12 +99,24 @@ impl State {
     }
 }
 
-fn segments(metas: &IndexMeta) -> Vec<SegmentRef> {
-    let mut segments: Vec<_> = metas
-        .segments
-        .iter()
-        .map(|segment| SegmentRef { id: segment.id().uuid_string(), alive: segment.num_docs() })
-        .collect();
+/// Ids of all segments with the number of their living documents, sorted.
+fn segments(metas: &IndexMeta) -> Vec<(String, u32)> {
+    let segment = |segment: &SegmentMeta| (segment.id().uuid_string(), segment.num_docs());
+    let mut segments: Vec<_> = metas.segments.iter().map(segment).collect();
     segments.sort();
     segments
+}
+
+fn with_files(dir: &Path, segments: Vec<(String, u32)>) -> io::Result<Vec<SegmentRef>> {
+    let mut refs: Vec<_> =
+        segments.into_iter().map(|(id, alive)| SegmentRef { id, alive, files: Vec::new() }).collect();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if let Some(segment) = refs.iter_mut().find(|segment| name.starts_with(&segment.id)) {
+            segment.files.push((name, entry.metadata()?.len()));
+        }
+    }
+    refs.iter_mut().for_each(|segment| segment.files.sort());
+    Ok(refs)
 }
