@@ -155,8 +155,9 @@ impl Assembled {
         let former = former.map(|former| *former);
         if !rendered || !indexed {
             self.died(&entry, error, dead);
-            // Its last page stays; one that never had a page is tried again by the next run, as nothing is known of it.
-            return former;
+            // Its last page stays, unless its name may be another's by now. A record that has no page is tried again by
+            // the next run, as the manifest knows nothing of it.
+            return former.filter(|former| former.record.slug == entry.record.slug);
         }
         let same = former.as_ref().is_some_and(|former| same_files(&former.files, &entry.files));
         if let (false, same) = (dead, same) {

@@ -122,10 +122,22 @@ impl Coordinator {
     /// Any [`RunError`]; finished work is kept and the next run goes on from there.
     pub async fn run(&self, request: RunRequest) -> Result<RunReport, RunError> {
         let _running = self.active.read().await;
-        let RunRequest { bundle, full, lane, cancelled } = request;
+        match self.pass(&request, true).await {
+            Err(error) if error.is_damage() => {
+                let error = quire_runtime::chain(&error);
+                tracing::warn!(error, "the last state cannot be used; building anew");
+                self.pass(&request, false).await
+            }
+            ended => ended,
+        }
+    }
+
+    /// A run; it looks at the last manifest only if that is `trusted`.
+    async fn pass(&self, request: &RunRequest, trusted: bool) -> Result<RunReport, RunError> {
+        let RunRequest { bundle, full, lane, cancelled } = request.clone();
         let started = Instant::now();
         let (store, salt) = (self.options.store.clone(), self.options.inputs_salt);
-        let plan = Arc::new(on_thread(move || Plan::make(&store, bundle, full, salt)).await?);
+        let plan = Arc::new(on_thread(move || Plan::make(&store, bundle, full, trusted, salt)).await?);
         let facts =
             RunFacts { run: plan.run.clone(), epoch: plan.epoch, catalogue: plan.reference.clone(), lane };
         let lines = Lines {

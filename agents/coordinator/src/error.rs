@@ -87,3 +87,16 @@ pub enum RunError {
     #[error("the coordinator's own task failed: {0}")]
     Task(String),
 }
+
+impl RunError {
+    /// Whether something that the store should have is missing or damaged: without the last manifest, all is made anew.
+    pub(crate) const fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Decode { .. }
+                | Self::Store(
+                    StoreError::Missing(_) | StoreError::Damaged(_) | StoreError::OutOfRange { .. }
+                )
+        )
+    }
+}

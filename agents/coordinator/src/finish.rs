@@ -10,7 +10,7 @@ use quire_runtime::{BoxError, Store, crash_point};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    CatalogueState, CoordinatorOptions, RunError, SiteEdge, SiteReport,
+    CatalogueState, CoordinatorOptions, NoProgress, RunError, SiteEdge, SiteReport,
     flight::{Lines, RunFacts},
     manifest_io::{self, Committed},
     publish::{Wanted, Written, publish_catalogue},
@@ -99,7 +99,8 @@ impl Finish<'_> {
             settlements: self.router.subscribe(&run),
             facts: RunFacts { run, epoch, catalogue, lane: Lane::Normal },
             broker: self.options.broker.clone(),
-            progress: Arc::clone(&self.options.progress),
+            // There is no run to be watched.
+            progress: Arc::new(NoProgress),
             stall: self.options.stall,
             cancelled: self.cancelled.clone(),
             tally: Tally::default(),

@@ -10,10 +10,11 @@ use std::{
 };
 
 use quire_proto::{
-    Digest, DigestBuilder, Epoch, IndexRecord, LookupHit, MAX_PARCEL_BYTES, MAX_PARCEL_RECORDS, PackSlice,
-    PageFile, RenderRecord, Work, manifest::Entry,
+    Digest, DigestBuilder, Epoch, IndexRecord, ItemId, LookupHit, MAX_PARCEL_BYTES, MAX_PARCEL_RECORDS,
+    PackSlice, PageFile, RecordVerdict, RenderRecord, Work,
+    manifest::{Entry, RejectRow},
 };
-use quire_runtime::Store;
+use quire_runtime::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -72,7 +73,7 @@ pub(crate) struct Made {
     pub(crate) planned: Spooled<Planned>,
     /// Entries of the last manifest whose keys no accepted record has: key and item. Not in runs: few, or the site
     /// shrinks anyway.
-    pub(crate) gone: HashMap<String, quire_proto::ItemId>,
+    pub(crate) gone: HashMap<String, ItemId>,
 }
 
 /// Plans; works go to `emit` as they are found.
@@ -98,6 +99,9 @@ pub(crate) fn plan(
         let former = advance(&mut former, &key, &mut gone)?;
         let lookups = hits(plan.lookups, pairs_of(&mut pairs, &key)?);
         let row = plan.row(accepted, former, &lookups, &mut packs);
+        if (row.index || row.render) && !packs.have(&row.entry.record.body) {
+            return Err(StoreError::Missing(row.entry.record.body.pack).into());
+        }
         batches.add(&row, lookups, emit)?;
         planned.push(row).map_err(RunError::Spill)?;
     }
@@ -113,7 +117,7 @@ pub(crate) fn plan(
 fn advance(
     former: &mut Peekable<EntryReader>,
     key: &str,
-    gone: &mut HashMap<String, quire_proto::ItemId>,
+    gone: &mut HashMap<String, ItemId>,
 ) -> Result<Option<Entry>, RunError> {
     while let Some(entry) =
         former.next_if(|entry| entry.as_ref().is_ok_and(|entry| entry.record.key.as_str() <= key))
@@ -188,12 +192,7 @@ impl MakePlan<'_> {
     }
 
     /// Digest of everything that a record's pages depend on; misses of look-ups too, as their numbers are in it.
-    fn inputs(
-        &self,
-        record: &quire_proto::RecordVerdict,
-        item: &quire_proto::ItemId,
-        lookups: &[Vec<LookupHit>],
-    ) -> Digest {
+    fn inputs(&self, record: &RecordVerdict, item: &ItemId, lookups: &[Vec<LookupHit>]) -> Digest {
         let mut digest = DigestBuilder::new("quire page inputs")
             .digest(&self.frame)
             .digest(&record.digest)
@@ -323,14 +322,13 @@ pub(crate) fn same_files(one: &[PageFile], other: &[PageFile]) -> bool {
 
 /// Former keys that are gone for good: no item of this run carries them, not even as a reject.
 pub(crate) fn removed(
-    gone: HashMap<String, quire_proto::ItemId>,
-    rejects: impl Iterator<Item = Result<quire_proto::manifest::RejectRow, RunError>>,
+    gone: HashMap<String, ItemId>,
+    rejects: impl Iterator<Item = Result<RejectRow, RunError>>,
 ) -> Result<u64, RunError> {
     if gone.is_empty() {
         return Ok(0);
     }
-    let by_item: HashMap<&quire_proto::ItemId, &String> =
-        gone.iter().map(|(key, item)| (item, key)).collect();
+    let by_item: HashMap<&ItemId, &String> = gone.iter().map(|(key, item)| (item, key)).collect();
     let mut rejected: HashSet<&String> = HashSet::new();
     for row in rejects {
         let row = row?;

@@ -199,3 +199,52 @@ pub(crate) fn newest(store: &Store, catalogue: &str) -> Result<Option<Committed>
         None => Ok(None),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn reject(number: u32) -> RejectRow {
+        let item = ItemId { source: "s".into(), location: format!("{number:06}").into(), ordinal: 0 };
+        RejectRow { item, content: Digest::of(b"x"), key: None, problems: Vec::new(), record: None }
+    }
+
+    fn write(store: &Store, numbers: impl Iterator<Item = u32>) -> Vec<Chunk> {
+        let mut writer = ChunkWriter::new(store);
+        for number in numbers {
+            writer.push(reject(number)).unwrap();
+        }
+        writer.finish().unwrap()
+    }
+
+    #[test]
+    fn a_row_more_changes_one_chunk_and_all_others_keep_their_address() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let all = write(&store, 0..5_000);
+        assert!(all.len() > 20, "{} chunks", all.len());
+        for left_out in [0, 1, 2_500, 4_999] {
+            let before = write(&store, (0..5_000).filter(|&number| number != left_out));
+            let addresses: HashSet<Digest> = before.iter().map(|chunk| chunk.rows.pack).collect();
+            let new = all.iter().filter(|chunk| !addresses.contains(&chunk.rows.pack)).count();
+            // Where the row that came ends a chunk, one is cut in two.
+            assert!(new <= 2, "{new} new chunks for {left_out}");
+        }
+    }
+
+    #[test]
+    fn rows_read_back_in_order_and_a_missing_chunk_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open_with(folder.path(), 0).unwrap();
+        let chunks = write(&store, 0..2_000);
+        assert_eq!(count(&chunks), 2_000);
+        let rows: Vec<RejectRow> = RejectReader::new(&store, chunks.clone()).map(Result::unwrap).collect();
+        assert_eq!(rows, (0..2_000).map(reject).collect::<Vec<_>>());
+        store.remove_blob(&chunks[1].rows.pack).unwrap();
+        let read: Vec<_> = RejectReader::new(&store, chunks.clone()).collect();
+        assert_eq!(read.len(), chunks[0].count as usize + 1);
+        assert!(read.last().unwrap().as_ref().unwrap_err().is_damage());
+    }
+}

@@ -6,6 +6,7 @@ use quire_runtime::{Store, crash_point};
 
 use crate::{
     RunError, commit,
+    decide::Messages,
     gather::Gathered,
     manifest_io::{self, Committed},
     resume,
@@ -25,8 +26,14 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Puts the bundle where agents find it, and registers the run.
-    pub(crate) fn make(store: &Store, bundle: Bundle, full: bool, salt: Digest) -> Result<Self, RunError> {
+    /// Puts the bundle where agents find it, and registers the run. A last manifest that is not `trusted` is not looked at.
+    pub(crate) fn make(
+        store: &Store,
+        bundle: Bundle,
+        full: bool,
+        trusted: bool,
+        salt: Digest,
+    ) -> Result<Self, RunError> {
         let encoded = bytes::Bytes::from(bundle.encode());
         let catalogue = Catalogue::load(bundle).map_err(|error| RunError::Catalogue(error.into()))?;
         let reference =
@@ -34,7 +41,7 @@ impl Plan {
         store.put_blob(&reference.bundle, &encoded)?;
         let epoch = resume::begin(store, &reference.name)?;
         crash_point("coordinator.registered");
-        let base = manifest_io::newest(store, &reference.name)?;
+        let base = if trusted { manifest_io::newest(store, &reference.name)? } else { None };
         if let Some(base) = &base {
             commit::ensure_blob(store, base)?;
         }
@@ -51,6 +58,12 @@ impl Plan {
     pub(crate) fn works(&self) -> Vec<Work> {
         let base = self.base.as_ref().filter(|_| !self.full).map(|base| base.digest);
         self.sources().into_iter().map(|source| Work::List(ListSource { source, base })).collect()
+    }
+
+    /// Messages that the catalogue gives its rules.
+    pub(crate) fn messages(&self) -> Messages {
+        let rules = self.catalogue.definition().validate.rules.iter();
+        rules.filter_map(|rule| Some((rule.name.clone(), rule.message.clone()?))).collect()
     }
 
     /// Digest of everything but the record that pages depend on.

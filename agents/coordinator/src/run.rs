@@ -115,7 +115,8 @@ impl Run<'_> {
         on_thread(move || {
             let carried = carry(gathered, plan.base.as_ref(), &store, &workspace)?;
             let mut rejects = ChunkWriter::new(&store);
-            let decided = decide(carried.candidates, &workspace, &mut |row| rejects.push(row))?;
+            let decided =
+                decide(carried.candidates, &plan.messages(), &workspace, &mut |row| rejects.push(row))?;
             let (lost, complete, failures) = (carried.lost, carried.complete, carried.failures);
             Ok(Settled { decided, rejects: rejects.finish()?, lost, complete, failures })
         })

@@ -9,6 +9,9 @@ use super::{
     stake::{Group, Groups, Holder, Seeker},
 };
 
+/// Messages of the catalogue's own, by rule; they stand in place of ours.
+pub(crate) type Messages = BTreeMap<String, String>;
+
 /// What a row is called in a problem.
 #[derive(Debug, Clone)]
 pub(super) struct Name {
@@ -54,31 +57,42 @@ pub(super) fn named_rows(groups: &Groups, solution: &Solution) -> BTreeSet<u32> 
 }
 
 /// All that is to be said of `row`: reasons if it is rejected, warnings if it is accepted.
+///
+/// What later rows hold or exclude now that the row is rejected is no reason for that, unless there is no other.
 fn findings<'a>(groups: &'a Groups, solution: &'a Solution, row: u32) -> Vec<Finding<'a>> {
     let accepted = solution.accepted(row);
-    let mut found = Vec::new();
+    let (mut found, mut since) = (Vec::new(), Vec::new());
     for (_, group, holder) in solution.stakes.held(groups, row) {
         // An accepted record may lose a claim of severity warn; a rejected one lost a claim of severity reject.
-        if group.contested && holder.reject != accepted {
-            found.extend(holder_in_the_way(group, holder, solution).map(|by| Finding::Held { holder, by }));
+        if group.contested
+            && holder.reject != accepted
+            && let Some(by) = holder_in_the_way(group, holder, solution)
+        {
+            (if by < row || accepted { &mut found } else { &mut since }).push(Finding::Held { holder, by });
         }
         if !accepted {
             let mut others = group.seekers.iter().filter(|seeker| excludes(seeker, row));
             let by = others.find(|seeker| solution.accepted(seeker.row)).map(|seeker| seeker.row);
-            found.extend(by.map(|by| Finding::Excluded { holder, by }));
+            since.extend(by.map(|by| Finding::Excluded { holder, by }));
         }
     }
+    found.extend(failing(groups, solution, row));
+    if accepted || !found.is_empty() { found } else { since }
+}
+
+/// References of `row` that fail: those of severity reject if it is rejected, else those of severity warn.
+fn failing<'a>(groups: &'a Groups, solution: &'a Solution, row: u32) -> Vec<Finding<'a>> {
+    let mut found = Vec::new();
     for (_, group, seeker) in solution.stakes.sought(groups, row) {
-        if seeker.reject == accepted {
+        if seeker.reject == solution.accepted(row) {
             continue;
         }
-        let holders = || group.holders.iter().filter(|holder| solution.accepted(holder.row));
-        if seeker.must_exist {
-            if holders().next().is_none() {
-                found.push(Finding::Missing { seeker });
-            }
-        } else if let Some(other) = holders().find(|holder| holder.row != row) {
-            found.push(Finding::Present { seeker, by: other.row });
+        let mut holders = group.holders.iter().filter(|holder| solution.accepted(holder.row));
+        if !seeker.must_exist {
+            let other = holders.find(|holder| holder.row != row);
+            found.extend(other.map(|other| Finding::Present { seeker, by: other.row }));
+        } else if holders.next().is_none() {
+            found.push(Finding::Missing { seeker });
         }
     }
     found
@@ -99,11 +113,17 @@ pub(super) struct Explainer<'a> {
     groups: &'a Groups,
     solution: &'a Solution,
     names: BTreeMap<u32, Name>,
+    messages: &'a Messages,
 }
 
 impl<'a> Explainer<'a> {
-    pub(super) const fn new(groups: &'a Groups, solution: &'a Solution, names: BTreeMap<u32, Name>) -> Self {
-        Self { groups, solution, names }
+    pub(super) const fn new(
+        groups: &'a Groups,
+        solution: &'a Solution,
+        names: BTreeMap<u32, Name>,
+        messages: &'a Messages,
+    ) -> Self {
+        Self { groups, solution, names, messages }
     }
 
     /// The decision's problems of a row, in a fixed order, without repeats.
@@ -121,55 +141,77 @@ impl<'a> Explainer<'a> {
 
     fn problem(&self, finding: &Finding<'_>, record: &RecordVerdict) -> Option<Problem> {
         let name = finding.other().and_then(|row| self.names.get(&row));
-        match finding {
-            Finding::Held { holder, .. } => {
-                Some(lost_claim(record.claims.get(holder.index as usize)?, name?))
-            }
-            Finding::Excluded { holder, .. } => {
-                Some(excluded(record.claims.get(holder.index as usize)?, name?))
-            }
-            Finding::Missing { seeker } => Some(missing(record.references.get(seeker.index as usize)?)),
-            Finding::Present { seeker, .. } => {
-                Some(present(record.references.get(seeker.index as usize)?, name?))
-            }
+        let claim = |holder: &Holder| record.claims.get(holder.index as usize);
+        let reference = |seeker: &Seeker| record.references.get(seeker.index as usize);
+        let (rule, mut problem) = match finding {
+            Finding::Held { holder, .. } => (&claim(holder)?.rule, lost_claim(claim(holder)?, name?)),
+            Finding::Excluded { holder, .. } => (&claim(holder)?.rule, excluded(claim(holder)?, name?)),
+            Finding::Missing { seeker } => (&reference(seeker)?.rule, missing(reference(seeker)?)),
+            Finding::Present { seeker, .. } => (&reference(seeker)?.rule, present(reference(seeker)?, name?)),
+        };
+        if let Some(message) = self.messages.get(rule) {
+            message.clone_into(&mut problem.message);
         }
+        Some(problem)
     }
 }
 
 fn lost_claim(claim: &Claim, name: &Name) -> Problem {
     let (what, value) = (word(&claim.rule), &claim.value);
-    let message = match claim.payload {
-        None => format!("{what} '{value}' already in use by '{}' ({})", name.key, name.at),
-        Some(_) => format!("{what} '{value}' differs from what '{}' ({}) says of it", name.key, name.at),
+    let (kind, message) = match claim.payload {
+        None => ("unique", format!("{what} '{value}' already in use by '{}' ({})", name.key, name.at)),
+        Some(_) => (
+            "consistent",
+            format!("{what} '{value}' differs from what '{}' ({}) says of it", name.key, name.at),
+        ),
     };
-    of_claim(claim, name, message, claim.severity)
+    of_claim(claim, kind, name, message, claim.severity)
 }
 
 fn excluded(claim: &Claim, name: &Name) -> Problem {
     let (what, value) = (word(&claim.rule), &claim.value);
     let message = format!("{what} '{value}' is excluded by '{}' ({})", name.key, name.at);
-    of_claim(claim, name, message, Severity::Reject)
+    of_claim(claim, "excludes", name, message, Severity::Reject)
 }
 
-fn of_claim(claim: &Claim, name: &Name, message: String, severity: Severity) -> Problem {
-    let (rule, pointer, line) = (claim.rule.clone(), claim.pointer.clone(), known(claim.line));
-    Problem { rule, pointer, line, message, holder: Some(name.key.clone()), severity }
+fn of_claim(claim: &Claim, kind: &str, name: &Name, message: String, severity: Severity) -> Problem {
+    let (pointer, line) = (claim.pointer.clone(), known(claim.line));
+    Problem {
+        rule: full(kind, &claim.rule),
+        pointer,
+        line,
+        message,
+        holder: Some(name.key.clone()),
+        severity,
+    }
 }
 
 fn missing(reference: &Reference) -> Problem {
     let message = format!("no accepted record has {} '{}'", word(&reference.target), reference.value);
-    of_reference(reference, None, message)
+    of_reference(reference, "reference", None, message)
 }
 
 fn present(reference: &Reference, name: &Name) -> Problem {
     let (what, value) = (word(&reference.target), &reference.value);
     let message = format!("'{}' ({}) has {what} '{value}'", name.key, name.at);
-    of_reference(reference, Some(name.key.clone()), message)
+    of_reference(reference, "excludes", Some(name.key.clone()), message)
 }
 
-fn of_reference(reference: &Reference, holder: Option<String>, message: String) -> Problem {
-    let (rule, pointer, line) = (reference.rule.clone(), reference.pointer.clone(), known(reference.line));
-    Problem { rule, pointer, line, message, holder, severity: reference.severity }
+fn of_reference(reference: &Reference, kind: &str, holder: Option<String>, message: String) -> Problem {
+    let (pointer, line) = (reference.pointer.clone(), known(reference.line));
+    Problem {
+        rule: full(kind, &reference.rule),
+        pointer,
+        line,
+        message,
+        holder,
+        severity: reference.severity,
+    }
+}
+
+/// A rule as problems name it: its kind and its own name.
+fn full(kind: &str, rule: &str) -> String {
+    if rule.contains(':') { rule.to_owned() } else { format!("{kind}:{rule}") }
 }
 
 /// Only where claims were left as they were after the greatest number of rounds.

@@ -9,6 +9,8 @@ mod explain;
 mod lookup;
 mod solve;
 mod stake;
+#[cfg(test)]
+mod tests;
 
 use std::{borrow::Borrow, collections::BTreeMap};
 
@@ -21,6 +23,7 @@ use crate::{RunError, listing::SourceStates, runs::Sorted, workspace::Workspace}
 
 pub(crate) use candidate::{Accepted, Candidate, Origin, record_weight};
 use explain::Explainer;
+pub(crate) use explain::Messages;
 use lookup::Terms;
 pub(crate) use lookup::{Pair, hits};
 use solve::solve;
@@ -46,13 +49,15 @@ pub(crate) struct Decided {
 /// Rejects are given to `reject` ascending by item.
 pub(crate) fn decide(
     candidates: Sorted<Candidate>,
+    messages: &Messages,
     workspace: &Workspace,
     reject: &mut dyn FnMut(RejectRow) -> Result<(), RunError>,
 ) -> Result<Decided, RunError> {
     let (stakes, records, sources) = take_stakes(&candidates, workspace)?;
     let groups = stakes.groups()?;
     let solution = solve(&records, &groups);
-    let explainer = Explainer::new(&groups, &solution, names(&candidates, &groups, &solution, workspace)?);
+    let named = names(&candidates, &groups, &solution, workspace)?;
+    let explainer = Explainer::new(&groups, &solution, named, messages);
 
     let mut accepted = workspace.record_runs();
     let mut terms = Terms::new(workspace);

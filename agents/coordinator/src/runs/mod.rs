@@ -12,7 +12,7 @@ use std::{cmp::Ordering, io, path::Path, sync::Arc};
 use serde::{Serialize, de::DeserializeOwned};
 
 use file::{RunFile, RunWriter};
-pub(crate) use merge::{Seen, Sorted};
+pub(crate) use merge::Sorted;
 pub(crate) use spool::{Spool, Spooled};
 
 /// Files of one sort that are merged into one before there are more.

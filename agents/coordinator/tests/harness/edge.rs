@@ -1,0 +1,95 @@
+//! The site in a folder, and lists as plain text.
+
+#![allow(unreachable_pub, clippy::unwrap_used, missing_docs, reason = "shared by tests")]
+
+use std::{fs, io, path::PathBuf};
+
+use quire_coordinator::{CatalogueState, EntryIter, FileSink, Projector, RejectIter, SiteEdge};
+use quire_proto::Digest;
+use quire_runtime::BoxError;
+
+pub struct FolderSite(pub PathBuf);
+
+impl SiteEdge for FolderSite {
+    fn verify(&self, expected: &mut dyn Iterator<Item = (String, Digest)>) -> Result<Vec<String>, BoxError> {
+        let right = |path: &str, digest: &Digest| {
+            fs::read(self.0.join(path)).is_ok_and(|bytes| Digest::of(&bytes) == *digest)
+        };
+        Ok(expected.filter(|(path, digest)| !right(path, digest)).map(|(path, _)| path).collect())
+    }
+
+    fn write(&self, path: &str, _digest: &Digest, bytes: &[u8]) -> Result<bool, BoxError> {
+        let path = self.0.join(path);
+        fs::create_dir_all(path.parent().ok_or("no folder")?)?;
+        fs::write(path, bytes)?;
+        Ok(true)
+    }
+
+    fn remove(&self, path: &str) -> Result<bool, BoxError> {
+        Ok(fs::remove_file(self.0.join(path)).map(|()| true)?)
+    }
+
+    fn list(&self, found: &mut dyn FnMut(String)) -> Result<(), BoxError> {
+        let mut folders = vec![(self.0.clone(), String::new())];
+        while let Some((folder, prefix)) = folders.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten() {
+                let entry = entry?;
+                let path = format!("{prefix}{}", entry.file_name().to_string_lossy());
+                if entry.file_type()?.is_dir() {
+                    folders.push((entry.path(), format!("{path}/")));
+                } else {
+                    found(path);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn identity(&self) -> String {
+        "the site".into()
+    }
+
+    fn read(&self, path: &str, _limit: u64) -> Result<Option<Vec<u8>>, BoxError> {
+        match fs::read(self.0.join(path)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+pub struct ListProjector;
+
+impl Projector for ListProjector {
+    fn catalogue_files(
+        &self,
+        bundle: &[u8],
+        entries: &mut EntryIter<'_>,
+        rejects: &mut RejectIter<'_>,
+        sink: &mut FileSink<'_>,
+    ) -> Result<(), BoxError> {
+        let bundle = quire_catalogue::Bundle::decode(bundle)?;
+        let name = quire_catalogue::Catalogue::load(bundle)?.name().to_owned();
+        let (mut list, mut rejected) = (String::new(), String::new());
+        for entry in entries {
+            let entry = entry?;
+            list += &format!("{} {}\n", entry.record.key, entry.item);
+        }
+        for row in rejects {
+            let row = row?;
+            let messages: Vec<String> = row.problems.into_iter().map(|problem| problem.message).collect();
+            rejected += &format!("{}: {}\n", row.item, messages.join("; "));
+        }
+        sink(format!("{name}/list.txt"), list.into_bytes())?;
+        sink(format!("{name}/rejects.txt"), rejected.into_bytes())
+    }
+
+    fn root_files(&self, catalogues: &[CatalogueState], sink: &mut FileSink<'_>) -> Result<(), BoxError> {
+        let mut text = String::new();
+        for state in catalogues {
+            assert_eq!(state.entries().count() as u64, state.entries);
+            text += &format!("{}: {} records, {} rejects\n", state.name, state.entries, state.rejects);
+        }
+        sink("index.txt".into(), text.into_bytes())
+    }
+}
