@@ -1,4 +1,5 @@
 //! The in-process backend keeps the contract, and what only it can promise.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code")]
 
 use std::time::Duration;
 

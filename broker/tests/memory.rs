@@ -1,5 +1,6 @@
 //! How much memory a long queue takes. Alone in its process, so that nothing else is measured.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "test code")]
 
 use quire_broker::{Broker, InProcessOptions, Message, Queue};
 use quire_proto::{Digest, Lane, StageName};

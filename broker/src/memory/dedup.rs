@@ -129,8 +129,7 @@ impl Generation {
         }
     }
 
-    /// The slot where the search begins.
-    #[expect(clippy::cast_possible_truncation, reason = "masked")]
+    /// The slot where the search begins: the lower bits of the hash.
     fn place(&self, hash: u64) -> Option<usize> {
         Some(hash as usize & self.slots.len().checked_sub(1)?)
     }
@@ -140,7 +139,7 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the upper half")]
+/// The upper half of the hash.
 const fn tag(hash: u64) -> u32 {
     (hash >> 32) as u32
 }

@@ -137,12 +137,12 @@ impl Flights {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the halves of a number of twice the width")]
+/// The lower half of a token: its slot.
 const fn index(token: Token) -> u32 {
     token.0 as u32
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the halves of a number of twice the width")]
+/// The upper half of a token: the slot's generation.
 const fn generation(token: Token) -> u32 {
     (token.0 >> 32) as u32
 }

@@ -90,7 +90,7 @@ impl Memory {
         self.stations.iter().filter_map(|station| station.tick(now)).min()
     }
 
-    #[expect(clippy::indexing_slicing, reason = "there is one station for every queue")]
+    /// There is one for every queue, by construction.
     fn station(&self, queue: Queue) -> &Arc<Station> {
         &self.stations[queue.index()]
     }
