@@ -59,8 +59,12 @@ impl ComputePool {
                 shared.work(false);
             });
         }
+        // Idle from the first: the thread may not be up yet when the first job comes, but the job shall be its.
+        shared.lock().critical_idle = true;
         let critical = Arc::clone(&shared);
-        start("compute-critical".to_owned(), move || critical.work(true));
+        if !start("compute-critical".to_owned(), move || critical.work(true)) {
+            shared.lock().critical_idle = false;
+        }
         Self { owner: Arc::new(Owner(shared)) }
     }
 
@@ -123,6 +127,7 @@ struct Shared {
 struct Queues {
     critical: VecDeque<Job>,
     shared: VecDeque<Job>,
+    /// The critical thread will take the next critical job at once.
     critical_idle: bool,
     closed: bool,
 }
@@ -168,6 +173,9 @@ impl Shared {
         let mut queues = self.lock();
         loop {
             let job = if critical { queues.critical.pop_front() } else { queues.next_shared() };
+            if critical {
+                queues.critical_idle = job.is_none();
+            }
             if let Some(job) = job {
                 drop(queues);
                 job();
@@ -175,9 +183,7 @@ impl Shared {
             } else if queues.closed {
                 return;
             } else if critical {
-                queues.critical_idle = true;
                 queues = self.critical_work.wait(queues).unwrap_or_else(PoisonError::into_inner);
-                queues.critical_idle = false;
             } else {
                 queues = self.shared_work.wait(queues).unwrap_or_else(PoisonError::into_inner);
             }
@@ -193,11 +199,13 @@ impl Queues {
     }
 }
 
-fn start(name: String, body: impl FnOnce() + Send + 'static) {
-    if let Err(error) = thread::Builder::new().name(name).spawn(body) {
-        // A pool that lacks a thread still works as long as one of its kind lives.
+/// Starts a thread; whether that went well. A pool that lacks some threads still works as long as a shared one lives.
+fn start(name: String, body: impl FnOnce() + Send + 'static) -> bool {
+    let started = thread::Builder::new().name(name).spawn(body);
+    if let Err(error) = &started {
         tracing::error!(error = %error, "compute thread not started");
     }
+    started.is_ok()
 }
 
 /// On Linux niceness belongs to a thread; elsewhere it would hit the whole process, so nothing is done.

@@ -163,25 +163,24 @@ impl<S: Stage> Pump<S> {
         cached: bool,
     ) -> Result<(), TellError> {
         let Processed { outcome, children } = processed;
-        let keeping = match key {
-            Some(key) if !cached && children.is_empty() => {
-                let (results, outcome) = (self.results.clone(), outcome.clone());
-                Some(tokio::task::spawn_blocking(move || results.put(&key, &outcome)))
-            }
-            _ => None,
-        };
+        if let Some(key) = key
+            && !cached
+            && children.is_empty()
+        {
+            self.keep(key, outcome.clone()).await;
+        }
+        let (ending, served) =
+            if cached { (Ending::Cached, None) } else { (Ending::Processed, Some(service)) };
+        self.count(parcel, ending, served);
         let children = settle::children(&parcel.header, children);
         let settlement = settle::settlement(parcel, settle::announce(&children), outcome, service, cached);
-        let told = self.tell(&children, &settlement, PublishOptions::default()).await;
-        if let Some(keeping) = keeping {
-            // A result that could not be kept is made again.
-            let _ = keeping.await;
-        }
-        told?;
-        let (ending, service) =
-            if cached { (Ending::Cached, None) } else { (Ending::Processed, Some(service)) };
-        self.count(parcel, ending, service);
-        Ok(())
+        self.tell(&children, &settlement, PublishOptions::default()).await
+    }
+
+    /// Before anyone hears of the result, so that what is settled is kept. What could not be kept is made again.
+    async fn keep(&self, key: Digest, outcome: Outcome) {
+        let results = self.results.clone();
+        let _ = tokio::task::spawn_blocking(move || results.put(&key, &outcome)).await;
     }
 
     /// Children first, then the settlement: the ledger never owes what nobody will settle.
@@ -247,8 +246,8 @@ impl<S: Stage> Pump<S> {
             let children = settle::halves(&parcel.header, halves);
             let announced = settle::announce(&children);
             let settlement = settle::settlement(parcel, announced, Outcome::Split, service, false);
-            self.tell(&children, &settlement, PublishOptions::default().headroom()).await?;
             self.count(parcel, Ending::Split, Some(service));
+            self.tell(&children, &settlement, PublishOptions::default().headroom()).await?;
             tracing::warn!(error = error.chain(), %stage, records = parcel.work.records(), "parcel split");
             return Ok(Word::Ack);
         }
@@ -264,8 +263,8 @@ impl<S: Stage> Pump<S> {
         settle::publish_dead(&self.broker, parcel.header.id.digest(), letter).await?;
         let outcome = Outcome::Dead { error: text, attempts, subjects };
         let settlement = settle::settlement(parcel, Vec::new(), outcome, service, false);
-        self.tell(&[], &settlement, PublishOptions::default()).await?;
         self.count(parcel, Ending::Dead, Some(service));
+        self.tell(&[], &settlement, PublishOptions::default()).await?;
         Ok(Word::Term)
     }
 
@@ -284,6 +283,7 @@ impl<S: Stage> Pump<S> {
         Ok(Word::Term)
     }
 
+    /// Counts before the settlement is published: whoever has seen the last one of a run finds everything counted.
     fn count(&self, parcel: &Parcel, ending: Ending, service: Option<Duration>) {
         let records = parcel.work.records() as u64;
         self.metrics.ended(self.stage.name(), parcel.header.lane, ending, records, service);
