@@ -193,21 +193,18 @@ impl Catalogue {
             let chars =
                 |text: Option<&str>| u32::try_from(text.unwrap_or_default().chars().count()).unwrap_or(0);
             let code = expression.code.as_str();
-            let (column, len) = match expression.inside {
+            let (line, column, len) = match expression.inside {
                 Some(inside) => {
-                    let before = chars(code.get(..flaw.offset));
-                    (inside + before, chars(code.get(flaw.offset..flaw.offset + flaw.len)).max(1))
+                    let before = code.get(..flaw.offset).unwrap_or_default();
+                    let last = before.rsplit('\n').next();
+                    let line = expression.line + u32::try_from(before.matches('\n').count()).unwrap_or(0);
+                    let flawed = code.get(flaw.offset..flaw.offset + flaw.len);
+                    (line, inside + chars(last), chars(flawed).max(1))
                 }
-                None => (expression.column, expression.len),
+                None => (expression.line, expression.column, expression.len),
             };
             let mut found = Diagnostics::default();
-            found.push(self.diagnostic(
-                expression.line,
-                column,
-                len,
-                format!("jq: {}", flaw.message),
-                flaw.help,
-            ));
+            found.push(self.diagnostic(line, column, len, format!("jq: {}", flaw.message), flaw.help));
             found
         })
     }

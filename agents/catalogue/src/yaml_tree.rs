@@ -35,8 +35,9 @@ pub(crate) enum Kind {
         text: String,
         /// Written without quotes and not tagged `!!str`: may be a number, a boolean or null.
         plain: bool,
-        /// Written on one line exactly as it reads, so that positions inside can be told.
-        verbatim: bool,
+        /// Where it is written exactly as it reads, so that positions inside can be told: characters before the
+        /// text on its first line.
+        verbatim: Option<u32>,
     },
     Seq(Vec<Node>),
     Map(Vec<(Node, Node)>),
@@ -104,9 +105,15 @@ impl<'a> Builder<'a> {
             Event::Alias(id) => return self.alias(id, at),
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain && is_untyped(tag.as_deref(), at)?;
+                let (written, read) = (range.len(), text.chars().count());
                 let verbatim = match style {
-                    ScalarStyle::Plain => range.len() == text.chars().count(),
-                    _ => range.len() == text.chars().count() + 2,
+                    ScalarStyle::Plain => (written == read).then_some(0),
+                    ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => {
+                        (written == read + 2).then_some(1)
+                    }
+                    // Lines of a block are indented alike.
+                    ScalarStyle::Literal => Some(0),
+                    ScalarStyle::Folded => None,
                 };
                 (Kind::Scalar { text: text.into_owned(), plain, verbatim }, anchor)
             }

@@ -80,8 +80,8 @@ fn oddities_of_the_real_models_are_warnings() {
     }
     let expected = [
         ("distinct:repeated-attribute-name", 1),
-        ("distinct:repeated-tag", 122),
-        ("expect:own-name-as-synonym", 13),
+        ("distinct:repeated-tag", 117),
+        ("expect:own-name-as-synonym", 14),
         ("expect:repeated-value", 1),
         ("unique:synonym", 5),
     ];
@@ -185,21 +185,14 @@ fn normalising_fills_in_what_the_models_leave_open() {
 fn a_record_without_a_key_is_rejected_with_all_other_errors_too() {
     let assessment = findings().judge(&item(br#"{"name": "abc", "attributes": []}"#.to_vec()));
     let Judged::Rejected { key: None, .. } = &assessment.verdict.judged else { panic!("{assessment:#?}") };
-    assert_eq!(
-        brief(&assessment),
-        [
-            "schema:required  1",
-            "schema:required  1",
-            "schema:minItems /attributes 1",
-            "schema:minLength /name 1",
-            "key /oifm_id 1"
-        ]
-        .map(str::to_owned)
-        .into_iter()
-        .collect::<std::collections::BTreeSet<_>>()
-        .into_iter()
-        .collect::<Vec<_>>()
-    );
+    let expected = [
+        "schema:required  1",
+        "schema:required  1",
+        "schema:minItems /attributes 1",
+        "schema:minLength /name 1",
+        "key /oifm_id 1",
+    ];
+    assert_eq!(brief(&assessment), expected);
 }
 
 fn models(folder: &Path) -> Vec<(String, Vec<u8>)> {

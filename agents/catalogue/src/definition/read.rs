@@ -10,7 +10,7 @@ use crate::{
     decode::MAX_DEPTH,
     diagnostics::Diagnostics,
     slug as page_name,
-    yaml_tree::{self, Node, Span},
+    yaml_tree::{self, Kind, Node, Span},
 };
 
 /// File that defines a catalogue.
@@ -111,7 +111,7 @@ fn site<'t>(r: &mut Reader<'t>, node: &'t Node) -> Site {
 
 fn sources<'t>(r: &mut Reader<'t>, node: &'t Node) -> Vec<Source> {
     let items = list(r, node, "`sources`");
-    if items.is_empty() {
+    if items.is_empty() && matches!(node.kind, Kind::Seq(_)) {
         r.error(node.span, "expected at least one source");
     }
     let mut sources: Vec<Source> = Vec::new();

@@ -19,6 +19,8 @@ pub(super) struct Fields<'t> {
     /// Where the mapping stands, or the key that it belongs to.
     pub(super) span: Span,
     members: Vec<(&'t str, &'t Node)>,
+    /// Known keys that unknown ones were taken for: their absence is explained.
+    mistaken: Vec<String>,
 }
 
 impl<'t> Fields<'t> {
@@ -61,6 +63,7 @@ impl<'t> Reader<'t> {
             return None;
         };
         let mut members: Vec<(&str, &Node)> = Vec::with_capacity(entries.len());
+        let mut mistaken = Vec::new();
         for (key, value) in entries {
             let Some(name) = key.text() else {
                 self.wrong(key, "a key");
@@ -68,7 +71,10 @@ impl<'t> Reader<'t> {
             };
             if !known.contains(&name) {
                 let help = match nearest(name, known.iter().copied()) {
-                    Some(near) => format!("did you mean `{near}`?"),
+                    Some(near) => {
+                        mistaken.push(near.to_owned());
+                        format!("did you mean `{near}`?")
+                    }
                     None => format!("known keys are {}", known.join(", ")),
                 };
                 self.error_with_help(
@@ -82,13 +88,13 @@ impl<'t> Reader<'t> {
                 members.push((name, value));
             }
         }
-        Some(Fields { span: node.span, members })
+        Some(Fields { span: node.span, members, mistaken })
     }
 
     /// A member that must be there.
     pub(super) fn required(&mut self, fields: &Fields<'t>, key: &str, what: &str) -> Option<&'t Node> {
         let node = fields.get(key);
-        if node.is_none() {
+        if node.is_none() && !fields.mistaken.iter().any(|mistaken| mistaken == key) {
             self.error(fields.span, format!("missing key `{key}` in {what}"));
         }
         node
@@ -210,9 +216,10 @@ impl<'t> Reader<'t> {
     pub(super) fn expression(&mut self, node: &Node) -> Option<Expression> {
         let code = self.text(node, "a jq expression")?;
         let Span { line, column, len } = node.span;
-        let verbatim = matches!(node.kind, Kind::Scalar { verbatim: true, .. });
-        let quoted = len as usize == code.chars().count() + 2;
-        let inside = verbatim.then_some(column + u32::from(quoted));
+        let inside = match node.kind {
+            Kind::Scalar { verbatim: Some(inset), .. } => Some(column + inset),
+            _ => None,
+        };
         Some(Expression { code, line, column, len, inside })
     }
 

@@ -101,6 +101,8 @@ pub(in crate::expr) fn walk<'v>(
             })?;
             (0..times).try_for_each(|_| walk(env, value, rest, trail, arrive))
         }
+        // jaq looks a number up among an object's keys.
+        (Part::Index(_), Val::Obj(_)) => None,
         _ if step.optional => Some(()),
         _ => None,
     }
