@@ -25,7 +25,8 @@ impl Broker {
         Self { backend: Memory::start(options) }
     }
 
-    /// Publishes a message, waiting for room as long as the backend's limit says.
+    /// Publishes a message, waiting for room as long as the backend's limit says. Who waits is served in turn, headroom
+    /// first. A queue that has run full may let those who wait in again only when a small part of it is free.
     ///
     /// # Errors
     /// [`PublishError`]; the message was not taken then. Dropping the future before it ends takes it or not: repeat it,
