@@ -2,10 +2,6 @@
 
 use clap::Parser as _;
 
-/// A build allocates and frees millions of small values on every core; the system's allocator spends a fifth of the time on that.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> std::process::ExitCode {
     quire_cli::run(quire_cli::Cli::parse()).into()
 }

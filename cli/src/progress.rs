@@ -65,8 +65,10 @@ impl PlainRun {
                 let due = self.told.get_or_insert_with(Instant::now).elapsed() >= PLAIN_INTERVAL;
                 due.then(|| {
                     self.told = Some(Instant::now());
+                    // The render stage publishes files too, so that it settles more than there are records.
                     let counts = self.records.iter().map(|(stage, records)| match (stage, self.to_render) {
-                        (StageName::Render, total) if total > 0 => format!("{stage} {records} of {total}"),
+                        (StageName::Render, total) if total >= *records => format!("{stage} {records} of {total}"),
+                        (StageName::Render, total) => format!("{stage} {total}, publish {} files", records - total),
                         _ => format!("{stage} {records}"),
                     });
                     counts.collect::<Vec<_>>().join(", ")

@@ -8,20 +8,6 @@ use std::{
 
 use system_tests::{Build, Quire, RealFindings, repository, tree};
 
-/// The points at which a process can be told to kill itself (see `quire_runtime::CRASH_POINTS`).
-const POINTS: [&str; 10] = [
-    "after_plan",
-    "after_verdict_pack",
-    "after_decide",
-    "before_commit",
-    "after_commit",
-    "mid_publish",
-    "before_lists",
-    "before_removals",
-    "before_site_manifest",
-    "after_site_manifest",
-];
-
 fn sample() -> std::path::PathBuf {
     RealFindings::find().map_or_else(|| repository().join("catalogues/findings/data"), |real| real.models())
 }
@@ -31,7 +17,7 @@ fn a_process_killed_at_a_named_point_leaves_nothing_that_the_next_run_cannot_men
     let undisturbed = Quire::with("FINDINGS_ROOT", sample());
     let expected = undisturbed.build(&Build::of("findings")).manifest;
     let expected_tree = tree(&undisturbed.site());
-    for point in POINTS {
+    for (point, _) in quire_runtime::CRASH_POINTS {
         let quire = Quire::with("FINDINGS_ROOT", sample());
         let crashed = quire
             .build_command(&Build::of("findings").variable("QUIRE_CRASH_AT", point))

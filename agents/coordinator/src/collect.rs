@@ -13,7 +13,7 @@ use quire_proto::{
     Digest, PackSlice, PageFile,
     manifest::{Chunk, Manifest},
 };
-use quire_runtime::Store;
+use quire_runtime::{Store, chain};
 use serde::Deserialize;
 
 use crate::{
@@ -59,7 +59,8 @@ struct BodyPack {
 }
 
 impl Collector {
-    /// Collects. A manifest that cannot be read stops the collection: it may need anything.
+    /// Collects. A newest manifest that cannot be read stops the collection, for it may need anything; the next run heals
+    /// it. A former one that cannot be read is of no use to anyone and goes.
     pub(crate) fn collect(&mut self, store: &Store) -> Result<Collected, RunError> {
         let mut live = HashSet::new();
         let mut chunks = HashSet::new();
@@ -69,11 +70,17 @@ impl Collector {
             for epoch in epochs.iter().take(kept) {
                 store.remove(&manifest_name(&catalogue, *epoch))?;
             }
-            for &epoch in epochs.iter().rev().take(LIVE_MANIFESTS) {
+            for (age, &epoch) in epochs.iter().rev().take(LIVE_MANIFESTS).enumerate() {
                 let Some(committed) = manifest_io::read_manifest(store, &catalogue, epoch)? else {
                     return Ok(Collected::default());
                 };
-                self.mark(store, &committed, &mut live, &mut chunks)?;
+                if let Err(error) = self.mark(store, &committed, &mut live, &mut chunks) {
+                    tracing::warn!(catalogue, %epoch, error = chain(&error), "a manifest's rows cannot be read");
+                    if age == 0 {
+                        return Ok(Collected::default());
+                    }
+                    store.remove(&manifest_name(&catalogue, epoch))?;
+                }
             }
         }
         self.packs_of.retain(|chunk, _| chunks.contains(chunk));

@@ -30,6 +30,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Name of the cache of what files looked like when they were read.
 pub const MEMO: &str = "memo";
+/// Memory for rows on their way through a run; more of them spill to the state folder.
+const ROW_MEMORY_BYTES: usize = 16 << 20;
 /// How long agents may take to finish what they have begun.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -80,6 +82,7 @@ impl Embedded {
             quire_renderer::engine_digest(),
         );
         coordination.site = Some(site.clone());
+        coordination.memory_bytes = ROW_MEMORY_BYTES;
         coordination.progress = follower.clone();
         let roots: BTreeMap<String, PathBuf> =
             folders.iter().map(|folder| (folder.name.clone(), folder.path.clone())).collect();

@@ -134,7 +134,7 @@ fn broken_json(written: &mut Written<'_>) {
     }
     let whole = serde_json::to_vec_pretty(&good("flipped")).unwrap();
     for (number, mask) in [0x01_u8, 0x20, 0x80].into_iter().enumerate() {
-        for position in (0..whole.len()).step_by(2) {
+        for position in 0..whole.len() {
             let mut bytes = whole.clone();
             bytes[position] ^= mask;
             written.file(&format!("flipped/{number}-{position}.json"), bytes);

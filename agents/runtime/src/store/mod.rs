@@ -15,7 +15,7 @@ use local::LocalFolder;
 use memory::RecentBlobs;
 
 /// Bytes of recent blobs that are kept in memory, unless said otherwise.
-const RECENT_BYTES: usize = 48 * 1024 * 1024;
+const RECENT_BYTES: usize = 16 * 1024 * 1024;
 
 /// Why the store did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
