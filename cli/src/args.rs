@@ -7,7 +7,9 @@ use clap::{Args, Parser, Subcommand};
 /// Turns scientific sources into validated, searchable, rendered catalogue web sites.
 #[derive(Debug, Parser)]
 #[command(name = "quire", version, arg_required_else_help = true)]
-#[command(after_help = "First steps:\n  quire new birds && quire build birds    a catalogue of your own\n  quire build                             every catalogue in ./catalogues\n  quire search heron                      ask the index")]
+#[command(
+    after_help = "First steps:\n  quire new birds && quire build birds    a catalogue of your own\n  quire build                             every catalogue in ./catalogues\n  quire search heron                      ask the index"
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -18,16 +20,22 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Build catalogues into a site, in this process
-    #[command(after_help = "Examples:\n  quire build                                  every catalogue in ./catalogues into ./site\n  quire build catalogues/findings --out www    one catalogue\n  FINDINGS_ROOT=/data/models quire build --json | jq .manifest")]
+    #[command(
+        after_help = "Examples:\n  quire build                                  every catalogue in ./catalogues into ./site\n  quire build catalogues/findings --out www    one catalogue\n  FINDINGS_ROOT=/data/models quire build --json | jq .manifest"
+    )]
     Build(BuildArgs),
     /// Check a catalogue: its definition, then its records, without building
-    #[command(after_help = "Examples:\n  quire check catalogues/findings\n  quire check --schema > catalogue.schema.json    the JSON Schema of catalogue.yaml, for editors")]
+    #[command(
+        after_help = "Examples:\n  quire check catalogues/findings\n  quire check --schema > catalogue.schema.json    the JSON Schema of catalogue.yaml, for editors"
+    )]
     Check(CheckArgs),
     /// Make a folder with a small catalogue to start from
     #[command(after_help = "Example:\n  quire new birds && quire build birds")]
     New(NewArgs),
     /// Query the index of a built catalogue
-    #[command(after_help = "Examples:\n  quire search 'pulmonary embolism'\n  quire search embolism --catalogue findings --filter tags=CT --limit 5 --json")]
+    #[command(
+        after_help = "Examples:\n  quire search 'pulmonary embolism'\n  quire search embolism --catalogue findings --filter tags=CT --limit 5 --json"
+    )]
     Search(SearchArgs),
     /// Statistics of the caches, or clear them (only time is lost)
     #[command(after_help = "Examples:\n  quire cache stats\n  quire cache clear results")]

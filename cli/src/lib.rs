@@ -1,5 +1,9 @@
 //! The library behind `quire`: the embedded build (all agents in one process) and every command a person types.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this crate talks to the person at the terminal")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this crate talks to the person at the terminal"
+)]
 
 mod args;
 pub mod commands;
@@ -9,7 +13,9 @@ mod output;
 mod progress;
 mod summary;
 
-pub use args::{BuildArgs, CacheAction, CacheArgs, CheckArgs, Cli, Command, DoctorArgs, NewArgs, SearchArgs, StateArgs};
+pub use args::{
+    BuildArgs, CacheAction, CacheArgs, CheckArgs, Cli, Command, DoctorArgs, NewArgs, SearchArgs, StateArgs,
+};
 pub use exit::Exit;
 use quire_runtime::telemetry::LogOptions;
 

@@ -25,7 +25,11 @@ pub(crate) enum Reporter {
 impl Reporter {
     /// Bars if standard error is a terminal.
     pub(crate) fn new() -> Self {
-        if std::io::stderr().is_terminal() { Self::Bars(Bars::default()) } else { Self::Lines(Mutex::default()) }
+        if std::io::stderr().is_terminal() {
+            Self::Bars(Bars::default())
+        } else {
+            Self::Lines(Mutex::default())
+        }
     }
 }
 
@@ -67,8 +71,12 @@ impl PlainRun {
                     self.told = Some(Instant::now());
                     // The render stage publishes files too, so that it settles more than there are records.
                     let counts = self.records.iter().map(|(stage, records)| match (stage, self.to_render) {
-                        (StageName::Render, total) if total >= *records => format!("{stage} {records} of {total}"),
-                        (StageName::Render, total) => format!("{stage} {total}, publish {} files", records - total),
+                        (StageName::Render, total) if total >= *records => {
+                            format!("{stage} {records} of {total}")
+                        }
+                        (StageName::Render, total) => {
+                            format!("{stage} {total}, publish {} files", records - total)
+                        }
                         _ => format!("{stage} {records}"),
                     });
                     counts.collect::<Vec<_>>().join(", ")
@@ -90,7 +98,8 @@ impl Bars {
         let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::Settled { stage, records, settled, announced } => {
-                let (bar, seen) = bars.entry((run.to_string(), stage)).or_insert_with(|| (self.bar(run, stage), 0));
+                let (bar, seen) =
+                    bars.entry((run.to_string(), stage)).or_insert_with(|| (self.bar(run, stage), 0));
                 *seen += records;
                 bar.set_length(announced);
                 bar.set_position(settled);

@@ -23,7 +23,13 @@ fn write_run(out: &mut String, run: &RunReport) {
     let _ = writeln!(
         out,
         "{}: {} seen = {} published + {} unchanged + {} rejected + {} dead; {} removed",
-        run.run, counts.seen, counts.published, counts.unchanged, counts.rejected, counts.dead, counts.removed
+        run.run,
+        counts.seen,
+        counts.published,
+        counts.unchanged,
+        counts.rejected,
+        counts.dead,
+        counts.removed
     );
     let _ = writeln!(
         out,
@@ -53,7 +59,8 @@ fn write_stages(out: &mut String, lanes: &[LaneMetrics]) {
     if worked.is_empty() {
         return;
     }
-    let _ = writeln!(out, "stage     lane      parcels  records   mean ms  p50 ms  p95 ms  p99 ms  > 1 s  > 5 s");
+    let _ =
+        writeln!(out, "stage     lane      parcels  records   mean ms  p50 ms  p95 ms  p99 ms  > 1 s  > 5 s");
     for lane in &worked {
         let (service, counts) = (lane.service, lane.counts);
         let _ = writeln!(
@@ -76,7 +83,12 @@ fn write_stages(out: &mut String, lanes: &[LaneMetrics]) {
     if let Some(most) = worked.iter().max_by(|a, b| total(a).total_cmp(&total(b)))
         && all > 0.0
     {
-        let _ = writeln!(out, "bottleneck: {} ({:.0} % of the service time)", most.stage, 100.0 * total(most) / all);
+        let _ = writeln!(
+            out,
+            "bottleneck: {} ({:.0} % of the service time)",
+            most.stage,
+            100.0 * total(most) / all
+        );
     }
 }
 

@@ -7,5 +7,8 @@ use std::process::Command;
 fn the_program_tells_its_version() {
     let output = Command::new(env!("CARGO_BIN_EXE_quire")).arg("--version").output().unwrap();
     assert!(output.status.success());
-    assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), format!("quire {}", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap().trim(),
+        format!("quire {}", env!("CARGO_PKG_VERSION"))
+    );
 }

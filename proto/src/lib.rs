@@ -24,8 +24,8 @@ pub use item::{Format, Item, ItemId};
 pub use lane::{Lane, StageName};
 pub use pack::PackSlice;
 pub use parcel::{
-    FileCopy, IndexRecord, ListSource, Listed, LookupHit, Parcel, ParcelHeader, RenderRecord, Work,
-    MAX_PARCEL_BYTES, MAX_PARCEL_RECORDS,
+    FileCopy, IndexRecord, ListSource, Listed, LookupHit, MAX_PARCEL_BYTES, MAX_PARCEL_RECORDS, Parcel,
+    ParcelHeader, RenderRecord, Work,
 };
 pub use problem::{Problem, Severity};
 pub use report::{BuildReport, CacheCounts, RecordCounts, RunReport, StageReport, UpstreamReport};

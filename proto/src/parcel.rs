@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CatalogueRef, Digest, DigestBuilder, Epoch, Item, ItemId, Lane, ListRow, PackSlice, ParcelId, RunId, StageName};
+use crate::{
+    CatalogueRef, Digest, DigestBuilder, Epoch, Item, ItemId, Lane, ListRow, PackSlice, ParcelId, RunId,
+    StageName,
+};
 
 /// Most records in one parcel.
 pub const MAX_PARCEL_RECORDS: usize = 64;
@@ -160,7 +163,8 @@ impl Work {
     /// world. Equal digests under one catalogue give equal results, whichever run asks.
     #[must_use]
     pub fn pure_digest(&self, catalogue: &CatalogueRef) -> Option<Digest> {
-        let builder = |domain: &str| DigestBuilder::new(domain).text(&catalogue.name).digest(&catalogue.bundle);
+        let builder =
+            |domain: &str| DigestBuilder::new(domain).text(&catalogue.name).digest(&catalogue.bundle);
         match self {
             Self::List(_) | Self::Read { .. } | Self::Publish(_) => None,
             Self::Validate(items) => {
@@ -176,12 +180,17 @@ impl Work {
             }
             Self::Index(records) => {
                 let digest = records.iter().fold(builder("index"), |digest, record| {
-                    digest.text(&record.key).digest(&record.body.pack).number(record.body.offset).number(record.body.len)
+                    digest
+                        .text(&record.key)
+                        .digest(&record.body.pack)
+                        .number(record.body.offset)
+                        .number(record.body.len)
                 });
                 Some(digest.finish())
             }
             Self::Render(records) => {
-                let digest = records.iter().fold(builder("render"), |digest, record| digest.digest(&record.inputs));
+                let digest =
+                    records.iter().fold(builder("render"), |digest, record| digest.digest(&record.inputs));
                 Some(digest.finish())
             }
         }

@@ -21,8 +21,7 @@ async function inspect(page, what, width) {
 
 for (const colorScheme of ["light", "dark"]) {
   for (const width of [320, 1280]) {
-    const context = await browser.newContext({ viewport: { width, height: 800 }, colorScheme, reducedMotion: "reduce" });
-    const page = await context.newPage();
+    const page = await browser.open({ viewport: { width, height: 800 }, colorScheme, reducedMotion: "reduce" });
     for (const path of kinds()) {
       await page.goto(address(path));
       await inspect(page, `${path} (${colorScheme}, ${width})`, width);
@@ -42,13 +41,12 @@ for (const colorScheme of ["light", "dark"]) {
       if (await filters.count()) await filters.click();
       await inspect(page, `the searched list of ${catalogue} (${colorScheme}, ${width})`, width);
     }
-    await context.close();
+    await page.context().close();
   }
 }
 
 // A chosen theme wins over the system's and is kept.
-const context = await browser.newContext({ colorScheme: "light" });
-const page = await context.newPage();
+const page = await browser.open({ colorScheme: "light" });
 const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
 await page.goto(address("index.html"));
 const light = await background();

@@ -7,8 +7,7 @@ const POLICY = /<meta http-equiv="Content-Security-Policy" content="default-src 
 
 const all = [...new Set([...kinds(), ...catalogues.filter((name) => name.startsWith("hostile")).flatMap(records)])];
 const browser = await launch();
-const context = await browser.newContext();
-const page = await context.newPage();
+const page = await browser.open();
 let complaints = [];
 const home = address("");
 page.on("console", (message) => ["error", "warning"].includes(message.type()) && complaints.push(message.text()));

@@ -62,12 +62,19 @@ export function documents(catalogue, most = 400) {
   return found;
 }
 
-/** A browser that speaks to nobody but the site. */
-export const launch = () =>
-  chromium.launch({
+/** A browser that speaks to nobody but the site; `open(options)` gives a fresh page that is patient on a busy machine. */
+export async function launch() {
+  const browser = await chromium.launch({
     executablePath: process.env.QUIRE_CHROMIUM ?? "/usr/bin/chromium",
     args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
   });
+  const open = async (options = {}) => {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+    context.setDefaultTimeout(180_000);
+    return context.newPage();
+  };
+  return { open, close: () => browser.close() };
+}
 
 let passed = 0;
 let failed = 0;

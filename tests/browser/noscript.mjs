@@ -38,8 +38,7 @@ for (const catalogue of catalogues) {
 }
 
 const browser = await launch();
-const context = await browser.newContext({ javaScriptEnabled: false, viewport: { width: 1280, height: 800 } });
-const page = await context.newPage();
+const page = await browser.open({ javaScriptEnabled: false });
 for (const path of kinds()) {
   await page.goto(address(path));
   check((await page.locator("h1").count()) === 1 && (await page.locator("h1").innerText()).trim(), `${path} has one heading of the first level`);

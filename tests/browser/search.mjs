@@ -10,15 +10,14 @@ const MAX_MS = 100;
 const sized = catalogues.map((slug) => ({ slug, ...shard(slug, "index")[2] })).filter(({ docs }) => docs > 0);
 const { slug, docs, facets } = sized.reduce((best, one) => (one.docs > best.docs ? one : best));
 const known = documents(slug, 4000);
-const step = Math.max(1, Math.floor(known.length / 40));
+const step = Math.max(1, Math.floor(known.length / 16));
 const sample = known.filter((_, i) => i % step === 0);
 const words = (text) => text.toLowerCase().match(/[a-z]{6,}/g) ?? [];
 
 const browser = await launch();
 
-async function open(path, options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
-  const page = await context.newPage();
+async function open(path) {
+  const page = await browser.open();
   await page.goto(path.startsWith("http") ? path : address(path));
   return page;
 }
@@ -86,7 +85,7 @@ const leads = (hit, record) => hit?.href === `${record.slug}.html`;
   }
   check(!prefix.length, "a title that is not finished finds its record", prefix.join(", "));
 
-  const typos = titled.flatMap((record) => words(record.title).slice(0, 1).map((word) => ({ record, word }))).slice(0, 12);
+  const typos = titled.flatMap((record) => words(record.title).slice(0, 1).map((word) => ({ record, word }))).slice(0, 6);
   const wrong = [];
   for (const { word } of typos) {
     for (const typo of [word[0] + word[2] + word[1] + word.slice(3), word.slice(0, -2) + word.slice(-1), `${word.slice(0, 3)}q${word.slice(3)}`, `q${word.slice(1)}`]) {
@@ -210,7 +209,7 @@ const leads = (hit, record) => hit?.href === `${record.slug}.html`;
 // --- The budget -----------------------------------------------------------------------------------
 
 {
-  const queries = [...sample.slice(0, 6).flatMap(({ title, key }) => [title, title.split(" ")[0], title.slice(0, 3), title.slice(0, 1), key]), "pulmoanry emblism"];
+  const queries = [...sample.slice(0, 2).flatMap(({ title, key }) => [title, title.split(" ")[0], title.slice(0, 3), title.slice(0, 1), key]), "pulmoanry emblism"];
   let [bytes, slowest] = [{ value: 0 }, { value: 0 }];
   const times = [];
   for (const surface of [`${sample[0].slug}.html`, "index.html"]) {

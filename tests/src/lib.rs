@@ -2,7 +2,13 @@
 //!
 //! A test that needs something it cannot find says `skipped: …`; where the tools are promised
 //! (`QUIRE_TEST_TOOLS=promised`, set by `cargo xtask test`) that is a failure instead.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "this crate is tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "this crate is tests"
+)]
 
 mod data;
 mod program;

@@ -40,7 +40,8 @@ pub fn copy_tree(from: &Path, to: &Path) {
 }
 
 fn walk(folder: &Path, visit: &mut dyn FnMut(&PathBuf)) {
-    let mut entries: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut entries: Vec<PathBuf> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     entries.sort();
     for entry in entries {
         if entry.is_dir() { walk(&entry, visit) } else { visit(&entry) }

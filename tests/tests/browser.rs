@@ -15,14 +15,17 @@ fn tools() -> Option<PathBuf> {
     let found = chromium.is_some_and(|path| path.exists()) && folder.join("node_modules").is_dir();
     if !found {
         assert!(!tools_promised(), "Chromium or the packages of tests/browser are missing although promised");
-        println!("skipped: no CHROMIUM, or the packages of tests/browser are not installed (cargo xtask test does both)");
+        println!(
+            "skipped: no CHROMIUM, or the packages of tests/browser are not installed (cargo xtask test does both)"
+        );
         return None;
     }
     Some(folder)
 }
 
 fn check(tools: &Path, script: &str, arguments: &[&Path]) {
-    let output = Command::new("node").arg(tools.join(script)).args(arguments).current_dir(tools).output().unwrap();
+    let output =
+        Command::new("node").arg(tools.join(script)).args(arguments).current_dir(tools).output().unwrap();
     let out = String::from_utf8_lossy(&output.stdout);
     let err = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{script}\n{out}\n{err}");
@@ -30,7 +33,8 @@ fn check(tools: &Path, script: &str, arguments: &[&Path]) {
 }
 
 fn findings_site() -> Quire {
-    let root = RealFindings::find().map_or_else(|| repository().join("catalogues/findings/data"), |real| real.models());
+    let root = RealFindings::find()
+        .map_or_else(|| repository().join("catalogues/findings/data"), |real| real.models());
     let quire = Quire::with("FINDINGS_ROOT", root);
     quire.build(&Build::of("findings"));
     quire
@@ -67,7 +71,8 @@ fn the_browser_sees_no_policy_violation_and_no_dialog_not_even_on_hostile_pages(
     let input = tempfile::tempdir().unwrap();
     hostile_inputs::write(input.path());
     let hostile = Quire::with("HOSTILE_ROOT", input.path());
-    hostile.build(&Build { catalogues: vec![repository().join("tests/fixtures/hostile")], ..Build::default() });
+    hostile
+        .build(&Build { catalogues: vec![repository().join("tests/fixtures/hostile")], ..Build::default() });
     check(&tools, "csp.mjs", &[&hostile.site()]);
 }
 

@@ -52,7 +52,8 @@ fn renamed(text: &str, copy: usize) -> String {
     // A source code has three or four letters: three become four, four get another first letter.
     let mut out = text;
     for code in ["GMTS", "OIDM", "CDE", "MGB", "MSFT"] {
-        let other = if code.len() == 3 { format!("{code}{letter}") } else { format!("{letter}{}", &code[1..]) };
+        let other =
+            if code.len() == 3 { format!("{code}{letter}") } else { format!("{letter}{}", &code[1..]) };
         for prefix in ["OIFM_", "OIFMA_"] {
             out = out.replace(&format!("{prefix}{code}_"), &format!("{prefix}{other}_"));
         }

@@ -35,7 +35,11 @@ fn a_thousand_hostile_inputs_are_rejected_with_a_reason_or_rendered_harmless() {
         .map(|reject| {
             assert!(!reject["message"].as_str().unwrap().is_empty());
             assert!(!reject["rule"].as_str().unwrap().is_empty());
-            (reject["source"].to_string(), reject["location"].to_string(), reject["ordinal"].as_u64().unwrap())
+            (
+                reject["source"].to_string(),
+                reject["location"].to_string(),
+                reject["ordinal"].as_u64().unwrap(),
+            )
         })
         .collect();
     assert_eq!(rejected.len() as u64, report.records.rejected);
@@ -46,7 +50,10 @@ fn a_thousand_hostile_inputs_are_rejected_with_a_reason_or_rendered_harmless() {
     let mut seen = BTreeSet::new();
     for path in manifest.keys() {
         assert!(seen.insert(path.to_lowercase()), "{path} differs from another only in case");
-        assert!(path.split('/').all(|part| !part.is_empty() && part != "." && part != ".." && part.len() < 256), "{path}");
+        assert!(
+            path.split('/').all(|part| !part.is_empty() && part != "." && part != ".." && part.len() < 256),
+            "{path}"
+        );
         if path.ends_with(".html") {
             harmless(path, &fs::read_to_string(quire.site().join(path)).unwrap());
         }
@@ -58,7 +65,8 @@ fn a_thousand_hostile_inputs_are_rejected_with_a_reason_or_rendered_harmless() {
 fn harmless(path: &str, page: &str) {
     let lower = page.to_lowercase();
     for (position, _) in lower.match_indices("<script") {
-        let tag: String = lower.get(position..).unwrap().chars().take_while(|&letter| letter != '>').collect();
+        let tag: String =
+            lower.get(position..).unwrap().chars().take_while(|&letter| letter != '>').collect();
         let ours = tag.contains("src=\"") && tag.contains("assets/") || tag.contains("application/ld+json");
         assert!(ours, "{path}: {tag}");
     }

@@ -58,12 +58,14 @@ fn crates_depend_on_each_other_only_along_the_arrows() {
     let packages = packages();
     for (name, allowed) in ARROWS {
         let package = packages.get(name).unwrap_or_else(|| panic!("{name} is gone: change this table"));
-        let ours: BTreeSet<&str> = package.iter().map(String::as_str).filter(|dep| dep.starts_with("quire-")).collect();
+        let ours: BTreeSet<&str> =
+            package.iter().map(String::as_str).filter(|dep| dep.starts_with("quire-")).collect();
         let extra: Vec<_> = ours.iter().filter(|dep| !allowed.contains(dep)).collect();
         assert!(extra.is_empty(), "{name} may not depend on {extra:?}");
     }
     let known: BTreeSet<_> = ARROWS.iter().map(|(name, _)| *name).collect();
-    let unknown: Vec<_> = packages.keys().filter(|name| name.starts_with("quire-") && !known.contains(name.as_str())).collect();
+    let unknown: Vec<_> =
+        packages.keys().filter(|name| name.starts_with("quire-") && !known.contains(name.as_str())).collect();
     assert!(unknown.is_empty(), "{unknown:?} have no place in the table of arrows");
 }
 
@@ -72,7 +74,10 @@ fn each_foreign_crate_with_an_owner_is_named_by_its_owner_alone() {
     for (name, dependencies) in packages() {
         for (foreign, owner) in OWNED {
             let exempt = name == owner || name == "system-tests" || name == "xtask";
-            assert!(exempt || !dependencies.contains(foreign), "{name} names {foreign}, which belongs to {owner}");
+            assert!(
+                exempt || !dependencies.contains(foreign),
+                "{name} names {foreign}, which belongs to {owner}"
+            );
         }
     }
 }
@@ -97,7 +102,10 @@ fn nothing_outside_tests_unwraps_or_is_a_stub() {
     for folder in ["proto/src", "broker/src", "agents", "cli/src", "xtask/src"] {
         for (path, text) in sources(&repository().join(folder)) {
             let name = path.to_str().unwrap();
-            if ["/tests/", "/examples/", "/contract", "/benches/", "/tests.rs"].iter().any(|part| name.contains(part)) {
+            if ["/tests/", "/examples/", "/contract", "/benches/", "/tests.rs"]
+                .iter()
+                .any(|part| name.contains(part))
+            {
                 continue;
             }
             for (number, line) in production_lines(&text) {
@@ -139,7 +147,8 @@ fn every_crash_point_is_passed_somewhere() {
     let mut found = BTreeSet::new();
     for (_, text) in sources(&repository().join("agents")) {
         for (at, _) in text.match_indices("crash_point(\"") {
-            let name: String = text[at..].chars().skip("crash_point(\"".len()).take_while(|&letter| letter != '"').collect();
+            let name: String =
+                text[at..].chars().skip("crash_point(\"".len()).take_while(|&letter| letter != '"').collect();
             found.insert(name);
         }
     }
@@ -176,7 +185,10 @@ fn packages() -> BTreeMap<String, BTreeSet<String>> {
         normal.map(|dependency| dependency["name"].as_str().unwrap().to_owned()).collect()
     };
     let packages = metadata["packages"].as_array().unwrap();
-    packages.iter().map(|package| (package["name"].as_str().unwrap().to_owned(), dependencies(package))).collect()
+    packages
+        .iter()
+        .map(|package| (package["name"].as_str().unwrap().to_owned(), dependencies(package)))
+        .collect()
 }
 
 fn member_manifests() -> Vec<PathBuf> {
@@ -212,7 +224,9 @@ fn walk(folder: &Path, visit: &mut dyn FnMut(&Path)) {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap_or_default();
         if path.is_dir() {
-            if !["target", "node_modules", ".git", "site", ".quire"].contains(&name) || path.ends_with("renderer/site") {
+            if !["target", "node_modules", ".git", "site", ".quire"].contains(&name)
+                || path.ends_with("renderer/site")
+            {
                 walk(&path, visit);
             }
         } else {

@@ -91,7 +91,11 @@ fn caches_deleted_or_damaged_change_time_and_nothing_else() {
     assert_eq!(quire.build(&Build::of("findings")).manifest, first.manifest, "caches and index damaged");
 
     damage(&quire.state().join("store/blobs"));
-    assert_eq!(quire.build(&Build::of("findings").argument("--full")).manifest, first.manifest, "packs damaged");
+    assert_eq!(
+        quire.build(&Build::of("findings").argument("--full")).manifest,
+        first.manifest,
+        "packs damaged"
+    );
 
     fs::remove_dir_all(quire.state()).unwrap();
     assert_eq!(quire.build(&Build::of("findings")).manifest, first.manifest, "state deleted");

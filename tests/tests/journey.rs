@@ -18,7 +18,8 @@ fn a_new_catalogue_builds_and_is_found() {
     assert_eq!(report.runs[0].records.published, 2);
     let page = fs::read_to_string(quire.site().join("birds/grey-heron.html")).unwrap();
     assert!(page.contains("<h1>Grey heron</h1>"), "{page}");
-    let twin: Value = serde_json::from_slice(&fs::read(quire.site().join("birds/grey-heron.json")).unwrap()).unwrap();
+    let twin: Value =
+        serde_json::from_slice(&fs::read(quire.site().join("birds/grey-heron.json")).unwrap()).unwrap();
     assert!(twin.to_string().contains("Grey heron"));
 
     let found = quire.run(["search", "herons", "--json"]);
@@ -41,7 +42,8 @@ fn a_record_that_is_wrong_is_explained_and_the_others_are_published() {
     let report = quire.build(&build_of(Path::new("birds")));
     assert_eq!((report.runs[0].records.published, report.runs[0].records.rejected), (2, 1));
 
-    let rejects: Vec<Value> = serde_json::from_slice(&fs::read(quire.site().join("birds/rejects.json")).unwrap()).unwrap();
+    let rejects: Vec<Value> =
+        serde_json::from_slice(&fs::read(quire.site().join("birds/rejects.json")).unwrap()).unwrap();
     let tag = rejects.iter().find(|reject| reject["pointer"] == "/tags/0").unwrap();
     assert_eq!((tag["location"].as_str(), tag["line"].as_u64()), (Some("wren.json"), Some(1)));
 
@@ -53,7 +55,8 @@ fn a_record_that_is_wrong_is_explained_and_the_others_are_published() {
 
     fs::write(data.join("wren.json"), wren.replace("[1]", "[]")).unwrap();
     quire.build(&build_of(Path::new("birds")));
-    let rejects: Vec<Value> = serde_json::from_slice(&fs::read(quire.site().join("birds/rejects.json")).unwrap()).unwrap();
+    let rejects: Vec<Value> =
+        serde_json::from_slice(&fs::read(quire.site().join("birds/rejects.json")).unwrap()).unwrap();
     assert!(!rejects.is_empty());
     assert!(rejects.iter().all(|reject| reject["holder"] == "grey-heron"), "{rejects:?}");
 }
@@ -64,7 +67,11 @@ fn a_wrong_definition_is_shown_with_its_place_and_the_key_that_was_meant() {
     quire.run(["new", "birds"]);
     let file = quire.folder().join("birds/catalogue.yaml");
     let text = fs::read_to_string(&file).unwrap();
-    fs::write(&file, text.replace("title: My catalogue", "tittle: My catalogue").replace("format: json", "format: jsn")).unwrap();
+    fs::write(
+        &file,
+        text.replace("title: My catalogue", "tittle: My catalogue").replace("format: json", "format: jsn"),
+    )
+    .unwrap();
     for command in ["check", "build"] {
         let ended = quire.run([command, "birds"]);
         assert_eq!(ended.code, Some(1), "{}", ended.err);
@@ -84,12 +91,26 @@ fn the_report_has_the_shape_that_others_rely_on() {
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(keys(&report), ["runs", "manifest"]);
     let run = &report["runs"][0];
-    let expected =
-        ["catalogue", "run", "epoch", "records", "pages", "bytes", "duration_ms", "stages", "caches", "upstream"];
+    let expected = [
+        "catalogue",
+        "run",
+        "epoch",
+        "records",
+        "pages",
+        "bytes",
+        "duration_ms",
+        "stages",
+        "caches",
+        "upstream",
+    ];
     assert_eq!(keys(run), expected);
     assert_eq!(keys(&run["records"]), ["seen", "published", "unchanged", "rejected", "dead", "removed"]);
     for stage in ["fetch", "validate", "index", "render"] {
-        assert_eq!(keys(&run["stages"][stage]), ["parcels", "records", "p50_ms", "p95_ms", "p99_ms"], "{stage}");
+        assert_eq!(
+            keys(&run["stages"][stage]),
+            ["parcels", "records", "p50_ms", "p95_ms", "p99_ms"],
+            "{stage}"
+        );
     }
     assert_eq!(keys(&run["upstream"]), ["queries"]);
     for cache in run["caches"].as_object().unwrap().values() {
@@ -106,7 +127,11 @@ fn usage_that_is_wrong_exits_with_two_and_every_command_has_help_with_an_example
     for command in ["build", "check", "new", "search", "cache", "doctor"] {
         let help = quire.run([command, "--help"]);
         assert_eq!(help.code, Some(0));
-        assert!(help.out.contains(&format!("quire {command}")) && help.out.contains("Example"), "{}", help.out);
+        assert!(
+            help.out.contains(&format!("quire {command}")) && help.out.contains("Example"),
+            "{}",
+            help.out
+        );
     }
 }
 
@@ -148,7 +173,10 @@ fn a_source_that_cannot_be_listed_removes_nothing_and_the_run_says_that_it_is_pa
     assert!(!partial.runs[0].failures.is_empty());
     assert_eq!(partial.runs[0].records.removed, 0);
     assert_eq!(partial.manifest, before.manifest);
-    assert_eq!(quire.build_command(&Build::of("findings").argument("--strict")).status().unwrap().code(), Some(3));
+    assert_eq!(
+        quire.build_command(&Build::of("findings").argument("--strict")).status().unwrap().code(),
+        Some(3)
+    );
     fs::rename(input.path().join("elsewhere"), &root).unwrap();
     let whole = quire.build(&Build::of("findings"));
     assert!(whole.runs[0].failures.is_empty());
@@ -159,7 +187,8 @@ fn a_source_that_cannot_be_listed_removes_nothing_and_the_run_says_that_it_is_pa
 fn a_full_disk_is_a_clear_error_and_the_next_build_goes_on() {
     let disk = tempfile::tempdir().unwrap();
     let mount = |options: &str| {
-        let status = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(disk.path()).status();
+        let status =
+            Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(disk.path()).status();
         status.is_ok_and(|status| status.success())
     };
     if !mount("size=300k") {

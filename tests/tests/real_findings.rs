@@ -74,7 +74,11 @@ fn the_oddities_of_the_real_models_are_warnings() {
     };
     let models = models(&real.models());
     let expected = |odd: &dyn Fn(&Value) -> bool| {
-        models.iter().filter(|(_, model)| odd(model)).map(|(location, _)| location.clone()).collect::<BTreeSet<_>>()
+        models
+            .iter()
+            .filter(|(_, model)| odd(model))
+            .map(|(location, _)| location.clone())
+            .collect::<BTreeSet<_>>()
     };
     let repeats = |values: Vec<String>| values.iter().collect::<BTreeSet<_>>().len() < values.len();
     assert_eq!(warned("repeated-tag"), expected(&|model| repeats(texts(model, "tags"))));
@@ -115,7 +119,8 @@ fn every_bad_historical_version_is_rejected_with_an_error_at_every_listed_locati
 /// The JSON pointer of a location in their list: `attributes.1.choice.values` is `/attributes/1/values`. One kind of theirs lies elsewhere with
 /// us: an unknown attribute kind is an error of the attribute with them, of its `type` with us, which is where it must be mended.
 fn pointer(location: &str, kind: &str) -> String {
-    let parts = location.split('.').filter(|part| !part.is_empty() && *part != "choice" && *part != "numeric");
+    let parts =
+        location.split('.').filter(|part| !part.is_empty() && *part != "choice" && *part != "numeric");
     let pointer: String = parts.map(|part| format!("/{part}")).collect();
     if kind == "union_tag_invalid" { format!("{pointer}/type") } else { pointer }
 }
@@ -132,7 +137,8 @@ fn conflicting_models_are_rejected_and_both_sides_are_named() {
 #[test]
 fn both_snapshots_with_duplicate_attributes_give_exactly_their_conflicts() {
     let Some(real) = RealFindings::find() else { return };
-    for (name, ids) in [("snapshot_2025-06-03_dup_attributes", 6), ("snapshot_2025-06-14_dup_attributes", 12)] {
+    for (name, ids) in [("snapshot_2025-06-03_dup_attributes", 6), ("snapshot_2025-06-14_dup_attributes", 12)]
+    {
         let root = real.folder(name).join("defs");
         let twice = attribute_owners(&models(&root)).into_values().filter(|owners| owners.len() > 1).count();
         assert_eq!(twice, ids, "the test's own count of attribute ids used twice");
@@ -144,8 +150,10 @@ fn both_snapshots_with_duplicate_attributes_give_exactly_their_conflicts() {
 /// one has is rejected.
 fn expect_exactly_the_conflicts(root: &Path, at_least_seen_besides: u64) {
     let (quire, report) = build(root);
-    // What breaks the schema is checked elsewhere, on the versions that are known to; here such a model claims nothing.
-    let (unfit, conflicts): (Vec<_>, Vec<_>) = reasons(&quire).into_iter().partition(|reject| reject.rule.starts_with("schema:"));
+    // What breaks the schema (or repeats a key in one object) is checked elsewhere, on the versions that are known to; here such a model claims nothing.
+    let (unfit, conflicts): (Vec<_>, Vec<_>) = reasons(&quire)
+        .into_iter()
+        .partition(|reject| reject.rule.starts_with("schema:") || reject.rule == "json");
     let unfit: BTreeSet<String> = unfit.into_iter().map(|reject| reject.location).collect();
     let mut models = models(root);
     models.retain(|location, _| !unfit.contains(location));
@@ -153,12 +161,16 @@ fn expect_exactly_the_conflicts(root: &Path, at_least_seen_besides: u64) {
     let mut expected: BTreeSet<(String, String, String)> = BTreeSet::new();
     for (location, model) in &models {
         let claims = claims(model);
-        let lost: Vec<_> = claims.iter().filter_map(|claim| holders.get(claim).map(|holder| (claim, holder))).collect();
+        let lost: Vec<_> =
+            claims.iter().filter_map(|claim| holders.get(claim).map(|holder| (claim, holder))).collect();
         if lost.is_empty() {
             let key = model["oifm_id"].as_str().unwrap();
             holders.extend(claims.into_iter().map(|claim| (claim, key.to_owned())));
         } else {
-            expected.extend(lost.into_iter().map(|(claim, holder)| (location.clone(), claim.0.to_owned(), holder.clone())));
+            expected.extend(
+                lost.into_iter()
+                    .map(|(claim, holder)| (location.clone(), claim.0.to_owned(), holder.clone())),
+            );
         }
     }
     let found: BTreeSet<_> = conflicts
@@ -199,7 +211,8 @@ fn family(rule: &str) -> &str {
 #[test]
 fn the_real_history_applied_step_by_step_ends_in_the_bytes_of_a_build_from_scratch() {
     let Some(real) = RealFindings::find() else { return };
-    let steps: Vec<Value> = serde_json::from_slice(&fs::read(real.file("update_chain.json")).unwrap()).unwrap();
+    let steps: Vec<Value> =
+        serde_json::from_slice(&fs::read(real.file("update_chain.json")).unwrap()).unwrap();
     assert_eq!(steps.len(), 13);
     let input = tempfile::tempdir().unwrap();
     let quire = Quire::with("FINDINGS_ROOT", input.path().join("defs"));
@@ -224,12 +237,16 @@ fn the_real_history_applied_step_by_step_ends_in_the_bytes_of_a_build_from_scrat
     }
     let (scratch, report) = build(&input.path().join("defs"));
     assert_eq!(report.records.seen, 2039);
-    assert_eq!(manifest.unwrap(), quire_proto::Digest::of(&fs::read(scratch.site().join("manifest.json")).unwrap()));
+    assert_eq!(
+        manifest.unwrap(),
+        quire_proto::Digest::of(&fs::read(scratch.site().join("manifest.json")).unwrap())
+    );
 }
 
 /// Keys in the published `data.json`.
 fn published_keys(quire: &Quire) -> BTreeSet<String> {
-    let data: Value = serde_json::from_slice(&fs::read(quire.site().join("findings/data.json")).unwrap()).unwrap();
+    let data: Value =
+        serde_json::from_slice(&fs::read(quire.site().join("findings/data.json")).unwrap()).unwrap();
     let rows = data.as_array().or_else(|| data["records"].as_array()).expect("data.json lists records");
     rows.iter().map(|row| row["key"].as_str().expect("a row has a key").to_owned()).collect()
 }
@@ -256,7 +273,10 @@ fn attribute_owners(models: &BTreeMap<String, Value>) -> BTreeMap<String, BTreeS
     let mut owners: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (location, model) in models {
         for attribute in model["attributes"].as_array().unwrap() {
-            owners.entry(attribute["oifma_id"].as_str().unwrap().to_owned()).or_default().insert(location.clone());
+            owners
+                .entry(attribute["oifma_id"].as_str().unwrap().to_owned())
+                .or_default()
+                .insert(location.clone());
         }
     }
     owners
@@ -264,7 +284,10 @@ fn attribute_owners(models: &BTreeMap<String, Value>) -> BTreeMap<String, BTreeS
 
 fn texts(model: &Value, field: &str) -> Vec<String> {
     let values = model[field].as_array().cloned().unwrap_or_default();
-    values.iter().map(|value| if field == "tags" { value.as_str().unwrap().to_owned() } else { folded(value) }).collect()
+    values
+        .iter()
+        .map(|value| if field == "tags" { value.as_str().unwrap().to_owned() } else { folded(value) })
+        .collect()
 }
 
 fn folded(value: &Value) -> String {
@@ -272,5 +295,7 @@ fn folded(value: &Value) -> String {
 }
 
 fn slug(name: &str) -> String {
-    name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' }).collect()
+    name.chars()
+        .map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' })
+        .collect()
 }

@@ -15,6 +15,8 @@ pub(crate) struct BenchArgs {
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     command::run(cargo().args(["build", "--workspace", "--release", "--locked", "--quiet"]))?;
     command::run(
-        cargo().args(["run", "--workspace", "--release", "--locked", "--quiet", "--bin", "quire-bench", "--"]).args(&args.rest),
+        cargo()
+            .args(["run", "--workspace", "--release", "--locked", "--quiet", "--bin", "quire-bench", "--"])
+            .args(&args.rest),
     )
 }

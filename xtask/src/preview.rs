@@ -21,11 +21,14 @@ pub(crate) struct SiteArgs {
 
 pub(crate) fn run(args: &SiteArgs) -> anyhow::Result<()> {
     command::run(cargo().args(["run", "--release", "--quiet", "--", "build"]))?;
-    let listener = TcpListener::bind(("127.0.0.1", args.port)).context("cannot listen; try another --port")?;
+    let listener =
+        TcpListener::bind(("127.0.0.1", args.port)).context("cannot listen; try another --port")?;
     println!("http://{}/  (Ctrl-C ends)", listener.local_addr()?);
     for connection in listener.incoming() {
         // One bad connection is no reason to stop the preview.
-        if let Err(error) = connection.map_err(anyhow::Error::from).and_then(|stream| answer(stream, &root().join("site"))) {
+        if let Err(error) =
+            connection.map_err(anyhow::Error::from).and_then(|stream| answer(stream, &root().join("site")))
+        {
             eprintln!("{error:#}");
         }
     }
@@ -35,14 +38,18 @@ pub(crate) fn run(args: &SiteArgs) -> anyhow::Result<()> {
 fn answer(mut stream: TcpStream, site: &Path) -> anyhow::Result<()> {
     let mut request = String::new();
     BufReader::new(&stream).read_line(&mut request)?;
-    let path = request.split_whitespace().nth(1).and_then(|target| target.split(['?', '#']).next()).unwrap_or("/");
+    let path =
+        request.split_whitespace().nth(1).and_then(|target| target.split(['?', '#']).next()).unwrap_or("/");
     let found = locate(site, path).and_then(|file| std::fs::read(&file).ok().map(|bytes| (file, bytes)));
     let (status, kind, body) = match found {
         Some((file, bytes)) => ("200 OK", content_type(&file), bytes),
         None => ("404 Not Found", "text/plain; charset=utf-8", b"not found\n".to_vec()),
     };
     let length = body.len();
-    write!(stream, "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n")?;
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    )?;
     stream.write_all(&body)?;
     Ok(())
 }

@@ -76,7 +76,16 @@ pub(crate) fn cargo_deny() -> anyhow::Result<PathBuf> {
     if !program.is_file() {
         let target = folder().join("deny");
         run(cargo()
-            .args(["install", "cargo-deny", "--quiet", "--locked", "--debug", "--version", CARGO_DENY, "--root"])
+            .args([
+                "install",
+                "cargo-deny",
+                "--quiet",
+                "--locked",
+                "--debug",
+                "--version",
+                CARGO_DENY,
+                "--root",
+            ])
             .arg(target))?;
     }
     Ok(program)

@@ -66,12 +66,14 @@ impl<V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Cache<V> {
         counters: Arc<Counters>,
     ) -> Self {
         let evictions = Arc::clone(&counters);
+        #[allow(clippy::borrowed_box, reason = "the weigher is called with a reference to the stored key")]
+        let weigh = |key: &Box<[u8]>, held: &Held<V>| {
+            let bytes = key.len() as u64 + u64::from(held.bytes) + OVERHEAD_BYTES;
+            u32::try_from(bytes).unwrap_or(u32::MAX)
+        };
         let mut builder = Memory::builder()
             .max_capacity(options.memory_bytes)
-            .weigher(|key: &Box<[u8]>, held: &Held<V>| {
-                let bytes = key.len() as u64 + u64::from(held.bytes) + OVERHEAD_BYTES;
-                u32::try_from(bytes).unwrap_or(u32::MAX)
-            })
+            .weigher(weigh)
             .eviction_listener(move |_, _, cause| {
                 if cause == RemovalCause::Size {
                     Counters::add(&evictions.evictions);

@@ -45,7 +45,7 @@ impl Finish<'_> {
         if let Some(report) = looked.report {
             return Ok(report);
         }
-        let record = self.begin().await?;
+        let (record, call) = self.begin().await?;
         let mut written = Written::default();
         let mut wanted = self.workspace.small_runs();
         let mut states = Vec::new();
@@ -55,7 +55,7 @@ impl Finish<'_> {
             wanted = match known.remove(&name).filter(|(epoch, _)| *epoch == committed.manifest.epoch) {
                 Some((_, files)) => merge(files, wanted).await?,
                 None => {
-                    let (wanted, more) = self.publish(&record, &committed, wanted).await?;
+                    let (wanted, more) = self.publish(&record, call, &committed, wanted).await?;
                     written += more;
                     wanted
                 }
@@ -78,7 +78,7 @@ impl Finish<'_> {
     }
 
     /// Notes that the site is about to change.
-    async fn begin(&self) -> Result<SiteRecord, RunError> {
+    async fn begin(&self) -> Result<(SiteRecord, u64), RunError> {
         let (records, store, site) =
             (self.records.clone(), self.options.store.clone(), Arc::clone(&self.site));
         on_thread(move || records.begin(&store, site.as_ref())).await
@@ -87,12 +87,13 @@ impl Finish<'_> {
     async fn publish(
         &self,
         record: &SiteRecord,
+        call: u64,
         committed: &Committed,
         wanted: SortedRuns<Wanted>,
     ) -> Result<(SortedRuns<Wanted>, Written), RunError> {
         // No catalogue's slug begins with `_`: ids of these parcels are those of no run.
         let name = format!("_{}", committed.manifest.catalogue.name);
-        let epoch = Epoch(record.publication);
+        let epoch = Epoch((record.publication << 16) | (call & 0xffff));
         let run = RunId::new(&name, epoch);
         let catalogue = committed.manifest.catalogue.clone();
         let mut lines = Lines {

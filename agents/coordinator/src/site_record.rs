@@ -52,21 +52,24 @@ impl SiteRecord {
 
 /// Changes the record; one at a time. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct SiteRecords(Arc<Mutex<()>>);
+pub(crate) struct SiteRecords(Arc<Mutex<u64>>);
 
 impl SiteRecords {
-    /// The site is about to change: until [`Self::shown`] it counts as half-done. Returns the record.
-    pub(crate) fn begin(&self, store: &Store, site: &dyn SiteEdge) -> Result<SiteRecord, RunError> {
-        let _alone = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The site is about to change: until [`Self::shown`] it counts as half-done. Returns the record and a number that
+    /// no call of this process got before.
+    pub(crate) fn begin(&self, store: &Store, site: &dyn SiteEdge) -> Result<(SiteRecord, u64), RunError> {
+        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *calls += 1;
         let identity = site.identity();
         let mut record = match SiteRecord::read(store)?.filter(|record| record.identity == identity) {
             Some(record) => record,
             None => SiteRecord { identity, spared: occupied(site)?, ..SiteRecord::default() },
         };
-        record.publication += 1;
-        record.shown = None;
-        record.write(store)?;
-        Ok(record)
+        if record.publication == 0 || record.shown.take().is_some() {
+            record.publication += 1;
+            record.write(store)?;
+        }
+        Ok((record, *calls))
     }
 
     /// The site is complete.
@@ -88,10 +91,10 @@ fn occupied(site: &dyn SiteEdge) -> Result<Vec<String>, RunError> {
     }
     let mut folders = BTreeSet::new();
     site.list(&mut |path| {
-        if let Some((folder, _)) = path.split_once('/') {
-            if !folders.contains(folder) {
-                folders.insert(folder.to_owned());
-            }
+        if let Some((folder, _)) = path.split_once('/')
+            && !folders.contains(folder)
+        {
+            folders.insert(folder.to_owned());
         }
     })
     .map_err(RunError::Site)?;

@@ -9,6 +9,7 @@ use std::{env, fs, path::Path, time::Instant};
 mod bench;
 
 use bench::Bench;
+use quire_proto::Digest;
 
 #[tokio::main]
 async fn main() {
@@ -21,38 +22,45 @@ async fn main() {
     };
     bench.row_bytes = 2500;
 
-    let start = Instant::now();
+    let clock = Clock::start();
     let first = bench.run(None).await;
-    report("list and read everything", start, &first);
+    let bytes: usize = first.items.iter().map(|item| item.raw.len()).sum();
+    clock.told("list and read everything", &format!("{} items, {bytes} bytes", first.items.len()));
     let base = bench.commit(&first);
 
     bench.restart();
-    let start = Instant::now();
-    let listed = bench.list(Some(base)).await;
-    let children = listed.children.len();
-    println!(
-        "{:<40} {:>9.1} ms, {children} parcels to read",
-        "list, manifest seen for the first time",
-        ms(start)
-    );
+    list(&bench, base, "list, manifest seen for the first time").await;
     for what in ["list, new process", "list, new process again"] {
         bench.reopen();
-        let start = Instant::now();
-        let listed = bench.list(Some(base)).await;
-        println!("{what:<40} {:>9.1} ms, {} parcels to read", ms(start), listed.children.len());
+        list(&bench, base, what).await;
     }
-    let start = Instant::now();
-    bench.list(Some(base)).await;
-    println!("{:<40} {:>9.1} ms", "list, same process", ms(start));
+    list(&bench, base, "list, same process").await;
 }
 
-fn ms(start: Instant) -> f64 {
-    start.elapsed().as_secs_f64() * 1000.0
+async fn list(bench: &Bench, base: Digest, what: &str) {
+    let clock = Clock::start();
+    let listed = bench.list(Some(base)).await;
+    clock.told(what, &format!("{} parcels to read", listed.children.len()));
 }
 
-fn report(what: &str, start: Instant, run: &bench::Run) {
-    let bytes: usize = run.items.iter().map(|item| item.raw.len()).sum();
-    println!("{what:<40} {:>9.1} ms, {} items, {bytes} bytes", ms(start), run.items.len());
+/// Wall time, and the processor time of all threads: the one that counts on a busy machine.
+struct Clock(Instant, u64);
+
+impl Clock {
+    fn start() -> Self {
+        Self(Instant::now(), processor_ns())
+    }
+
+    fn told(&self, what: &str, more: &str) {
+        let (wall, cpu) = (self.0.elapsed().as_secs_f64() * 1e3, (processor_ns() - self.1) as f64 / 1e6);
+        println!("{what:<40} {wall:>9.1} ms wall {cpu:>9.1} ms processor  {more}");
+    }
+}
+
+fn processor_ns() -> u64 {
+    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let used = |stat: String| stat.split(' ').next().and_then(|ns| ns.parse::<u64>().ok());
+    threads.filter_map(|thread| used(fs::read_to_string(thread.path().join("schedstat")).ok()?)).sum()
 }
 
 fn over(dir: &str, glob: &str) -> Bench {

@@ -14,8 +14,14 @@ use std::{
 };
 
 use quality::{Question, questions, scores};
+use quire_catalogue::{FieldKind, IndexDocument};
 use quire_indexer::{Query, SearchIndex};
+use quire_proto::codec;
 use support::{World, models, real_data};
+use tantivy::{
+    Index, TantivyDocument,
+    schema::{FAST, IndexRecordOption, STORED, STRING, Schema, TEXT, TextFieldIndexing},
+};
 
 fn main() {
     let Some((folder, list)) = real_data() else { return };
@@ -41,6 +47,8 @@ fn main() {
     world.rows = before;
     world.publish();
 
+    bare(&world);
+
     let start = Instant::now();
     let index = world.index();
     println!("opened: {:.2} ms\n", ms(start.elapsed()));
@@ -52,6 +60,50 @@ fn main() {
     for (threads, facets) in [(1, false), (2, false), (2, true)] {
         rate(&world.index(), &questions, threads, facets);
     }
+}
+
+/// Builds a plain index of the same fields, one thread, nothing else done.
+fn bare(world: &World) {
+    let names = &world.catalogue.definition().index.fields;
+    let mut builder = Schema::builder();
+    let key = builder.add_text_field("key", STRING | STORED);
+    let title = builder.add_text_field("title", TEXT | STORED);
+    let text = TEXT.set_indexing_options(
+        TextFieldIndexing::default()
+            .set_tokenizer("en_stem")
+            .set_index_option(IndexRecordOption::WithFreqsAndPositions),
+    );
+    let fields: Vec<_> = names
+        .iter()
+        .map(|field| match field.kind {
+            FieldKind::Text => builder.add_text_field(&format!("f_{}", field.name), text.clone()),
+            _ => builder.add_text_field(&format!("f_{}", field.name), STRING | FAST),
+        })
+        .collect();
+    let schema = builder.build();
+    let documents: Vec<IndexDocument> = world
+        .rows
+        .values()
+        .map(|row| {
+            codec::decode(&world.store.get_slice(&row.document).expect("a slice")).expect("a document")
+        })
+        .collect();
+    let dir = tempfile::tempdir().expect("a folder");
+    let (wall, cpu) = timed(|| {
+        let index = Index::create_in_dir(dir.path(), schema).expect("an index");
+        let mut writer = index.writer_with_num_threads(1, 50_000_000).expect("a writer");
+        for document in &documents {
+            let mut made = TantivyDocument::new();
+            made.add_text(key, &document.key);
+            made.add_text(title, &document.title);
+            for (field, values) in fields.iter().zip(&document.fields) {
+                values.iter().for_each(|value| made.add_text(*field, value));
+            }
+            writer.add_document(made).expect("a place in the queue");
+        }
+        writer.commit().expect("a commit");
+    });
+    println!("bare tantivy: {:.1} ms wall, {:.1} ms CPU", ms(wall), ms(cpu));
 }
 
 /// Asks all questions again and again on some threads.

@@ -1,6 +1,11 @@
 //! What the writer costs: `site FOLDER [FILES]` writes FILES files of 5 KiB into a site below FOLDER, asks
 //! whether they stand, saves and loads the stamps, and writes a tenth of them again.
-#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, reason = "an example, not a service")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "an example, not a service"
+)]
 
 use std::{path::Path, time::Instant};
 
@@ -59,7 +64,11 @@ fn content(number: usize, version: usize) -> Vec<u8> {
 fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
     let (start, cpu) = (Instant::now(), cpu_ticks());
     let done = work();
-    println!("{what}: {:.1} ms wall, {} ms CPU", start.elapsed().as_secs_f64() * 1e3, (cpu_ticks() - cpu) * 10);
+    println!(
+        "{what}: {:.1} ms wall, {} ms CPU",
+        start.elapsed().as_secs_f64() * 1e3,
+        (cpu_ticks() - cpu) * 10
+    );
     done
 }
 

@@ -40,7 +40,10 @@ pub enum CompileError {
 
 /// Compiled catalogues, least recently used ones given up. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Engines(Arc<Mutex<Vec<(Digest, Arc<Compiled>)>>>);
+pub struct Engines(Arc<Mutex<Recent>>);
+
+/// Compiled catalogues by the digest of their bundle, the one used last at the end.
+type Recent = Vec<(Digest, Arc<Compiled>)>;
 
 impl Engines {
     /// The catalogue whose bundle has the digest `bundle`, compiled now or before. `load` gets the encoded bundle.

@@ -1,4 +1,11 @@
 //! The Markdown of real models, byte for byte as the original tool renders them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 

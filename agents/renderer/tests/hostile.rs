@@ -1,4 +1,11 @@
 //! Records that want to be more than text: whatever they hold, a page has the tags that its template wrote.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 

@@ -1,4 +1,11 @@
 //! The stage against a real store: packs of pages, files in the site, and whom an error blames.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 

@@ -1,4 +1,11 @@
 //! The site writer against real folders: whole files or none, nothing outside, nothing written twice.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
 
 use std::{
     fs,

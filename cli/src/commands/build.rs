@@ -31,7 +31,12 @@ pub fn run(args: &BuildArgs) -> anyhow::Result<Exit> {
     runtime.block_on(build(args, &state, &folders, workers))
 }
 
-async fn build(args: &BuildArgs, state: &State, folders: &[CatalogueFolder], workers: usize) -> anyhow::Result<Exit> {
+async fn build(
+    args: &BuildArgs,
+    state: &State,
+    folders: &[CatalogueFolder],
+    workers: usize,
+) -> anyhow::Result<Exit> {
     let cancelled = interruptible();
     let progress = Arc::new(Reporter::new());
     let options = Options { out: args.out.clone(), workers, full: args.full, progress };

@@ -55,7 +55,11 @@ pub fn run(args: &CacheArgs) -> anyhow::Result<Exit> {
             }
             State::open(&state.state)?.open_caches()?.clear(name.as_deref());
             let cleared = name.as_deref().unwrap_or("all");
-            if *json { output::json(&Cleared { cleared })? } else { output::text(&format!("cleared: {cleared}"))? }
+            if *json {
+                output::json(&Cleared { cleared })?
+            } else {
+                output::text(&format!("cleared: {cleared}"))?
+            }
             Ok(Exit::Done)
         }
     }

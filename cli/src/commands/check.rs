@@ -59,7 +59,11 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
         (Some(counts), problems)
     };
     let answer = Answer { catalogue: folder.name.clone(), definition, records, problems };
-    if args.json { output::json(&answer)? } else { print(path, &answer)? }
+    if args.json {
+        output::json(&answer)?
+    } else {
+        print(path, &answer)?
+    }
     let rejected = answer.records.is_some_and(|counts| counts.rejected + counts.dead > 0);
     Ok(match (broken, rejected && args.strict) {
         (true, _) => Exit::Failed,
@@ -93,7 +97,10 @@ fn dry_build(folder: &CatalogueFolder) -> anyhow::Result<(RecordCounts, Vec<List
     let state = State::open(&scratch.0.join("state"))?;
     let out = scratch.0.join("site");
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
     let folders = std::slice::from_ref(folder);
     let report = runtime.block_on(async {
         let options = Options { out: out.clone(), workers, full: true, progress: Arc::new(NoProgress) };
@@ -120,7 +127,10 @@ fn print(path: &Path, answer: &Answer) -> anyhow::Result<()> {
         let line = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
         let word = if problem.severity == Severity::Reject { "reject" } else { "warning" };
         let pointer = if problem.pointer.is_empty() { "the record" } else { &problem.pointer };
-        output::text(&format!("{location}{line}: {word} {} at {pointer}: {}", problem.rule, problem.message))?;
+        output::text(&format!(
+            "{location}{line}: {word} {} at {pointer}: {}",
+            problem.rule, problem.message
+        ))?;
     }
     let definition = match answer.definition.len() {
         0 => "the definition is right".to_owned(),

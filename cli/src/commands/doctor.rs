@@ -79,7 +79,9 @@ fn writable(name: &'static str, folder: &Path) -> Check {
             name,
             state: CheckState::Failed,
             found: format!("{} cannot be written: {error}", existing.display()),
-            remedy: Some("free space, change its permissions, or choose another folder (--state, --out)".to_owned()),
+            remedy: Some(
+                "free space, change its permissions, or choose another folder (--state, --out)".to_owned(),
+            ),
         },
     }
 }
@@ -103,7 +105,8 @@ fn one_file_system(state: &Path, out: &Path) -> Check {
 fn unlocked(state: &Path) -> Check {
     let name = "lock";
     let lock = state.join("lock");
-    let held = fs::File::open(&lock).is_ok_and(|file| matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)));
+    let held =
+        fs::File::open(&lock).is_ok_and(|file| matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)));
     if !held {
         return fine(name, "no other quire uses the state folder".to_owned());
     }
@@ -126,7 +129,9 @@ fn catalogues() -> Check {
             name,
             state: CheckState::Warning,
             found: format!("{error:#}"),
-            remedy: Some("`quire new NAME` makes one; `quire check DIR` explains the problems of one".to_owned()),
+            remedy: Some(
+                "`quire new NAME` makes one; `quire check DIR` explains the problems of one".to_owned(),
+            ),
         },
     }
 }

@@ -22,13 +22,16 @@ const FILES: [(&str, &str); 5] = [
 pub fn run(args: &NewArgs) -> anyhow::Result<Exit> {
     check_name(&args.name)?;
     let folder = Path::new(&args.name);
-    fs::create_dir(folder).with_context(|| format!("cannot make the folder `{}`: choose a name that is free", args.name))?;
+    fs::create_dir(folder)
+        .with_context(|| format!("cannot make the folder `{}`: choose a name that is free", args.name))?;
     for (path, text) in FILES {
         let file = folder.join(path);
         if let Some(parent) = file.parent() {
-            fs::create_dir_all(parent).with_context(|| format!("cannot make the folder {}", parent.display()))?;
+            fs::create_dir_all(parent)
+                .with_context(|| format!("cannot make the folder {}", parent.display()))?;
         }
-        fs::write(&file, text.replace("{name}", &args.name)).with_context(|| format!("cannot write {}", file.display()))?;
+        fs::write(&file, text.replace("{name}", &args.name))
+            .with_context(|| format!("cannot write {}", file.display()))?;
     }
     output::text(&format!("made {0}/\n  next: quire build {0} && open site/index.html", args.name))?;
     Ok(Exit::Done)
@@ -37,7 +40,9 @@ pub fn run(args: &NewArgs) -> anyhow::Result<Exit> {
 fn check_name(name: &str) -> anyhow::Result<()> {
     let fits = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
     if name.is_empty() || name.len() > 64 || name.starts_with('-') || !name.chars().all(fits) {
-        bail!("`{name}` is no name for a catalogue: use 1 to 64 lower-case letters, digits and hyphens, such as `birds`");
+        bail!(
+            "`{name}` is no name for a catalogue: use 1 to 64 lower-case letters, digits and hyphens, such as `birds`"
+        );
     }
     Ok(())
 }

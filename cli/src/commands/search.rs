@@ -20,19 +20,26 @@ pub fn run(args: &SearchArgs) -> anyhow::Result<Exit> {
         let answer = index.search(&query).with_context(|| format!("cannot search {catalogue}"))?;
         answers.insert(catalogue, answer);
     }
-    if args.json { output::json(&answers)? } else { print(&answers)? }
+    if args.json {
+        output::json(&answers)?
+    } else {
+        print(&answers)?
+    }
     Ok(Exit::Done)
 }
 
 fn read_filter(filter: &str) -> anyhow::Result<(String, String)> {
-    let (field, value) = filter.split_once('=').with_context(|| format!("`{filter}` is no filter: write FIELD=VALUE, such as tags=CT"))?;
+    let (field, value) = filter
+        .split_once('=')
+        .with_context(|| format!("`{filter}` is no filter: write FIELD=VALUE, such as tags=CT"))?;
     Ok((field.to_owned(), value.to_owned()))
 }
 
 /// The indexes by catalogue, sorted.
 fn indexes(folder: &Path, only: Option<&str>) -> anyhow::Result<Vec<(String, SearchIndex)>> {
     let entries = std::fs::read_dir(folder).into_iter().flatten();
-    let mut names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    let mut names: Vec<String> =
+        entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
     names.retain(|name| folder.join(name).is_dir());
     names.sort();
     if let Some(only) = only {
@@ -45,7 +52,8 @@ fn indexes(folder: &Path, only: Option<&str>) -> anyhow::Result<Vec<(String, Sea
         bail!("nothing was built here yet: run `quire build` first, or name its --state");
     }
     let open = |name: String| {
-        let index = SearchIndex::open(&folder.join(&name)).with_context(|| format!("cannot open the index of {name}"))?;
+        let index = SearchIndex::open(&folder.join(&name))
+            .with_context(|| format!("cannot open the index of {name}"))?;
         Ok((name, index))
     };
     names.into_iter().map(open).collect()
@@ -54,7 +62,11 @@ fn indexes(folder: &Path, only: Option<&str>) -> anyhow::Result<Vec<(String, Sea
 fn print(answers: &BTreeMap<String, Answer>) -> anyhow::Result<()> {
     for (catalogue, answer) in answers {
         let shown = answer.hits.len();
-        output::text(&format!("{catalogue}: {} found{}", answer.total, if shown < answer.total { format!(", the best {shown}") } else { String::new() }))?;
+        output::text(&format!(
+            "{catalogue}: {} found{}",
+            answer.total,
+            if shown < answer.total { format!(", the best {shown}") } else { String::new() }
+        ))?;
         for hit in &answer.hits {
             print_hit(catalogue, hit)?;
         }

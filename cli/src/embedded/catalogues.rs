@@ -49,8 +49,10 @@ pub fn find(given: &[PathBuf]) -> anyhow::Result<Vec<CatalogueFolder>> {
 /// # Errors
 /// If it is no catalogue, or its definition has problems (all of them, with positions).
 pub(super) fn read(path: &Path) -> anyhow::Result<CatalogueFolder> {
-    let bundle = quire_coordinator::read_folder(path).with_context(|| format!("cannot read the catalogue {}", path.display()))?;
-    let catalogue = Catalogue::load(bundle.clone()).map_err(|problems| anyhow::anyhow!("{}:\n{problems}", path.display()))?;
+    let bundle = quire_coordinator::read_folder(path)
+        .with_context(|| format!("cannot read the catalogue {}", path.display()))?;
+    let catalogue = Catalogue::load(bundle.clone())
+        .map_err(|problems| anyhow::anyhow!("{}:\n{problems}", path.display()))?;
     let path = std::path::absolute(path).with_context(|| format!("cannot find {}", path.display()))?;
     Ok(CatalogueFolder { name: catalogue.name().to_owned(), path, bundle, catalogue })
 }

@@ -88,7 +88,15 @@ impl Embedded {
             folders.iter().map(|folder| (folder.name.clone(), folder.path.clone())).collect();
         let fetching = FetcherOptions { roots, full: options.full, ..FetcherOptions::default() };
         let memo = caches.cache(MEMO, CacheOptions::default());
-        let launch = Launch { broker, store, pool, caches: &caches, metrics: &metrics, full: options.full, workers: options.workers };
+        let launch = Launch {
+            broker,
+            store,
+            pool,
+            caches: &caches,
+            metrics: &metrics,
+            full: options.full,
+            workers: options.workers,
+        };
         let agents = vec![
             launch.agent(Fetcher::new(fetching, catalogues.clone(), memo)),
             launch.agent(Validator::new(catalogues.clone())),
@@ -103,7 +111,11 @@ impl Embedded {
     ///
     /// # Errors
     /// What the first failing run says; finished work is kept.
-    pub async fn build(&self, folders: &[CatalogueFolder], cancelled: &CancellationToken) -> anyhow::Result<BuildReport> {
+    pub async fn build(
+        &self,
+        folders: &[CatalogueFolder],
+        cancelled: &CancellationToken,
+    ) -> anyhow::Result<BuildReport> {
         let mut runs = Vec::with_capacity(folders.len());
         for folder in folders {
             let request = RunRequest {

@@ -22,7 +22,8 @@ pub(super) struct Site {
 impl Site {
     /// Opens the folder, making it where needed. Stamps that cannot be read are forgotten: files are hashed again.
     pub(super) fn open(out: &Path, tmp: &Path, stamps: PathBuf) -> anyhow::Result<Self> {
-        let writer = SiteWriter::open(out, tmp).with_context(|| format!("cannot use the site's folder {}", out.display()))?;
+        let writer = SiteWriter::open(out, tmp)
+            .with_context(|| format!("cannot use the site's folder {}", out.display()))?;
         if let Some(known) = fs::read(&stamps).ok().and_then(|bytes| Stamps::decode(&bytes)) {
             writer.set_stamps(known);
         }

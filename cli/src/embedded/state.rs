@@ -30,7 +30,10 @@ impl State {
         match lock.try_lock() {
             Ok(()) => Ok(Self { folder: folder.to_path_buf(), _lock: lock }),
             Err(TryLockError::WouldBlock) => {
-                bail!("the state folder {} is in use by another quire: wait for it, or choose another --state", folder.display())
+                bail!(
+                    "the state folder {} is in use by another quire: wait for it, or choose another --state",
+                    folder.display()
+                )
             }
             Err(TryLockError::Error(error)) => Err(error).with_context(about),
         }

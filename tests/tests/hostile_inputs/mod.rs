@@ -133,16 +133,32 @@ fn broken_json(written: &mut Written<'_>) {
         written.file(&format!("truncated/{length}.json"), &whole[..length]);
     }
     let whole = serde_json::to_vec_pretty(&good("flipped")).unwrap();
-    for (number, mask) in [0x01_u8, 0x20, 0x80].into_iter().enumerate() {
+    for (number, mask) in [0x01_u8, 0x04, 0x20, 0x40, 0x80].into_iter().enumerate() {
         for position in 0..whole.len() {
             let mut bytes = whole.clone();
             bytes[position] ^= mask;
             written.file(&format!("flipped/{number}-{position}.json"), bytes);
         }
     }
-    for (number, text) in ["NaN", "{\"id\":NaN}", "{\"id\":Infinity}", "{\"id\":\"a\",\"id\":\"b\"}", "[]", "null", "1e999", "{\"id\":\"x\",\"title\":1e999}", "{\"id\":\"lone\",\"title\":\"\\ud800\"}", "{'id':1}", "{\"id\":\"c\",}", "// comment\n{}", "\"text\"", "{}{}", "\u{feff}{\"id\":\"bom\"}"]
-        .into_iter()
-        .enumerate()
+    for (number, text) in [
+        "NaN",
+        "{\"id\":NaN}",
+        "{\"id\":Infinity}",
+        "{\"id\":\"a\",\"id\":\"b\"}",
+        "[]",
+        "null",
+        "1e999",
+        "{\"id\":\"x\",\"title\":1e999}",
+        "{\"id\":\"lone\",\"title\":\"\\ud800\"}",
+        "{'id':1}",
+        "{\"id\":\"c\",}",
+        "// comment\n{}",
+        "\"text\"",
+        "{}{}",
+        "\u{feff}{\"id\":\"bom\"}",
+    ]
+    .into_iter()
+    .enumerate()
     {
         written.file(&format!("odd/{number}.json"), text);
     }
@@ -150,7 +166,8 @@ fn broken_json(written: &mut Written<'_>) {
 
 fn deep_and_huge(written: &mut Written<'_>) {
     for depth in [100, 1000, 100_000] {
-        written.file(&format!("deep/array-{depth}.json"), format!("{}{}", "[".repeat(depth), "]".repeat(depth)));
+        written
+            .file(&format!("deep/array-{depth}.json"), format!("{}{}", "[".repeat(depth), "]".repeat(depth)));
         written.file(
             &format!("deep/object-{depth}.json"),
             format!("{{\"id\":\"d\",\"x\":{}1{}}}", "{\"x\":".repeat(depth), "}".repeat(depth)),
@@ -158,14 +175,34 @@ fn deep_and_huge(written: &mut Written<'_>) {
         written.file(&format!("deep/open-{depth}.json"), "{\"x\":[".repeat(depth));
     }
     written.file("huge/string.json", format!("{{\"id\":\"huge\",\"title\":\"{}\"}}", "x".repeat(900_000)));
-    written.file("huge/too-large.json", format!("{{\"id\":\"huge\",\"title\":\"{}\"}}", "x".repeat(3_000_000)));
-    written.file("huge/number.json", format!("{{\"id\":\"number\",\"title\":\"n\",\"n\":{}}}", "9".repeat(100_000)));
-    written.file("huge/keys.json", serde_json::to_vec(&(0..20_000).map(|n| (format!("k{n}"), json!(n))).collect::<serde_json::Map<_, _>>()).unwrap());
+    written
+        .file("huge/too-large.json", format!("{{\"id\":\"huge\",\"title\":\"{}\"}}", "x".repeat(3_000_000)));
+    written.file(
+        "huge/number.json",
+        format!("{{\"id\":\"number\",\"title\":\"n\",\"n\":{}}}", "9".repeat(100_000)),
+    );
+    written.file(
+        "huge/keys.json",
+        serde_json::to_vec(
+            &(0..20_000).map(|n| (format!("k{n}"), json!(n))).collect::<serde_json::Map<_, _>>(),
+        )
+        .unwrap(),
+    );
     written.json("huge/tags", &json!({ "id": "tags", "title": "many tags", "tags": (0..20_000).map(|n| format!("tag {n}")).collect::<Vec<_>>() }));
 }
 
 fn wrong_types(written: &mut Written<'_>) {
-    let values = [json!(null), json!(true), json!(1.5), json!(-0.0), json!([]), json!({}), json!([[]]), json!(""), json!(u64::MAX)];
+    let values = [
+        json!(null),
+        json!(true),
+        json!(1.5),
+        json!(-0.0),
+        json!([]),
+        json!({}),
+        json!([[]]),
+        json!(""),
+        json!(u64::MAX),
+    ];
     for (number, value) in values.iter().enumerate() {
         for field in ["id", "title", "text", "tags"] {
             let mut record = good(&format!("type-{number}-{field}"));
@@ -191,7 +228,11 @@ fn bad_bytes(written: &mut Written<'_>) {
 }
 
 fn colliding_slugs(written: &mut Written<'_>) {
-    for (number, id) in ["Same", "same", "SAME", "s ame", "s-ame", "s_ame", "s.ame", "same ", " same", "same\t"].iter().enumerate() {
+    for (number, id) in
+        ["Same", "same", "SAME", "s ame", "s-ame", "s_ame", "s.ame", "same ", " same", "same\t"]
+            .iter()
+            .enumerate()
+    {
         written.json(&format!("slugs/{number}"), &good(id));
         written.json(&format!("slugs/{number}-again"), &good(id));
     }
@@ -210,8 +251,13 @@ fn bombs(written: &mut Written<'_>) {
 }
 
 fn pack(program: &str, bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut child =
-        Command::new(program).arg("-c").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
+    let mut child = Command::new(program)
+        .arg("-c")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
     let mut input = child.stdin.take().unwrap();
     let bytes = bytes.to_vec();
     let feeding = std::thread::spawn(move || input.write_all(&bytes));
@@ -238,7 +284,9 @@ fn yaml(written: &mut Written<'_>) {
     let mut bomb = String::from("a0: &a0 [x]\n");
     for level in 1..40 {
         let before = level - 1;
-        bomb.push_str(&format!("a{level}: &a{level} [*a{before},*a{before},*a{before},*a{before},*a{before},*a{before}]\n"));
+        bomb.push_str(&format!(
+            "a{level}: &a{level} [*a{before},*a{before},*a{before},*a{before},*a{before},*a{before}]\n"
+        ));
     }
     written.file("alias-bomb.yaml", bomb);
     written.file("merge.yaml", "base: &b {id: m, title: t}\n<<: *b\n");

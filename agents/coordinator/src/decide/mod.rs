@@ -15,18 +15,23 @@ mod tests;
 use std::{borrow::Borrow, collections::BTreeMap};
 
 use quire_proto::{
-    ItemId, Judged, Problem, RecordVerdict,
+    ItemId, Judged,
     manifest::{RejectRow, SourceState},
 };
 
-use crate::{RunError, listing::SourceStates, runs::Sorted, workspace::Workspace};
+use crate::{
+    RunError,
+    listing::SourceStates,
+    runs::{Sorted, SortedRuns},
+    workspace::Workspace,
+};
 
 pub(crate) use candidate::{Accepted, Candidate, Origin, record_weight};
 use explain::Explainer;
 pub(crate) use explain::Messages;
 use lookup::Terms;
 pub(crate) use lookup::{Pair, hits};
-use solve::solve;
+use solve::{Solution, solve};
 use stake::Stakes;
 
 /// What was decided. Rejects went to the caller's sink.
@@ -59,50 +64,58 @@ pub(crate) fn decide(
     let named = names(&candidates, &groups, &solution, workspace)?;
     let explainer = Explainer::new(&groups, &solution, named, messages);
 
-    let mut accepted = workspace.record_runs();
-    let mut terms = Terms::new(workspace);
-    let mut decided = (0, 0);
+    let mut verdicts = Verdicts {
+        accepted: workspace.record_runs(),
+        terms: Terms::new(workspace),
+        rejected: 0,
+        dead: 0,
+        reject,
+    };
     for (number, candidate) in unique(candidates.into_rows().map_err(RunError::Spill)?).enumerate() {
-        let candidate = candidate?;
         pause(number, workspace)?;
-        let row = number as u32;
-        match candidate.judged {
+        verdicts.take(candidate?, number as u32, &solution, &explainer)?;
+    }
+    let Verdicts { accepted, terms, rejected, dead, .. } = verdicts;
+    let (pairs, items) = (terms.resolve(workspace)?, records.len() as u64);
+    Ok(Decided { accepted: accepted.finish(), pairs, items, rejected, dead, sources })
+}
+
+/// Where decided rows go.
+struct Verdicts<'a> {
+    accepted: SortedRuns<Accepted>,
+    terms: Terms,
+    rejected: u64,
+    dead: u64,
+    reject: &'a mut dyn FnMut(RejectRow) -> Result<(), RunError>,
+}
+
+impl Verdicts<'_> {
+    fn take(
+        &mut self,
+        candidate: Candidate,
+        row: u32,
+        solution: &Solution,
+        explainer: &Explainer<'_>,
+    ) -> Result<(), RunError> {
+        let Candidate { item, content, origin, judged } = candidate;
+        match judged {
+            Judged::Record(record) if solution.accepted(row) => {
+                self.terms.add(&record)?;
+                let decided = explainer.problems(row, &record);
+                let row = Accepted { item, content, origin, record: *record, decided };
+                self.accepted.push(row).map_err(RunError::Spill)
+            }
             Judged::Record(record) => {
-                let problems = explainer.problems(row, &record);
-                if solution.accepted(row) {
-                    terms.add(&record)?;
-                    let row = Accepted {
-                        item: candidate.item,
-                        content: candidate.content,
-                        origin: candidate.origin,
-                        record: *record,
-                        decided: problems,
-                    };
-                    accepted.push(row).map_err(RunError::Spill)?;
-                } else {
-                    decided.0 += 1;
-                    reject(lost(candidate.item, candidate.content, record, problems))?;
-                }
+                self.rejected += 1;
+                let (key, problems) = (Some(record.key.clone()), explainer.problems(row, &record));
+                (self.reject)(RejectRow { item, content, key, problems, record: Some(record) })
             }
             Judged::Rejected { key, problems } => {
-                let count = if candidate.origin == Origin::Dead { &mut decided.1 } else { &mut decided.0 };
-                *count += 1;
-                let (item, content) = (candidate.item, candidate.content);
-                reject(RejectRow { item, content, key, problems, record: None })?;
+                *(if origin == Origin::Dead { &mut self.dead } else { &mut self.rejected }) += 1;
+                (self.reject)(RejectRow { item, content, key, problems, record: None })
             }
         }
     }
-    let (pairs, items) = (terms.resolve(workspace)?, records.len() as u64);
-    Ok(Decided { accepted: accepted.finish(), pairs, items, rejected: decided.0, dead: decided.1, sources })
-}
-
-fn lost(
-    item: ItemId,
-    content: quire_proto::Digest,
-    record: Box<RecordVerdict>,
-    problems: Vec<Problem>,
-) -> RejectRow {
-    RejectRow { item, content, key: Some(record.key.clone()), problems, record: Some(record) }
 }
 
 /// First pass: every claim and reference, which rows are records at all, and where rows come from.
@@ -132,7 +145,7 @@ fn take_stakes(
 fn names(
     candidates: &Sorted<Candidate>,
     groups: &stake::Groups,
-    solution: &solve::Solution,
+    solution: &Solution,
     workspace: &Workspace,
 ) -> Result<BTreeMap<u32, explain::Name>, RunError> {
     let wanted = explain::named_rows(groups, solution);

@@ -34,7 +34,7 @@ pub(super) fn encode(postings: &[u32], text: &mut String) {
         let documents = || postings.iter().filter(|&&posting| class(posting) == wanted).map(|&p| document(p));
         let before = text.len();
         gaps(documents(), text);
-        let bits = documents().last().map_or(0, |last| last as usize / 6 + 2);
+        let bits = documents().next_back().map_or(0, |last| last as usize / 6 + 2);
         if text.len() - before > bits {
             text.truncate(before);
             bit_set(documents(), text);

@@ -1,5 +1,6 @@
 //! What the renderer's tests and examples share: a catalogue from a folder, records judged by it.
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "each user takes its part")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{
     collections::BTreeMap,

@@ -48,7 +48,10 @@ impl LocalFolder {
 
     /// A file of the right length counts as there: a damaged one is found by its reader.
     pub(super) fn put_blob(&self, digest: &Digest, bytes: &[u8]) -> Result<(), StoreError> {
-        if self.blob_bytes(digest) == Some(bytes.len() as u64) {
+        // A file of the right length may still be damaged: whoever made its content again is here to mend it.
+        if self.blob_bytes(digest) == Some(bytes.len() as u64)
+            && self.get_blob(digest)?.is_some_and(|there| there == bytes)
+        {
             return Ok(());
         }
         let target = self.blob_path(digest);
