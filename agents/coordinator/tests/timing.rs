@@ -1,3 +1,5 @@
+//! How long the coordinator's own work takes.
+
 mod harness;
 use harness::World;
 use quire_coordinator::{Event, Progress};

@@ -118,10 +118,13 @@ struct RowItem {
 
 type Held = Arc<Mutex<Option<Arc<BaseIndex>>>>;
 
+/// A manifest and the source that is asked about.
+type Asked = (Digest, String);
+
 /// Reads manifests, each once.
 #[derive(Clone, Default)]
 pub(crate) struct Bases {
-    held: Arc<Mutex<VecDeque<((Digest, String), Held)>>>,
+    held: Arc<Mutex<VecDeque<(Asked, Held)>>>,
 }
 
 impl Bases {

@@ -8,9 +8,11 @@ use std::sync::Arc;
 /// Longest text after expansion, in bytes.
 const MAX_EXPANDED_BYTES: usize = 64 * 1024;
 
+type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// Where variables are looked up. A cheap handle.
 #[derive(Clone)]
-pub struct Env(Arc<dyn Fn(&str) -> Option<String> + Send + Sync>);
+pub struct Env(Arc<Lookup>);
 
 impl Env {
     /// Looks variables up by `lookup`.

@@ -341,7 +341,7 @@ mod tests {
     #[test]
     fn one_item_stands_for_itself_and_many_for_their_order() {
         let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
-        let of = |items: &[(u32, Digest)]| Fingerprint::of(items.to_vec().into_iter());
+        let of = |items: &[(u32, Digest)]| Fingerprint::of(items.iter().copied());
         assert_eq!(of(&[(0, a)]).digest, a);
         assert_ne!(of(&[(1, a)]).digest, a);
         assert_ne!(of(&[(0, a), (1, b)]), of(&[(0, b), (1, a)]));

@@ -77,7 +77,7 @@ fn main() {
 /// What the parts of a page cost.
 fn phases(repeats: usize, engine: &Engine, pages: &Pages, records: &[(RenderRecord, Vec<u8>)]) {
     let look = engine.look();
-    let mut part = |what: &str, make: &dyn Fn(&RenderRecord, &[u8], &Value) -> usize| {
+    let part = |what: &str, make: &dyn Fn(&RenderRecord, &[u8], &Value) -> usize| {
         let contexts: Vec<Value> =
             records.iter().map(|(record, body)| pages.context(record, body).unwrap()).collect();
         let mut total = 0;

@@ -103,7 +103,7 @@ impl<'t> Reader<'t> {
     /// Text; numbers and truths written without quotes count as what they read.
     pub(super) fn text(&mut self, node: &Node, what: &str) -> Option<String> {
         match &node.kind {
-            Kind::Scalar { text, plain, .. } if !text.trim().is_empty() && !(*plain && is_null(text)) => {
+            Kind::Scalar { text, plain, .. } if !(text.trim().is_empty() || *plain && is_null(text)) => {
                 Some(text.clone())
             }
             _ => {

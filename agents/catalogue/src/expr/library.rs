@@ -64,8 +64,11 @@ pub(super) const IMPURE: [&str; 13] = [
 const LEFT_OUT: [&str; 9] =
     ["env", "now", "halt", "debug_empty", "stderr_empty", "localtime", "strflocaltime", "range", "fromjson"];
 
+/// A native function: its name, its arguments, what it does.
+type Native = (&'static str, Box<[Bind]>, RunPtr<Quire>);
+
 /// Natives of ours; names with `!` cannot be written in an expression.
-fn own() -> [(&'static str, Box<[Bind]>, RunPtr<Quire>); 6] {
+fn own() -> [Native; 6] {
     [
         ("fold", v(0), |cv| bome(text_to_text(cv.1, fold))),
         ("slugify", v(0), |cv| bome(text_to_text(cv.1, slugify))),

@@ -8,7 +8,7 @@ use std::{
     fs::{File, Metadata},
     io,
     os::unix::ffi::OsStrExt as _,
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 
@@ -71,7 +71,7 @@ impl FilesUpstream {
     }
 }
 
-fn open_root(path: &PathBuf) -> io::Result<Root> {
+fn open_root(path: &Path) -> io::Result<Root> {
     let root = Root::open(path)?;
     // Opening succeeds without the right to list.
     std::fs::read_dir(root.path())?;
@@ -102,7 +102,7 @@ impl Upstream for FilesUpstream {
         Box::pin(async move {
             ctx.compute(move || {
                 let mut locations = locations.into_iter();
-                while let Some(listed) = locations.next() {
+                for listed in locations.by_ref() {
                     read_one(&root, follow, &listed.location, &taker, &mut gather);
                     if gather.is_full() {
                         break;
@@ -193,6 +193,7 @@ fn read_once(root: &Root, follow: bool, location: &str, taker: &Taker) -> Readin
     }
 }
 
+#[allow(clippy::result_large_err, reason = "the error is the answer, and is moved once a file")]
 fn open(root: &Root, follow: bool, location: &str) -> Result<(File, Metadata), Reading> {
     let file = root.file(location, follow).map_err(|error| match error {
         OpenError::Io(error) if error.kind() == io::ErrorKind::NotFound && location.contains('\u{fffd}') => {
