@@ -260,8 +260,8 @@ impl Bench {
             run: RunId::new("test", Epoch(self.epoch)),
             epoch: Epoch(self.epoch),
             complete: true,
-            entries: entries.chunks(128).map(|rows| self.chunk(&rows)).collect(),
-            rejects: rejects.chunks(128).map(|rows| self.chunk(&rows)).collect(),
+            entries: entries.chunks(128).map(|rows| self.chunk(rows)).collect(),
+            rejects: rejects.chunks(128).map(|rows| self.chunk(rows)).collect(),
             files: Vec::new(),
             basis: Basis::default(),
         };
