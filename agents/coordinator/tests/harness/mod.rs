@@ -66,7 +66,7 @@ pub struct World {
 impl World {
     pub fn new() -> Self {
         Self::start(
-            tempfile::tempdir().unwrap(),
+            folder(),
             Script { batch: 3, ..Script::default() },
             Arc::new(NoProgress),
         )
@@ -179,6 +179,11 @@ impl World {
         let newest = epochs.iter().filter_map(|epoch| epoch.parse::<u64>().ok()).max().unwrap();
         quire_proto::codec::decode(&self.store.read(&format!("{name}/{newest}")).unwrap().unwrap()).unwrap()
     }
+}
+
+/// A folder in memory where there is one: hundreds of runs need not wait for the disk.
+pub fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 /// A catalogue of this name; `note` makes it another bundle.
