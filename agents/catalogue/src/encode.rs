@@ -7,7 +7,7 @@ use std::io::Write as _;
 
 use jaq_json::{Num, Val};
 
-use crate::decode::MAX_DEPTH;
+use crate::{decode::MAX_DEPTH, scan::plain_run};
 
 /// Largest canonical body, in bytes. An expression can make more of a record than was in it.
 pub const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
@@ -37,7 +37,13 @@ pub enum EncodeError {
 /// # Errors
 /// Any [`EncodeError`]; `out` then holds a part of the value.
 pub fn write(value: &Val, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-    write_at(value, out, 0)
+    let start = out.len();
+    write_at(value, out, 0)?;
+    // One look at the whole is cheaper than one at each string, and says the same: between two strings stands ASCII.
+    match out.get(start..).map(std::str::from_utf8) {
+        Some(Ok(_)) => Ok(()),
+        _ => Err(EncodeError::NotText),
+    }
 }
 
 /// The canonical form of `value` as text.
@@ -56,7 +62,7 @@ fn write_at(value: &Val, out: &mut Vec<u8>, depth: usize) -> Result<(), EncodeEr
         Val::Bool(true) => out.extend_from_slice(b"true"),
         Val::Bool(false) => out.extend_from_slice(b"false"),
         Val::Num(number) => write_number(number, out)?,
-        Val::TStr(text) => write_text(std::str::from_utf8(text).map_err(|_| EncodeError::NotText)?, out),
+        Val::TStr(text) => write_text(text, out),
         Val::BStr(_) => return Err(EncodeError::NotText),
         Val::Arr(items) => {
             write_list(items.iter(), [b'[', b']'], out, depth, |item, out, depth| {
@@ -108,18 +114,16 @@ fn write_number(number: &Num, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     Ok(())
 }
 
-pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
+fn write_text(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
-    let bytes = text.as_bytes();
-    let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|&b| b < 0x20 || b == b'"' || b == b'\\') {
-        let (plain, special) = rest.split_at(at);
+    let mut rest = text;
+    loop {
+        let (plain, special) = rest.split_at(plain_run(rest));
         out.extend_from_slice(plain);
         let Some((&byte, tail)) = special.split_first() else { break };
         write_escape(byte, out);
         rest = tail;
     }
-    out.extend_from_slice(rest);
     out.push(b'"');
 }
 

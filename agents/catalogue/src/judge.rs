@@ -152,7 +152,7 @@ impl Judging {
                 again()
             }),
         };
-        let mut body = Vec::new();
+        let mut body = Vec::with_capacity(8 * 1024);
         if let Err(error) = encode::write(&record, &mut body) {
             problems.push(problem("normalise", format!("the record has no JSON form: {error}")));
         }

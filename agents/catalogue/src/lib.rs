@@ -17,6 +17,7 @@ mod fold;
 mod judge;
 pub mod locate;
 mod rules;
+mod scan;
 mod schema;
 pub mod slug;
 mod yaml_tree;

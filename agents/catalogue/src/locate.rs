@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use quire_proto::Format;
 
+use crate::scan::{blank_run, plain_run};
 use crate::yaml_tree::{self, Kind, Node};
 
 /// The line (counted from 1) of each pointer, in their order. Text that is not JSON or YAML yields line 1
@@ -222,8 +223,7 @@ impl JsonWalk<'_> {
     fn string(&mut self) -> Option<()> {
         self.at += 1;
         loop {
-            let rest = self.text.get(self.at..)?;
-            self.at += rest.iter().position(|&b| b == b'"' || b == b'\\')?;
+            self.at += plain_run(self.text.get(self.at..)?);
             match self.peek()? {
                 b'"' => break,
                 _ => self.at += 2,
@@ -245,8 +245,11 @@ impl JsonWalk<'_> {
 
     fn space(&mut self) {
         while let Some(byte @ (b' ' | b'\n' | b'\r' | b'\t')) = self.peek() {
-            self.line += u32::from(byte == b'\n');
             self.at += 1;
+            if byte == b'\n' {
+                self.line += 1;
+                self.at += blank_run(self.text.get(self.at..).unwrap_or_default());
+            }
         }
     }
 

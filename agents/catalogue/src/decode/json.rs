@@ -10,6 +10,7 @@ use bytes::Bytes;
 use jaq_json::{Map, Val};
 
 use super::{Fault, scalar};
+use crate::scan::{blank_run, plain_run};
 
 /// Parses exactly one JSON text; `text` is `raw`.
 pub(super) fn parse(raw: &Bytes, text: &str, max_depth: usize) -> Result<Val, Fault> {
@@ -203,9 +204,7 @@ impl Parser<'_> {
 
     /// End of the characters from `start` that stand for themselves.
     fn plain_run(&self, start: usize) -> usize {
-        let rest = self.text.get(start..).unwrap_or_default();
-        let run = rest.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20);
-        start + run.unwrap_or(rest.len())
+        start + plain_run(self.text.get(start..).unwrap_or_default())
     }
 
     fn escape(&mut self, out: &mut Vec<u8>) -> Parsed<()> {
@@ -290,8 +289,12 @@ impl Parser<'_> {
     }
 
     fn skip_space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+        while let Some(byte @ (b' ' | b'\n' | b'\r' | b'\t')) = self.peek() {
             self.at += 1;
+            if byte == b'\n' {
+                // Indentation.
+                self.at += blank_run(self.text.get(self.at..).unwrap_or_default());
+            }
         }
     }
 

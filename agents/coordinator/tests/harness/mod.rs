@@ -65,11 +65,7 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
-        Self::start(
-            folder(),
-            Script { batch: 3, ..Script::default() },
-            Arc::new(NoProgress),
-        )
+        Self::start(folder(), Script { batch: 3, ..Script::default() }, Arc::new(NoProgress))
     }
 
     pub fn start(folder: tempfile::TempDir, script: Script, progress: Arc<dyn Progress>) -> Self {
