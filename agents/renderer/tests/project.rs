@@ -179,17 +179,20 @@ fn site(engine: Engine, entries: Vec<Entry>) -> BTreeMap<String, Vec<u8>> {
 fn a_site_has_a_home_assets_and_with_a_base_address_a_sitemap() {
     let files = site(engine(true), entries(5));
     assert!(text(&files, "index.html").contains("Small things"));
-    for path in ["assets/quire.css", "assets/quire.js", "assets/search.js", "assets/small/own.css"] {
+    for path in ["assets/quire.css", "assets/quire.js", "assets/search/index.js", "assets/small/own.css"] {
         assert!(files.contains_key(path), "{path}");
     }
     let sitemap = text(&files, "sitemap.xml");
     assert!(sitemap.contains("<loc>https://example.org/x/</loc>"));
     assert!(sitemap.contains("<loc>https://example.org/x/small/</loc>"));
     assert_eq!(sitemap.matches("<url>").count(), 7);
+    // Servers show it at any depth, so its links begin at the root of the server.
+    assert!(text(&files, "404.html").contains("href=\"/x/assets/quire.css\""));
     assert!(text(&files, "robots.txt").ends_with("\nSitemap: https://example.org/x/sitemap.xml\n"));
 
     let bare = site(engine(false), entries(5));
     assert!(!bare.contains_key("sitemap.xml"));
+    assert!(!bare.contains_key("404.html"));
     assert_eq!(text(&bare, "robots.txt"), "User-agent: *\nAllow: /\n");
     assert!(!text(&bare, "index.html").contains("canonical"));
 }

@@ -13,19 +13,30 @@ macro_rules! embedded {
     };
 }
 
-const TEMPLATE_SOURCES: [(&str, &str); 6] = embedded!(
+const TEMPLATE_SOURCES: [(&str, &str); 7] = embedded!(
     include_str,
     "templates",
     "base.html",
     "home.html",
     "list.html",
+    "missing.html",
     "record.html",
     "record.md",
     "rejects.html",
 );
 
-const ASSET_BYTES: [(&str, &[u8]); 4] =
-    embedded!(include_bytes_slice, "assets", "quire.css", "quire.js", "quire.svg", "search.js");
+const ASSET_BYTES: [(&str, &[u8]); 8] = embedded!(
+    include_bytes_slice,
+    "assets",
+    "quire.css",
+    "quire.js",
+    "quire.svg",
+    "search/box.js",
+    "search/index.js",
+    "search/list.js",
+    "search/page.js",
+    "search/words.js",
+);
 
 macro_rules! include_bytes_slice {
     ($path:expr) => {

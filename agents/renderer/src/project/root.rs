@@ -19,7 +19,8 @@ const MAX_URLS: usize = 50_000;
 const MAX_TAGS: usize = 10;
 /// Title of the home page of a site with several catalogues.
 pub(crate) const SITE_TITLE: &str = "Catalogues";
-const TEMPLATE: &str = "quire/home.html";
+const HOME: &str = "quire/home.html";
+const MISSING: &str = "quire/missing.html";
 
 /// A catalogue of a site, as its newest manifest has it.
 pub struct SiteCatalogue<'a> {
@@ -64,25 +65,50 @@ pub fn root_files(catalogues: Vec<SiteCatalogue<'_>>, sink: &mut Sink<'_>) -> Re
         Some(engine) => engine,
         None => Arc::new(Engine::new(crate::look::Look::bare())?),
     };
-    let home = home(&engine, title, cards, base_url.as_deref())?;
-    sink("index.html".to_owned(), home)?;
+    let front = Front { engine: &engine, title, cards: Value::from(cards), base_url: base_url.as_deref() };
+    sink("index.html".to_owned(), front.home()?)?;
+    if let Some(root) = base_url.as_deref().map(path_of) {
+        sink("404.html".to_owned(), front.missing(&root)?)?;
+    }
     sitemap.files(base_url.as_deref(), sink)?;
     sink("robots.txt".to_owned(), robots(base_url.as_deref()).into_bytes())
 }
 
-fn home(
-    engine: &Engine,
-    title: &str,
-    cards: Vec<Value>,
-    base_url: Option<&str>,
-) -> Result<Vec<u8>, BoxError> {
-    let context = object([
-        ("root", Value::from("")),
-        ("page", page::page("home", "index.html", title, "", base_url)),
-        ("site", page::site_titled(title, engine.look(), base_url)),
-        ("catalogues", Value::from(cards)),
-    ]);
-    Ok(engine.render(TEMPLATE, Output::Html, context)?.into_bytes())
+/// What the pages at the root of a site share.
+struct Front<'a> {
+    engine: &'a Engine,
+    title: &'a str,
+    cards: Value,
+    base_url: Option<&'a str>,
+}
+
+impl Front<'_> {
+    fn home(&self) -> Result<Vec<u8>, BoxError> {
+        let page = page::page("home", "index.html", self.title, "", self.base_url);
+        self.render(HOME, "", page)
+    }
+
+    /// The page for addresses that lead nowhere. It is shown at any depth, so it must know where the site begins.
+    fn missing(&self, root: &str) -> Result<Vec<u8>, BoxError> {
+        self.render(MISSING, root, page::page("missing", "404.html", "Page not found", "", None))
+    }
+
+    fn render(&self, template: &str, root: &str, page: Value) -> Result<Vec<u8>, BoxError> {
+        let context = object([
+            ("root", Value::from(root)),
+            ("page", page),
+            ("site", page::site_titled(self.title, self.engine.look(), self.base_url)),
+            ("catalogues", self.cards.clone()),
+        ]);
+        Ok(self.engine.render(template, Output::Html, context)?.into_bytes())
+    }
+}
+
+/// The path of an address, with a slash at its end.
+fn path_of(url: &str) -> String {
+    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let path = after_scheme.split_once('/').map_or("", |(_, path)| path).trim_end_matches('/');
+    if path.is_empty() { "/".to_owned() } else { format!("/{path}/") }
 }
 
 /// What the home page shows of a catalogue; its pages go into the sitemap.

@@ -1,4 +1,4 @@
-//! How text is folded into search tokens. The same rules, word for word, are in `search.js`.
+//! How text is folded into search tokens. The same rules, word for word, are in `search/words.js`.
 
 use std::borrow::Cow;
 

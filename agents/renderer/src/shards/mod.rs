@@ -1,7 +1,7 @@
 //! The static search of a catalogue: shards that a page loads as plain scripts, also from `file://`.
 //!
 //! Four families of terms (names, words, facet values, spelling), each sorted and cut into [`blocks`];
-//! documents in small chunks; one root file. `search.js` is the other half. One family is in memory at a time.
+//! documents in small chunks; one root file. `assets/search/index.js` is the other half. One family is in memory at a time.
 
 mod blocks;
 pub(crate) mod fold;
