@@ -1,7 +1,7 @@
 // Every kind of page is valid HTML.
 
 import { HtmlValidate, StaticConfigLoader } from "html-validate";
-import { check, finish, kinds, text } from "./lib.mjs";
+import { check } from "./lib.mjs";
 
 const validator = new HtmlValidate(new StaticConfigLoader({
   root: true,
@@ -12,9 +12,10 @@ const validator = new HtmlValidate(new StaticConfigLoader({
   },
 }));
 
-for (const path of kinds()) {
-  const report = await validator.validateString(text(path), path);
-  const messages = report.results.flatMap((result) => result.messages.map((m) => `${m.line}:${m.column} ${m.ruleId} ${m.message}`));
-  check(report.valid, `${path} is valid HTML`, [...new Set(messages)].slice(0, 12).join("\n       "));
+export default async function html(browser, site) {
+  for (const path of site.kinds()) {
+    const report = await validator.validateString(site.text(path), path);
+    const messages = report.results.flatMap((result) => result.messages.map((m) => `${m.line}:${m.column} ${m.ruleId} ${m.message}`));
+    check(report.valid, `${path} is valid HTML`, [...new Set(messages)].slice(0, 12).join("\n       "));
+  }
 }
-finish();

@@ -1,4 +1,4 @@
-// What all browser tests share: the site's pages, a browser, counting, and a server for the tests that need HTTP.
+// What all browser tests share: a site's pages, a browser, counting, and a server for the tests that need HTTP.
 
 import { createServer } from "node:http";
 import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
@@ -6,66 +6,102 @@ import { extname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
 
-export const site = resolve(process.argv[2] ?? "");
-if (!process.argv[2] || !existsSync(join(site, "index.html"))) {
-  console.error(`usage: node ${process.argv[1].split("/").pop()} SITE\nSITE is a folder that quire build has written`);
-  process.exit(2);
-}
+const APART = new Set(["index.html", "rejects.html"]);
 
-/** The address of a file of the site, as a reader without a server opens it. */
-export const address = (path) => {
-  const [file, query] = path.split("?");
-  return pathToFileURL(join(site, file)).href + (query ? `?${query}` : "");
-};
+/** A site that quire build has written. */
+export class Site {
+  constructor(folder) {
+    this.folder = resolve(folder);
+    if (!existsSync(join(this.folder, "index.html"))) throw new Error(`${folder} is not a site`);
+    this.files = Object.keys(JSON.parse(this.text("manifest.json")).files);
+    /** Slugs of the catalogues, sorted. */
+    this.catalogues = this.files.filter((file) => /^[^/]+\/data\.json$/.test(file)).map((file) => file.split("/")[0]).sort();
+  }
 
-export const text = (path) => readFileSync(join(site, path), "utf8");
+  /** The address of a file of the site, as a reader without a server opens it. */
+  address(path) {
+    const [file, query] = path.split("?");
+    return pathToFileURL(join(this.folder, file)).href + (query ? `?${query}` : "");
+  }
 
-const isFolder = (path) => statSync(join(site, path)).isDirectory();
+  text(path) {
+    return readFileSync(join(this.folder, path), "utf8");
+  }
 
-/** Slugs of the catalogues, sorted. */
-export const catalogues = readdirSync(site).filter((name) => existsSync(join(site, name, "search", "index.js"))).sort();
+  has(path) {
+    return existsSync(join(this.folder, path));
+  }
 
-/** All pages of a folder, sorted. */
-export const pages = (folder) =>
-  readdirSync(join(site, folder)).filter((name) => name.endsWith(".html")).map((name) => `${folder}/${name}`).sort();
+  /** Pages of single records, sorted. */
+  records(catalogue) {
+    const isRecord = (file) => file.startsWith(`${catalogue}/`) && file.endsWith(".html") && file.split("/").length === 2 && !APART.has(file.split("/")[1]);
+    return this.files.filter(isRecord).sort();
+  }
 
-const apart = new Set(["index.html", "rejects.html"]);
+  /** Where the site begins on its server; only the page for addresses that lead nowhere needs to know. */
+  get prefix() {
+    return this.has("404.html") ? this.text("404.html").match(/<html[^>]* data-root="([^"]*)"/)[1] : "/";
+  }
 
-/** Pages of single records. */
-export const records = (catalogue) => pages(catalogue).filter((path) => !apart.has(path.split("/").pop()));
+  /** One page of every kind: home, not found, lists, rejects, and records that together show all that records can. */
+  kinds() {
+    this.found ??= ["index.html", "404.html", ...this.catalogues.flatMap((catalogue) => [
+      ...["index.html", "list/2.html", "rejects.html"].map((page) => `${catalogue}/${page}`),
+      ...this.variety(catalogue),
+    ])].filter((path) => this.has(path));
+    return this.found;
+  }
 
-/** At least one page of every kind: home, lists, rejects, and of each catalogue a first, a last and the largest record. */
-export function kinds() {
-  const found = new Set(["index.html"]);
-  for (const catalogue of catalogues) {
-    for (const page of ["index.html", "list/2.html", "rejects.html"]) {
-      if (existsSync(join(site, catalogue, page))) found.add(`${catalogue}/${page}`);
+  /** The largest record's page, then pages that add elements or classes that no page before has. */
+  variety(catalogue) {
+    const size = (path) => statSync(join(this.folder, path)).size;
+    const ordered = this.records(catalogue).map((path) => ({ path, size: size(path) })).sort((a, b) => b.size - a.size || (a.path < b.path ? -1 : 1));
+    const seen = new Set();
+    return ordered.slice(0, 3000).map(({ path }) => path).filter((path) => {
+      const shapes = this.text(path).match(/<[a-z][a-z0-9]*(?: class="[^"]*")?/g) ?? [];
+      const before = seen.size;
+      shapes.forEach((shape) => seen.add(shape));
+      return seen.size > before;
+    });
+  }
+
+  /** The payload of a shard. */
+  shard(catalogue, name) {
+    return JSON.parse(`[${this.text(`${catalogue}/search/${name}.js`).trim().slice("quireShard(".length, -2)}]`)[2];
+  }
+
+  /** What the shards know of the first `most` records: {title, slug, key, summary}. */
+  documents(catalogue, most) {
+    const found = [];
+    const { docs } = this.shard(catalogue, "index");
+    for (let chunk = 0; found.length < Math.min(docs, most); chunk++) {
+      const flat = this.shard(catalogue, `d${chunk}`);
+      for (let i = 0; i < flat.length; i += 4) found.push({ title: flat[i], slug: flat[i + 1], key: flat[i + 2], summary: flat[i + 3] });
     }
-    const of = records(catalogue);
-    const largest = of.reduce((best, path) => (statSync(join(site, path)).size > best.size ? { path, size: statSync(join(site, path)).size } : best), { size: 0 });
-    for (const path of [of[0], of.at(-1), largest.path]) if (path) found.add(path);
+    return found;
   }
-  return [...found];
+
+  /** Serves the site below `prefix` on a free port of this machine, with its own page for what is not there; answers {url, close}. */
+  serve(prefix) {
+    const server = createServer((request, response) => {
+      const path = decodeURIComponent(new URL(request.url, "http://x").pathname);
+      const file = path.startsWith(prefix) ? path.slice(prefix.length) : "";
+      const known = this.files.includes(file);
+      const body = known ? file : this.has("404.html") ? "404.html" : null;
+      response.writeHead(known ? 200 : 404, { "content-type": TYPES[extname(body ?? "")] ?? "application/octet-stream" });
+      response.end(body && readFileSync(join(this.folder, body)));
+    });
+    return new Promise((ready) =>
+      server.listen(0, "127.0.0.1", () => ready({ url: `http://127.0.0.1:${server.address().port}${prefix}`, close: () => server.close() })));
+  }
 }
 
-/** The arguments of the only call in a shard: [catalogue, name, payload]. */
-export const shard = (catalogue, name) => JSON.parse(`[${text(`${catalogue}/search/${name}.js`).trim().slice("quireShard(".length, -2)}]`);
-
-/** What the shards know of the first `most` records: {title, slug, key, summary}. */
-export function documents(catalogue, most = 400) {
-  const found = [];
-  const { docs } = shard(catalogue, "index")[2];
-  for (let chunk = 0; found.length < Math.min(docs, most); chunk++) {
-    const flat = shard(catalogue, `d${chunk}`)[2];
-    for (let i = 0; i < flat.length; i += 4) found.push({ title: flat[i], slug: flat[i + 1], key: flat[i + 2], summary: flat[i + 3] });
-  }
-  return found;
-}
+const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".json": "application/json", ".md": "text/markdown", ".csv": "text/csv" };
 
 /** A browser that speaks to nobody but the site; `open(options)` gives a fresh page that is patient on a busy machine. */
 export async function launch() {
   const browser = await chromium.launch({
-    executablePath: process.env.QUIRE_CHROMIUM ?? "/usr/bin/chromium",
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
   });
   const open = async (options = {}) => {
@@ -74,6 +110,15 @@ export async function launch() {
     return context.newPage();
   };
   return { open, close: () => browser.close() };
+}
+
+/** Does `work` on every item, `wide` of them at a time: as many as the machine has processors to speak of. */
+export async function each(items, work, wide = 2) {
+  const rest = [...items];
+  const worker = async () => {
+    while (rest.length) await work(rest.shift());
+  };
+  await Promise.all(Array.from({ length: wide }, worker));
 }
 
 let passed = 0;
@@ -89,25 +134,5 @@ export function check(holds, fact, detail = "") {
   return Boolean(holds);
 }
 
-/** Prints the count and leaves. */
-export function finish() {
-  console.log(`${passed} passed, ${failed} failed`);
-  process.exit(failed || !passed ? 1 : 0);
-}
-
-const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".json": "application/json", ".md": "text/markdown", ".csv": "text/csv" };
-
-/** Serves the site below `prefix` on a free port of this machine; answers {url, close}. */
-export function serve(prefix) {
-  const server = createServer((request, response) => {
-    const path = decodeURIComponent(new URL(request.url, "http://x").pathname);
-    const file = path.startsWith(prefix) ? join(site, path.slice(prefix.length)) : null;
-    if (!file || !file.startsWith(site) || !existsSync(file) || isFolder(path.slice(prefix.length))) {
-      response.writeHead(404).end();
-      return;
-    }
-    response.writeHead(200, { "content-type": TYPES[extname(file)] ?? "application/octet-stream" }).end(readFileSync(file));
-  });
-  return new Promise((ready) =>
-    server.listen(0, "127.0.0.1", () => ready({ url: `http://127.0.0.1:${server.address().port}${prefix}`, close: () => server.close() })));
-}
+/** How many facts were counted. */
+export const counted = () => ({ passed, failed });

@@ -11,9 +11,11 @@
 )]
 
 mod data;
+mod multiply;
 mod program;
 mod site;
 
 pub use data::{RealFindings, repository, tools_promised};
+pub use multiply::multiply;
 pub use program::{Build, Ended, Quire, Watched, watch};
 pub use site::{copy_tree, manifest_files, tree};

@@ -1,0 +1,45 @@
+//! Makes a large catalogue of a small one.
+
+use std::{fs, path::Path};
+
+/// Sources of finding models: the part of an id before its number.
+const SOURCES: [&str; 6] = ["CDE", "DEMO", "GMTS", "MGB", "MSFT", "OIDM"];
+
+/// Writes `wanted` finding models to `to`: those in `from`, again and again under ids and names of their own.
+///
+/// # Panics
+/// If `from` holds no models, or a file cannot be read or written.
+pub fn multiply(from: &Path, to: &Path, wanted: usize) {
+    let mut models: Vec<_> = fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()).collect();
+    models.sort();
+    let copies = (0..).flat_map(|copy| models.iter().map(move |model| (copy, model)));
+    for (copy, model) in copies.take(wanted) {
+        let text = fs::read_to_string(model).unwrap();
+        let stem = model.file_name().unwrap().to_str().unwrap();
+        fs::write(to.join(format!("{copy}-{stem}")), renamed(&text, copy)).unwrap();
+    }
+}
+
+/// The model under an id, attribute ids and a name of its own. The first copy is the model itself.
+fn renamed(text: &str, copy: usize) -> String {
+    if copy == 0 {
+        return text.to_owned();
+    }
+    let mut model: serde_json::Value = serde_json::from_str(text).unwrap();
+    let name = format!("{} copy {copy}", model["name"].as_str().unwrap());
+    model["name"] = name.into();
+    let mut renamed = serde_json::to_string_pretty(&model).unwrap();
+    for (position, source) in SOURCES.iter().enumerate() {
+        let own = own_source(copy * SOURCES.len() + position);
+        for prefix in ["OIFM_", "OIFMA_"] {
+            renamed = renamed.replace(&format!("{prefix}{source}_"), &format!("{prefix}{own}_"));
+        }
+    }
+    renamed
+}
+
+/// Four letters for every number below 26³; none of [`SOURCES`] begins with Z.
+fn own_source(number: usize) -> String {
+    let letter = |digit: usize| char::from(b'A' + u8::try_from(digit % 26).unwrap());
+    ['Z', letter(number / 676), letter(number / 26), letter(number)].iter().collect()
+}
