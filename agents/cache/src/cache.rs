@@ -1,6 +1,11 @@
 //! One named cache: typed values, memory first, then disk.
 
-use std::{any::Any, fmt, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    fmt,
+    sync::{Arc, MutexGuard},
+    time::Duration,
+};
 
 use moka::{notification::RemovalCause, sync::Cache as Memory};
 use quire_proto::codec;
@@ -95,6 +100,11 @@ impl<V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Cache<V> {
     /// The value last put under `key`, if it is still here and still counts.
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<V> {
+        self.find(key, true)
+    }
+
+    /// [`Self::get`]; only if `stay`, what is found counts as used.
+    fn find(&self, key: &[u8], stay: bool) -> Option<V> {
         let inner = &*self.inner;
         if let Some(held) = inner.memory.get(key)
             && !self.expired(held.stamp)
@@ -102,7 +112,7 @@ impl<V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Cache<V> {
             Counters::add(&inner.counters.hits_l1);
             return Some(held.value);
         }
-        let value = self.get_from_disk(key);
+        let value = self.find_on_disk(key, stay);
         Counters::add(if value.is_some() { &inner.counters.hits_l2 } else { &inner.counters.misses });
         value
     }
@@ -125,6 +135,7 @@ impl<V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Cache<V> {
             }
         };
         let bytes = u32::try_from(encoded.len()).unwrap_or(u32::MAX);
+        let _lock = self.lock(key);
         inner.memory.insert(key.into(), Held { value: value.clone(), stamp, bytes });
         if let Some(disk) = &inner.disk
             && !disk.put(inner.name, key, stamp, &encoded)
@@ -145,6 +156,7 @@ impl<V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Cache<V> {
 
     /// Forgets what is under `key`.
     pub fn remove(&self, key: &[u8]) {
+        let _lock = self.lock(key);
         self.inner.memory.invalidate(key);
         if let Some(disk) = &self.inner.disk {
             disk.remove(self.inner.name, key);
@@ -152,6 +164,7 @@ impl<V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Cache<V> {
     }
 
     /// All entries that still count, sorted by key, read page by page. Entries put meanwhile may be missed.
+    /// To be seen here is no use: an entry is not kept any longer for it.
     pub fn scan(&self) -> impl Iterator<Item = (Vec<u8>, V)> + '_ {
         let mut keys = Vec::<Vec<u8>>::new().into_iter();
         let mut after: Option<Vec<u8>> = None;
@@ -159,7 +172,7 @@ impl<V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Cache<V> {
         std::iter::from_fn(move || {
             loop {
                 for key in keys.by_ref() {
-                    if let Some(value) = self.get(&key) {
+                    if let Some(value) = self.find(&key, false) {
                         return Some((key, value));
                     }
                 }
@@ -183,14 +196,16 @@ impl<V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Cache<V> {
         keys
     }
 
-    fn get_from_disk(&self, key: &[u8]) -> Option<V> {
+    fn find_on_disk(&self, key: &[u8], stay: bool) -> Option<V> {
         let inner = &*self.inner;
         let disk = inner.disk.as_ref()?;
-        let (stamp, encoded) = match disk.get(inner.name, key) {
-            Found::Value { stamp, bytes } => (stamp, bytes),
-            Found::Nothing => return None,
-            Found::Damaged => {
+        let _lock = self.lock(key);
+        let (stamp, encoded, ages) = match disk.get(inner.name, key) {
+            (Found::Value { stamp, bytes }, ages) => (stamp, bytes, ages),
+            (Found::Nothing | Found::Removed, _) => return None,
+            (Found::Damaged, _) => {
                 Counters::add(&inner.counters.damaged);
+                disk.remove(inner.name, key);
                 return None;
             }
         };
@@ -198,19 +213,23 @@ impl<V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Cache<V> {
             disk.remove(inner.name, key);
             return None;
         }
-        match codec::decode::<V>(&encoded) {
-            Ok(value) => {
-                let bytes = u32::try_from(encoded.len().min(MAX_VALUE_BYTES)).unwrap_or(u32::MAX);
-                inner.memory.insert(key.into(), Held { value: value.clone(), stamp, bytes });
-                Some(value)
-            }
-            Err(_) => {
-                // The bytes are those that were put, but of another shape: an older version of the program.
-                Counters::add(&inner.counters.damaged);
-                disk.remove(inner.name, key);
-                None
-            }
+        let Ok(value) = codec::decode::<V>(&encoded) else {
+            // The bytes are those that were put, but of another shape: an older version of the program.
+            Counters::add(&inner.counters.damaged);
+            disk.remove(inner.name, key);
+            return None;
+        };
+        if stay && ages {
+            disk.put(inner.name, key, stamp, &encoded);
         }
+        let bytes = u32::try_from(encoded.len().min(MAX_VALUE_BYTES)).unwrap_or(u32::MAX);
+        inner.memory.insert(key.into(), Held { value: value.clone(), stamp, bytes });
+        Some(value)
+    }
+
+    /// Nothing else happens to the key on disk while this is held. In memory alone, every change is one step.
+    fn lock(&self, key: &[u8]) -> Option<MutexGuard<'_, ()>> {
+        self.inner.disk.as_ref()?.locks.lock(self.inner.name, key)
     }
 
     /// Whether a value of that stamp is too old; one from the future is, too: the clock was set back.

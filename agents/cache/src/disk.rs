@@ -1,24 +1,22 @@
-//! L2: the folder, locked, with its current generation.
+//! L2: the folder, locked, with the generations that count: opened in the background, left behind on trouble.
 
 use std::{
     collections::BTreeMap,
     error::Error,
     fs::{self, File, TryLockError},
     path::Path,
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     thread,
     time::Duration,
 };
 
 use crate::{
     CacheError, MIN_DISK_BYTES,
-    folder::Folder,
+    folder::{Folder, Pointer},
     generation::{Generation, Trouble},
-    recent::Recent,
-    rewrite::Rewriting,
+    locks::KeyLocks,
+    pair::Pair,
+    room::{self, Unmeasured},
     seal::{self, Seal},
     stats::Counters,
 };
@@ -27,46 +25,37 @@ pub(crate) use crate::generation::Found;
 
 /// How often a folder is built anew in one process before it is left alone.
 const MOST_REBUILDS: u32 = 3;
-/// How long the opening of a generation may take before it counts as damaged.
+/// How long the opening of the generations may take before they count as damaged.
 const OPEN_PATIENCE: Duration = Duration::from_secs(10);
 
-/// The folder, locked. Dropping it closes the generation, then releases the lock.
+/// The folder, locked. Dropping it closes the generations, then releases the lock.
 #[derive(Debug)]
 pub(crate) struct Disk {
     shared: Arc<Shared>,
+    pub(crate) locks: KeyLocks,
     _lock: File,
 }
 
-/// What the threads that open and rewrite the folder need of it.
+/// What the thread that opens the folder needs of it, too.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) folder: Folder,
     pub(crate) budget: u64,
-    pub(crate) recent: Recent,
-    pub(crate) rewriting: Rewriting,
-    pub(crate) closing: AtomicBool,
-    /// Bytes put since the folder was last measured.
-    pub(crate) put_bytes: AtomicU64,
-    /// The greatest generation number given out.
-    numbers: AtomicU64,
     state: RwLock<State>,
     opened: (Mutex<bool>, Condvar),
-    known: Mutex<BTreeMap<&'static str, Known>>,
+    counters: Mutex<BTreeMap<&'static str, Arc<Counters>>>,
 }
 
-/// What is known of a named cache.
-#[derive(Debug, Clone)]
-pub(crate) struct Known {
-    pub(crate) most_bytes: u64,
-    pub(crate) counters: Arc<Counters>,
-}
-
-/// The current generation; without one, the disk is not used.
+/// The generations that count; without them, the disk is not used.
 #[derive(Debug)]
 pub(crate) struct State {
+    pub(crate) pair: Option<Pair>,
+    /// The greatest generation number given out.
     pub(crate) number: u64,
-    pub(crate) rebuilds: u32,
-    pub(crate) generation: Option<Generation>,
+    /// How often the folder was emptied: trouble from before that is of no interest any more.
+    starts: u32,
+    rebuilds: u32,
+    pub(crate) unmeasured: Unmeasured,
 }
 
 impl Disk {
@@ -80,58 +69,54 @@ impl Disk {
             Err(TryLockError::WouldBlock) => return Err(CacheError::Locked { dir: dir.to_owned() }),
             Err(TryLockError::Error(source)) => return Err(io("lock", source)),
         }
+        let budget = budget.max(MIN_DISK_BYTES);
+        let unmeasured = Unmeasured::new(budget);
         let shared = Arc::new(Shared {
+            state: RwLock::new(State {
+                pair: None,
+                number: folder.greatest(),
+                starts: 0,
+                rebuilds: 0,
+                unmeasured,
+            }),
             folder,
-            budget: budget.max(MIN_DISK_BYTES),
-            recent: Recent::new(),
-            rewriting: Rewriting::default(),
-            closing: AtomicBool::new(false),
-            put_bytes: AtomicU64::new(0),
-            numbers: AtomicU64::new(0),
-            state: RwLock::new(State { number: 0, rebuilds: 0, generation: None }),
+            budget,
             opened: (Mutex::new(false), Condvar::new()),
-            known: Mutex::default(),
+            counters: Mutex::default(),
         });
         shared.open_in_background();
-        Ok(Arc::new(Self { shared, _lock: lock }))
+        Ok(Arc::new(Self { shared, locks: KeyLocks::new(), _lock: lock }))
     }
 
-    pub(crate) fn register(&self, name: &'static str, most_bytes: u64, counters: &Arc<Counters>) {
-        let counters = Arc::clone(counters);
-        self.shared.known().insert(name, Known { most_bytes, counters });
+    pub(crate) fn register(&self, name: &'static str, counters: &Arc<Counters>) {
+        self.shared.counters().insert(name, Arc::clone(counters));
     }
 
-    pub(crate) fn get(&self, name: &str, key: &[u8]) -> Found {
-        self.shared.recent.note(name, key);
-        self.shared.call(|generation| generation.get(name, key)).unwrap_or(Found::Nothing)
+    /// What is under `key`, and whether it should be put again to stay. The caller has the key's lock, as in all
+    /// calls with a key.
+    pub(crate) fn get(&self, name: &str, key: &[u8]) -> (Found, bool) {
+        self.shared.read(|pair| pair.get(name, key)).unwrap_or((Found::Nothing, false))
     }
 
     /// `false`: the key or the value is too large for the disk.
     pub(crate) fn put(&self, name: &str, key: &[u8], stamp: u64, value: &[u8]) -> bool {
-        self.shared.recent.note(name, key);
-        self.shared.make_room((key.len() + value.len()) as u64);
-        let put = self.shared.call(|generation| {
-            let put = generation.put(name, key, stamp, value);
-            self.shared.rewriting.changed(name, key);
-            put
-        });
-        put.unwrap_or(true)
+        if value.len() as u64 > room::most_value_bytes(self.shared.budget) {
+            self.remove(name, key);
+            return false;
+        }
+        let bytes = (key.len() + value.len()) as u64;
+        self.shared.write(bytes, |pair| pair.put(name, key, stamp, value)).unwrap_or(true)
     }
 
     pub(crate) fn remove(&self, name: &str, key: &[u8]) {
-        self.shared.call(|generation| {
-            let removed = generation.remove(name, key);
-            self.shared.rewriting.changed(name, key);
-            removed
-        });
+        self.shared.write(key.len() as u64, |pair| pair.remove(name, key));
     }
 
     pub(crate) fn keys_after(&self, name: &str, after: Option<&[u8]>, most: usize) -> Vec<Vec<u8>> {
-        let listed = self.shared.call(|generation| generation.list(name, after, most)).unwrap_or_default();
-        listed.into_iter().map(|entry| entry.key).collect()
+        self.shared.read(|pair| pair.keys_after(name, after, most)).unwrap_or_default()
     }
 
-    /// Empties one cache, or starts an empty generation.
+    /// Empties one cache, or the folder. The caller has all locks.
     pub(crate) fn clear(&self, name: Option<&str>) {
         let Some(name) = name else { return self.shared.start_empty() };
         loop {
@@ -144,7 +129,7 @@ impl Disk {
     }
 
     pub(crate) fn flush(&self) {
-        self.shared.call(Generation::flush);
+        self.shared.read(|pair| pair.young.flush());
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -159,20 +144,21 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        self.shared.closing.store(true, Relaxed);
         self.shared.wait_until_opened();
-        self.shared.rewriting.wait();
-        let mut state = self.shared.state_mut();
-        let closed = state.generation.take().is_some_and(Generation::close);
-        let dir = self.shared.folder.generation(state.number);
-        if closed && let Err(error) = seal::put(&dir) {
-            tracing::warn!(dir = %dir.display(), %error, "cache generation cannot be sealed");
+        let Some(pair) = self.shared.state_mut().pair.take() else { return };
+        let pointer = pair.pointer();
+        if pair.close()
+            && let Err(error) =
+                pointer.numbers().try_for_each(|number| seal::put(&self.shared.folder.generation(number)))
+        {
+            let dir = self.shared.folder.path().display();
+            tracing::warn!(%dir, %error, "cache folder cannot be sealed");
         }
     }
 }
 
 impl Shared {
-    pub(crate) fn state(&self) -> RwLockReadGuard<'_, State> {
+    fn state(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -180,56 +166,83 @@ impl Shared {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn known(&self) -> MutexGuard<'_, BTreeMap<&'static str, Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn counters(&self) -> MutexGuard<'_, BTreeMap<&'static str, Arc<Counters>>> {
+        self.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `call` on the current generation; trouble starts a new one.
-    pub(crate) fn call<T>(&self, call: impl FnOnce(&Generation) -> Result<T, Trouble>) -> Option<T> {
+    /// Runs `call` on the generations.
+    fn read<T>(&self, call: impl FnOnce(&Pair) -> Result<T, Trouble>) -> Option<T> {
         self.wait_until_opened();
-        let state = self.state();
-        match call(state.generation.as_ref()?) {
+        self.run(self.state(), call)
+    }
+
+    /// Runs `call`, which writes about `bytes`, as soon as there is room.
+    fn write<T>(&self, bytes: u64, call: impl FnOnce(&Pair) -> Result<T, Trouble>) -> Option<T> {
+        self.wait_until_opened();
+        loop {
+            let state = self.state();
+            if state.pair.is_none() || state.unmeasured.admit(bytes) {
+                return self.run(state, call);
+            }
+            drop(state);
+            self.make_room(bytes);
+        }
+    }
+
+    /// Trouble starts an empty pair of generations.
+    fn run<T>(
+        &self,
+        state: RwLockReadGuard<'_, State>,
+        call: impl FnOnce(&Pair) -> Result<T, Trouble>,
+    ) -> Option<T> {
+        match call(state.pair.as_ref()?) {
             Ok(value) => Some(value),
             Err(trouble) => {
-                let number = state.number;
+                let starts = state.starts;
                 drop(state);
-                self.replace(number, &trouble);
+                let mut state = self.state_mut();
+                // Unless another thread already did.
+                if state.starts == starts {
+                    self.rebuild(&mut state, &trouble);
+                }
                 None
             }
         }
     }
 
-    /// Leaves generation `number` for a new, empty one, unless another thread already did.
-    fn replace(&self, number: u64, trouble: &Trouble) {
-        let mut state = self.state_mut();
-        if state.number == number {
-            self.rebuild(&mut state, trouble);
+    pub(crate) fn rebuild(&self, state: &mut State, trouble: &Trouble) {
+        if let Some(pair) = state.pair.take() {
+            pair.leak();
         }
-    }
-
-    fn rebuild(&self, state: &mut State, trouble: &Trouble) {
-        if let Some(generation) = state.generation.take() {
-            generation.leak();
-        }
-        self.folder.remove(state.number);
-        state.number = self.fresh_number();
         state.rebuilds += 1;
         let dir = self.folder.path().display();
         let error = trouble as &dyn Error;
         if state.rebuilds > MOST_REBUILDS {
             tracing::warn!(%dir, error, "cache folder keeps failing and is left alone until the next start");
+            state.starts += 1;
+            self.folder.clear();
             return;
         }
         tracing::warn!(%dir, error, "cache folder was damaged and is built anew");
         self.begin(state);
     }
 
-    /// Opens generation `state.number`, which is new.
+    /// Drops everything on disk.
+    fn start_empty(&self) {
+        self.wait_until_opened();
+        let mut state = self.state_mut();
+        state.pair.take().map(Pair::close);
+        self.begin(&mut state);
+    }
+
+    /// Empties the folder and opens a new generation.
     fn begin(&self, state: &mut State) {
-        let opened = Generation::open(&self.folder.generation(state.number))
-            .and_then(|generation| Ok(self.folder.point_to(state.number).map(|()| generation)?));
-        match opened {
-            Ok(generation) => state.generation = Some(generation),
+        state.starts += 1;
+        state.number += 1;
+        self.folder.clear();
+        let pointer = Pointer { young: state.number, old: None };
+        match self.open(pointer) {
+            Ok(pair) => state.pair = Some(pair),
             Err(trouble) => {
                 let error = &trouble as &dyn Error;
                 tracing::warn!(dir = %self.folder.path().display(), error, "cache folder cannot be used");
@@ -237,60 +250,47 @@ impl Shared {
         }
     }
 
-    /// Drops everything on disk.
-    pub(crate) fn start_empty(&self) {
-        self.wait_until_opened();
-        let mut state = self.state_mut();
-        let old = state.generation.take();
-        let old_number = state.number;
-        state.number = self.fresh_number();
-        self.begin(&mut state);
-        drop(state);
-        old.map(Generation::close);
-        self.folder.remove(old_number);
-    }
-
-    /// A number that no generation of this folder has.
-    pub(crate) fn fresh_number(&self) -> u64 {
-        self.numbers.fetch_add(1, Relaxed) + 1
+    fn open(&self, pointer: Pointer) -> Result<Pair, Trouble> {
+        let young = Generation::open(&self.folder, pointer.young)?;
+        let old = pointer.old.map(|old| Generation::open(&self.folder, old)).transpose()?;
+        self.folder.point_to(pointer)?;
+        Ok(Pair { young, old })
     }
 
     fn open_in_background(self: &Arc<Self>) {
-        let number = self.folder.current();
-        self.state_mut().number = number;
-        self.numbers.store(number, Relaxed);
         let shared = Arc::clone(self);
         let opener = thread::Builder::new().name("quire-cache-open".into());
-        let spawned = opener.spawn(move || {
-            shared.folder.keep_only(number);
-            if shared.folder.bytes(number) > shared.budget {
-                tracing::info!("cache folder is over its budget and is built anew");
-                shared.folder.remove(number);
-            }
-            shared.install(shared.open_sealed(number));
-        });
+        let spawned = opener.spawn(move || shared.install(shared.open_found()));
         if spawned.is_err() {
-            self.finish_opening();
+            *self.opened.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
         }
     }
 
-    fn open_sealed(&self, number: u64) -> Result<Generation, Trouble> {
-        let dir = self.folder.generation(number);
-        if seal::take(&dir) == Seal::Broken {
+    /// Opens what an earlier process has left; `None` if that is nothing of use.
+    fn open_found(&self) -> Result<Option<Pair>, Trouble> {
+        let Some(pointer) = self.folder.current() else { return Ok(None) };
+        self.folder.keep_only(pointer);
+        if self.folder.all_bytes() > self.budget {
+            tracing::info!("cache folder is over its budget and is built anew");
+            return Ok(None);
+        }
+        // Both seals are taken off, whatever the first one says.
+        let broken =
+            pointer.numbers().filter(|number| seal::take(&self.folder.generation(*number)) == Seal::Broken);
+        if broken.count() > 0 {
             return Err(Trouble::Broken);
         }
-        let generation = Generation::open(&dir)?;
-        self.folder.point_to(number)?;
-        Ok(generation)
+        self.open(pointer).map(Some)
     }
 
     /// Takes what the opening thread brought, unless everybody is past waiting for it.
-    fn install(&self, opened: Result<Generation, Trouble>) {
+    fn install(&self, opened: Result<Option<Pair>, Trouble>) {
         let mut done = self.opened.0.lock().unwrap_or_else(PoisonError::into_inner);
         match opened {
-            Ok(generation) if *done => generation.leak(),
-            Err(_) if *done => {}
-            Ok(generation) => self.state_mut().generation = Some(generation),
+            Ok(Some(pair)) if *done => pair.leak(),
+            _ if *done => {}
+            Ok(Some(pair)) => self.state_mut().pair = Some(pair),
+            Ok(None) => self.begin(&mut self.state_mut()),
             Err(trouble) => self.rebuild(&mut self.state_mut(), &trouble),
         }
         *done = true;
@@ -298,11 +298,7 @@ impl Shared {
         self.opened.1.notify_all();
     }
 
-    fn finish_opening(&self) {
-        *self.opened.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
-    }
-
-    pub(crate) fn wait_until_opened(&self) {
+    fn wait_until_opened(&self) {
         let done = self.opened.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut done, waited) = self
             .opened

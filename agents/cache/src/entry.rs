@@ -11,6 +11,8 @@ use crate::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 pub(crate) const PIECE_BYTES: usize = 8 * 1024;
 const HEAD_BYTES: usize = 28;
 const MAGIC: [u8; 4] = *b"QC1\n";
+/// Stands in place of piece 0 where a value was removed that an older generation may still have.
+pub(crate) const TOMBSTONE: &[u8] = b"QC1-";
 
 /// What stands before the bytes of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,10 +1,13 @@
-//! The folder's layout: which generation is current, and what may be removed.
+//! The folder's layout: which generations count, and what may be removed.
 //!
 //! ```text
 //! lock         held while a process uses the folder
-//! current      number of the current generation, replaced by rename
-//! gen-<n>/     a generation; any but the current one is left over from a crash
+//! current      numbers of the young and the old generation, and a checksum; replaced by rename
+//! gen-<n>/     a generation; any that `current` does not name is left over from a crash
 //! ```
+//!
+//! A folder whose `current` is missing or damaged counts as empty: a guess could take an old generation for the
+//! young one, and what was overwritten long ago would come back.
 
 use std::{
     fs, io,
@@ -15,6 +18,13 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct Folder {
     dir: PathBuf,
+}
+
+/// The generations that count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pointer {
+    pub(crate) young: u64,
+    pub(crate) old: Option<u64>,
 }
 
 impl Folder {
@@ -34,27 +44,33 @@ impl Folder {
         self.dir.join(format!("gen-{number}"))
     }
 
-    /// The current generation's number: what `current` says, else the greatest there is, else 1.
-    pub(crate) fn current(&self) -> u64 {
-        let said =
-            fs::read_to_string(self.dir.join("current")).ok().and_then(|text| text.trim().parse().ok());
-        said.filter(|number| self.generation(*number).is_dir())
-            .or_else(|| self.generations().into_iter().max())
-            .unwrap_or(1)
+    /// The generations that count, if all of them are there.
+    pub(crate) fn current(&self) -> Option<Pointer> {
+        let pointer = Pointer::parse(&fs::read_to_string(self.dir.join("current")).ok()?)?;
+        pointer.numbers().all(|number| self.generation(number).is_dir()).then_some(pointer)
     }
 
-    /// Makes `number` the current generation.
-    pub(crate) fn point_to(&self, number: u64) -> io::Result<()> {
+    /// Makes `pointer` say which generations count.
+    pub(crate) fn point_to(&self, pointer: Pointer) -> io::Result<()> {
         let new = self.dir.join("current.new");
-        fs::write(&new, format!("{number}\n"))?;
+        fs::write(&new, pointer.text())?;
         fs::rename(new, self.dir.join("current"))
     }
 
-    /// Removes all generations but `number`. What cannot be removed now is tried again at the next opening.
-    pub(crate) fn keep_only(&self, number: u64) {
-        for other in self.generations().into_iter().filter(|other| *other != number) {
-            self.remove(other);
+    /// Empties the folder. The pointer goes first, so that a kill in between leaves an empty folder as well.
+    pub(crate) fn clear(&self) {
+        if let Err(error) = fs::remove_file(self.dir.join("current"))
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(dir = %self.dir.display(), %error, "cache pointer cannot be removed");
         }
+        self.generations().into_iter().for_each(|number| self.remove(number));
+    }
+
+    /// Removes all generations but those of `pointer`. What cannot be removed is tried again at the next opening.
+    pub(crate) fn keep_only(&self, pointer: Pointer) {
+        let left_over = |number: &u64| pointer.numbers().all(|kept| kept != *number);
+        self.generations().into_iter().filter(left_over).for_each(|number| self.remove(number));
     }
 
     /// Removes one generation.
@@ -76,11 +92,37 @@ impl Folder {
         folder_bytes(&self.dir).unwrap_or(0)
     }
 
+    /// The greatest number that a generation has, whether it counts or not.
+    pub(crate) fn greatest(&self) -> u64 {
+        self.generations().into_iter().max().unwrap_or(0)
+    }
+
     fn generations(&self) -> Vec<u64> {
         let Ok(entries) = fs::read_dir(&self.dir) else { return Vec::new() };
         entries
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_prefix("gen-")?.parse().ok())
             .collect()
+    }
+}
+
+impl Pointer {
+    pub(crate) fn numbers(self) -> impl Iterator<Item = u64> {
+        std::iter::once(self.young).chain(self.old)
+    }
+
+    fn text(self) -> String {
+        let old = self.old.map_or_else(|| "-".to_owned(), |old| old.to_string());
+        let said = format!("{} {old}", self.young);
+        let checksum = blake3::hash(said.as_bytes()).to_hex();
+        format!("{said} {checksum}\n")
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split_whitespace();
+        let young = words.next()?.parse().ok()?;
+        let old = words.next()?.parse().ok();
+        let pointer = Self { young, old };
+        (pointer.text() == text).then_some(pointer)
     }
 }
 
@@ -103,19 +145,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pointer_decides_and_a_lost_one_is_made_up_for() {
+    fn only_a_pointer_that_is_whole_counts() {
         let dir = tempfile::tempdir().unwrap();
         let folder = Folder::new(dir.path());
-        assert_eq!(folder.current(), 1);
-        for number in [3, 4] {
-            fs::create_dir(folder.generation(number)).unwrap();
+        assert_eq!(folder.current(), None);
+        for pointer in [Pointer { young: 4, old: Some(3) }, Pointer { young: 4, old: None }] {
+            let _ = fs::create_dir(folder.generation(3));
+            fs::create_dir(folder.generation(4)).unwrap();
+            folder.point_to(pointer).unwrap();
+            assert_eq!(folder.current(), Some(pointer));
+            let text = fs::read(dir.path().join("current")).unwrap();
+            for bit in 0..text.len() * 8 {
+                let mut damaged = text.clone();
+                damaged[bit / 8] ^= 1 << (bit % 8);
+                fs::write(dir.path().join("current"), damaged).unwrap();
+                assert_eq!(folder.current(), None, "bit {bit}");
+            }
+            fs::write(dir.path().join("current"), text).unwrap();
+            fs::remove_dir(folder.generation(4)).unwrap();
+            assert_eq!(folder.current(), None);
         }
-        assert_eq!(folder.current(), 4);
-        folder.point_to(3).unwrap();
-        assert_eq!(folder.current(), 3);
-        fs::write(dir.path().join("current"), b"\xff").unwrap();
-        assert_eq!(folder.current(), 4);
-        folder.keep_only(4);
-        assert_eq!(folder.generations(), [4]);
+    }
+
+    #[test]
+    fn what_the_pointer_does_not_name_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::new(dir.path());
+        (1..=4).for_each(|number| fs::create_dir(folder.generation(number)).unwrap());
+        folder.keep_only(Pointer { young: 3, old: Some(2) });
+        let mut left = folder.generations();
+        left.sort_unstable();
+        assert_eq!((left, folder.greatest()), (vec![2, 3], 3));
+        folder.clear();
+        assert_eq!((folder.generations(), folder.greatest()), (vec![], 0));
     }
 }

@@ -7,17 +7,24 @@
 use std::{
     collections::HashMap,
     io, mem,
+    ops::Bound,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
-    sync::{Mutex, PoisonError, mpsc},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
 
-use crate::entry::{Head, cut, parse_key, stored_key};
+use crate::{
+    entry::{Head, TOMBSTONE, parse_key, stored_key},
+    folder::Folder,
+};
 
-/// Memory that sled may use for pages.
-const PAGE_CACHE_BYTES: u64 = 32 * 1024 * 1024;
+/// Memory that sled may use for pages; two generations are open at once.
+const PAGE_CACHE_BYTES: u64 = 16 * 1024 * 1024;
 /// How often sled writes out what was put, in milliseconds.
 const FLUSH_EVERY_MS: u64 = 200;
 
@@ -51,36 +58,58 @@ pub(crate) enum Found {
     },
     /// Nothing under that key.
     Nothing,
-    /// Something damaged, which is gone now.
+    /// Something that says that the key was removed.
+    Removed,
+    /// Something damaged.
     Damaged,
 }
 
-/// An entry as a rewrite sees it.
+/// What was under a key before it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Before {
+    Nothing,
+    Tombstone,
+    Value,
+}
+
+/// A key, and whether it was removed.
 #[derive(Debug)]
 pub(crate) struct Listed {
     pub(crate) key: Vec<u8>,
-    pub(crate) stamp: u64,
-    pub(crate) bytes: u64,
+    pub(crate) removed: bool,
+}
+
+/// A cache's part of the database.
+#[derive(Debug, Clone)]
+struct Part {
+    tree: sled::Tree,
+    /// Entries that came since the database was opened and that no other generation has taken over.
+    count: Arc<AtomicU64>,
 }
 
 /// An open database.
 #[derive(Debug)]
 pub(crate) struct Generation {
+    number: u64,
     db: sled::Db,
-    trees: Mutex<HashMap<String, sled::Tree>>,
+    parts: Mutex<HashMap<String, Part>>,
 }
 
 impl Generation {
-    pub(crate) fn open(dir: &Path) -> Result<Self, Trouble> {
+    pub(crate) fn open(folder: &Folder, number: u64) -> Result<Self, Trouble> {
         let db = contain(|| {
             sled::Config::new()
-                .path(dir)
+                .path(folder.generation(number))
                 .cache_capacity(PAGE_CACHE_BYTES)
                 .flush_every_ms(Some(FLUSH_EVERY_MS))
                 .mode(sled::Mode::LowSpace)
                 .open()
         })?;
-        Ok(Self { db, trees: Mutex::default() })
+        Ok(Self { number, db, parts: Mutex::default() })
+    }
+
+    pub(crate) const fn number(&self) -> u64 {
+        self.number
     }
 
     /// Closes the database: everything put is written out. Its drop waits for a thread that may be dead, so
@@ -114,49 +143,47 @@ impl Generation {
     }
 
     pub(crate) fn get(&self, name: &str, key: &[u8]) -> Result<Found, Trouble> {
-        let tree = self.tree(name)?;
-        contain(|| {
-            // A value of several pieces may be replaced while it is read; the second look then fits.
-            for _ in 0..2 {
-                match read(&tree, name, key)? {
-                    Found::Damaged => {}
-                    found => return Ok(found),
-                }
-            }
-            remove(&tree, key)?;
-            Ok(Found::Damaged)
-        })
+        let part = self.part(name)?;
+        contain(|| read(&part.tree, name, key))
     }
 
-    /// `false`: the key or the value is too large.
-    pub(crate) fn put(&self, name: &str, key: &[u8], stamp: u64, value: &[u8]) -> Result<bool, Trouble> {
-        let tree = self.tree(name)?;
-        let Some(pieces) = cut(name, key, stamp, value) else {
-            contain(|| remove(&tree, key))?;
-            return Ok(false);
-        };
-        contain(|| write(&tree, key, pieces))?;
-        Ok(true)
+    pub(crate) fn has(&self, name: &str, key: &[u8]) -> Result<bool, Trouble> {
+        let part = self.part(name)?;
+        let (before, _) = contain(|| stored(&part.tree, key))?;
+        Ok(before == Before::Value)
+    }
+
+    /// Keeps the pieces of a value, or a tombstone.
+    pub(crate) fn put(&self, name: &str, key: &[u8], pieces: Vec<Vec<u8>>) -> Result<Before, Trouble> {
+        let part = self.part(name)?;
+        let is_value = pieces.first().is_some_and(|piece| piece != TOMBSTONE);
+        let before = contain(|| write(&part.tree, key, pieces))?;
+        match (before == Before::Value, is_value) {
+            (false, true) => part.add(),
+            (true, false) => part.subtract(),
+            _ => {}
+        }
+        Ok(before)
     }
 
     pub(crate) fn remove(&self, name: &str, key: &[u8]) -> Result<(), Trouble> {
-        let tree = self.tree(name)?;
-        contain(|| remove(&tree, key))
+        let part = self.part(name)?;
+        if contain(|| remove(&part.tree, key))? == Before::Value {
+            part.subtract();
+        }
+        Ok(())
     }
 
     /// Up to `most` keys after `after`, sorted.
     pub(crate) fn list(&self, name: &str, after: Option<&[u8]>, most: usize) -> Result<Vec<Listed>, Trouble> {
-        let tree = self.tree(name)?;
+        let part = self.part(name)?;
         contain(|| {
-            let from = after.map_or_else(Vec::new, |key| stored_key(key, u16::MAX));
+            let from = after.map_or(Bound::Unbounded, |key| Bound::Excluded(stored_key(key, 0)));
             let mut listed = Vec::new();
-            for entry in tree.range(from..) {
+            for entry in part.tree.range((from, Bound::Unbounded)) {
                 let (stored, piece) = entry?;
-                if let Some((key, 0)) = parse_key(&stored)
-                    && after != Some(key)
-                {
-                    let (stamp, len) = Head::read(&piece).map_or((0, 0), |(head, _)| (head.stamp, head.len));
-                    listed.push(Listed { key: key.to_vec(), stamp, bytes: (key.len() + len) as u64 });
+                if let Some((key, 0)) = parse_key(&stored) {
+                    listed.push(Listed { key: key.to_vec(), removed: piece == TOMBSTONE });
                     if listed.len() == most {
                         break;
                     }
@@ -166,35 +193,48 @@ impl Generation {
         })
     }
 
-    /// Names of the caches that ever had an entry here.
-    pub(crate) fn names(&self) -> Result<Vec<String>, Trouble> {
-        contain(|| {
-            let default = sled::IVec::from(b"__sled__default".as_slice());
-            let mut names: Vec<String> = self
-                .db
-                .tree_names()
-                .into_iter()
-                .filter(|name| *name != default)
-                .filter_map(|name| String::from_utf8(name.to_vec()).ok())
-                .collect();
-            names.sort_unstable();
-            Ok(names)
-        })
+    /// One entry less: another generation has it now, or what replaces it.
+    pub(crate) fn uncount(&self, name: &str) -> Result<(), Trouble> {
+        self.part(name)?.subtract();
+        Ok(())
     }
 
-    fn tree(&self, name: &str) -> Result<sled::Tree, Trouble> {
-        let mut trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(tree) = trees.get(name) {
-            return Ok(tree.clone());
+    /// How many entries go with this generation, by cache.
+    pub(crate) fn counts(&self) -> Vec<(String, u64)> {
+        self.parts().iter().map(|(name, part)| (name.clone(), part.count.load(Relaxed))).collect()
+    }
+
+    fn part(&self, name: &str) -> Result<Part, Trouble> {
+        let mut parts = self.parts();
+        if let Some(part) = parts.get(name) {
+            return Ok(part.clone());
         }
-        let tree = contain(|| self.db.open_tree(name))?;
-        trees.insert(name.to_owned(), tree.clone());
-        Ok(tree)
+        let part = Part { tree: contain(|| self.db.open_tree(name))?, count: Arc::default() };
+        parts.insert(name.to_owned(), part.clone());
+        Ok(part)
+    }
+
+    fn parts(&self) -> MutexGuard<'_, HashMap<String, Part>> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Part {
+    fn add(&self) {
+        self.count.fetch_add(1, Relaxed);
+    }
+
+    /// Entries that were there when the database was opened are not counted, so there may be none left.
+    fn subtract(&self) {
+        let _ = self.count.fetch_update(Relaxed, Relaxed, |count| count.checked_sub(1));
     }
 }
 
 fn read(tree: &sled::Tree, name: &str, key: &[u8]) -> sled::Result<Found> {
     let Some(piece) = tree.get(stored_key(key, 0))? else { return Ok(Found::Nothing) };
+    if piece == TOMBSTONE {
+        return Ok(Found::Removed);
+    }
     let Some((head, first)) = Head::read(&piece) else { return Ok(Found::Damaged) };
     let mut bytes = Vec::with_capacity(head.len);
     bytes.extend_from_slice(first);
@@ -210,45 +250,55 @@ fn read(tree: &sled::Tree, name: &str, key: &[u8]) -> sled::Result<Found> {
     Ok(Found::Value { stamp: head.stamp, bytes })
 }
 
-/// How many pieces are stored under `key`.
-fn stored_pieces(tree: &sled::Tree, key: &[u8]) -> sled::Result<u16> {
-    let Some(piece) = tree.get(stored_key(key, 0))? else { return Ok(0) };
-    Ok(Head::read(&piece).map_or(1, |(head, _)| head.pieces()))
+/// What is under `key`, and in how many pieces.
+fn stored(tree: &sled::Tree, key: &[u8]) -> sled::Result<(Before, u16)> {
+    Ok(told_by(tree.get(stored_key(key, 0))?.as_deref()))
 }
 
-fn write(tree: &sled::Tree, key: &[u8], pieces: Vec<Vec<u8>>) -> sled::Result<()> {
+/// [`stored`], by piece 0.
+fn told_by(piece: Option<&[u8]>) -> (Before, u16) {
+    match piece {
+        None => (Before::Nothing, 0),
+        Some(TOMBSTONE) => (Before::Tombstone, 1),
+        Some(piece) => (Before::Value, Head::read(piece).map_or(1, |(head, _)| head.pieces())),
+    }
+}
+
+fn write(tree: &sled::Tree, key: &[u8], pieces: Vec<Vec<u8>>) -> sled::Result<Before> {
     let now = u16::try_from(pieces.len()).unwrap_or(u16::MAX);
     if now == 1
         && let Some(piece) = pieces.first()
     {
-        let before = tree.insert(stored_key(key, 0), piece.as_slice())?;
-        let before = before.and_then(|piece| Head::read(&piece).map(|(head, _)| head.pieces()));
-        for number in 1..before.unwrap_or(1) {
+        let (before, pieces) = told_by(tree.insert(stored_key(key, 0), piece.as_slice())?.as_deref());
+        for number in 1..pieces {
             tree.remove(stored_key(key, number))?;
         }
-        return Ok(());
+        return Ok(before);
     }
-    let before = stored_pieces(tree, key)?;
+    let (before, then) = stored(tree, key)?;
     let mut batch = sled::Batch::default();
     for (number, piece) in (0..now).zip(pieces) {
         batch.insert(stored_key(key, number), piece);
     }
-    for number in now..before {
+    for number in now..then {
         batch.remove(stored_key(key, number));
     }
-    tree.apply_batch(batch)
+    tree.apply_batch(batch)?;
+    Ok(before)
 }
 
-fn remove(tree: &sled::Tree, key: &[u8]) -> sled::Result<()> {
-    let before = stored_pieces(tree, key)?;
-    if before == 1 {
-        return tree.remove(stored_key(key, 0)).map(drop);
+fn remove(tree: &sled::Tree, key: &[u8]) -> sled::Result<Before> {
+    let (before, then) = stored(tree, key)?;
+    if then == 1 {
+        tree.remove(stored_key(key, 0))?;
+        return Ok(before);
     }
     let mut batch = sled::Batch::default();
-    for number in 0..before {
+    for number in 0..then {
         batch.remove(stored_key(key, number));
     }
-    tree.apply_batch(batch)
+    tree.apply_batch(batch)?;
+    Ok(before)
 }
 
 /// Runs `call`, which may panic: sled does so on some damage.

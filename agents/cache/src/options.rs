@@ -4,10 +4,11 @@ use std::{io, path::PathBuf, time::Duration};
 
 /// Longest key, in bytes; a longer one is never found and never kept.
 pub const MAX_KEY_BYTES: usize = 4 * 1024;
-/// Largest encoded value, in bytes; a larger one is kept in memory only.
+/// Largest encoded value, in bytes; a larger one is kept in memory only, and so is one larger than a 32nd of the
+/// folder's budget.
 pub const MAX_VALUE_BYTES: usize = 4 * 1024 * 1024;
 /// Smallest budget of a folder: below it the store underneath cannot work.
-pub const MIN_DISK_BYTES: u64 = 8 * 1024 * 1024;
+pub const MIN_DISK_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Limits of one named cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,14 +17,11 @@ pub struct CacheOptions {
     pub memory_bytes: u64,
     /// How long a value counts; `None`: until it is pushed out.
     pub ttl: Option<Duration>,
-    /// Most bytes of this cache that survive a rewrite of the folder, so that one cache cannot push out the
-    /// others. The folder's own budget always holds.
-    pub disk_bytes: u64,
 }
 
 impl Default for CacheOptions {
     fn default() -> Self {
-        Self { memory_bytes: 16 * 1024 * 1024, ttl: None, disk_bytes: u64::MAX }
+        Self { memory_bytes: 16 * 1024 * 1024, ttl: None }
     }
 }
 

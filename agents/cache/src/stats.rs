@@ -17,7 +17,8 @@ pub struct CacheStats {
     pub hits_l2: u64,
     /// Not found.
     pub misses: u64,
-    /// Pushed out of memory, or left behind by a rewrite of the folder.
+    /// Pushed out of memory, or gone from the disk with the generation they were in (of those put since the
+    /// cache was opened).
     pub evictions: u64,
     /// Values dropped because their checksum or shape was wrong.
     pub damaged: u64,
@@ -38,7 +39,11 @@ pub(crate) struct Counters {
 
 impl Counters {
     pub(crate) fn add(counter: &AtomicU64) {
-        counter.fetch_add(1, Relaxed);
+        Self::add_many(counter, 1);
+    }
+
+    pub(crate) fn add_many(counter: &AtomicU64, many: u64) {
+        counter.fetch_add(many, Relaxed);
     }
 
     pub(crate) fn snapshot(&self, name: &'static str, entries: u64, bytes: u64) -> CacheStats {

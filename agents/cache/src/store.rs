@@ -58,7 +58,7 @@ impl CacheStore {
         }
         let counters = Arc::new(Counters::default());
         if let Some(disk) = &self.inner.disk {
-            disk.register(name, options.disk_bytes, &counters);
+            disk.register(name, &counters);
         }
         let cache = Cache::new(name, options, self.inner.disk.clone(), counters);
         caches.insert(name, Arc::new(cache.clone()));
@@ -73,11 +73,13 @@ impl CacheStore {
 
     /// Empties one cache, or all of them, in memory and on disk.
     pub fn clear(&self, name: Option<&str>) {
-        for (_, cache) in self.caches().iter().filter(|(known, _)| name.is_none_or(|name| name == **known)) {
-            cache.forget();
-        }
+        // Nobody may carry a value from the disk into memory meanwhile.
+        let _locks = self.inner.disk.as_ref().map(|disk| disk.locks.lock_all());
         if let Some(disk) = &self.inner.disk {
             disk.clear(name);
+        }
+        for (_, cache) in self.caches().iter().filter(|(known, _)| name.is_none_or(|name| name == **known)) {
+            cache.forget();
         }
     }
 

@@ -1,9 +1,10 @@
 //! The folder stays within its budget, whatever is done to it, and a crash in the middle leaves a usable cache.
 
+mod common;
+
 use std::{
     env, fs,
     path::Path,
-    process::{Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -12,30 +13,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use quire_cache::{CacheOptions, CacheStore, MIN_DISK_BYTES};
+use common::{DIR_VARIABLE, generations, no_memory, noise};
+use quire_cache::{CacheStore, MIN_DISK_BYTES};
 
 const BUDGET: u64 = MIN_DISK_BYTES;
 /// How often the budget is written: a debug build does less in the same time.
-const TIMES: u64 = if cfg!(debug_assertions) { 4 } else { 100 };
-
-/// Memory holds nothing, so that every get shows what the disk has.
-fn no_memory() -> CacheOptions {
-    CacheOptions { memory_bytes: 0, ..CacheOptions::default() }
-}
-
-/// Bytes that no store can make smaller, different for every `seed`.
-fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut bytes = Vec::with_capacity(len + 8);
-    while bytes.len() < len {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(len);
-    bytes
-}
+const TIMES: u64 = if cfg!(debug_assertions) { 2 } else { 4 };
 
 fn folder_bytes(dir: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(dir) else { return 0 };
@@ -76,7 +59,7 @@ fn overwriting_many_times_the_budget_stays_within_it() {
         for n in 0..puts {
             cache.put(&(n % 150).to_be_bytes(), &noise(n, 3_000));
         }
-        // 150 entries of 3 kB are live: less than a rewrite keeps, so none may be lost or old.
+        // 150 entries of 3 kB are live, all put since the young generation was opened: none may be lost or old.
         for n in puts - 150..puts {
             assert_eq!(cache.get(&(n % 150).to_be_bytes()), Some(noise(n, 3_000)), "put {n} of {puts}");
         }
@@ -91,7 +74,7 @@ fn ever_new_keys_stay_within_the_budget_and_evictions_are_counted() {
     let greatest = greatest_size_during(dir.path(), || {
         let store = CacheStore::open(dir.path(), BUDGET).unwrap();
         let cache = store.cache::<Vec<u8>>("c", no_memory());
-        for n in 0..BUDGET * TIMES / 4 / 500 {
+        for n in 0..BUDGET * TIMES / 3 / 500 {
             cache.put(&n.to_be_bytes(), &noise(n, 500));
         }
         assert!(store.stats()[0].evictions > 1_000, "{:?}", store.stats());
@@ -106,7 +89,7 @@ fn two_thousand_overwrites_of_big_values_stay_within_the_budget() {
     let greatest = greatest_size_during(dir.path(), || {
         let store = CacheStore::open(dir.path(), budget).unwrap();
         let cache = store.cache::<Vec<u8>>("c", no_memory());
-        let puts = 20 * TIMES;
+        let puts = 80 * TIMES;
         for n in 0..puts {
             cache.put(&(n % 7).to_be_bytes(), &noise(n, 300_000));
         }
@@ -116,7 +99,7 @@ fn two_thousand_overwrites_of_big_values_stay_within_the_budget() {
 }
 
 #[test]
-fn writers_on_several_threads_never_read_an_older_value_through_a_rewrite() {
+fn writers_on_several_threads_never_read_an_older_value() {
     let dir = tempfile::tempdir().unwrap();
     let store = CacheStore::open(dir.path(), BUDGET).unwrap();
     let cache = store.cache::<(u64, Vec<u8>)>("c", no_memory());
@@ -125,7 +108,7 @@ fn writers_on_several_threads_never_read_an_older_value_through_a_rewrite() {
             for writer in 0..4u64 {
                 let cache = cache.clone();
                 scope.spawn(move || {
-                    for n in 0..BUDGET * TIMES / 8 / 2_000 {
+                    for n in 0..BUDGET * TIMES / 5 / 2_000 {
                         let key = [writer, n % 40].map(u64::to_be_bytes).concat();
                         cache.put(&key, &(n, noise(n, 2_000)));
                         let found = cache.get(&key);
@@ -140,30 +123,68 @@ fn writers_on_several_threads_never_read_an_older_value_through_a_rewrite() {
 }
 
 #[test]
-fn one_cache_does_not_push_out_another_that_is_in_use() {
+fn many_small_values_stay_within_the_budget() {
+    let dir = tempfile::tempdir().unwrap();
+    let greatest = greatest_size_during(dir.path(), || {
+        let store = CacheStore::open(dir.path(), BUDGET).unwrap();
+        let cache = store.cache::<u64>("c", no_memory());
+        for n in 0..20_000 * TIMES {
+            cache.put(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes(), &n);
+        }
+    });
+    assert!(greatest <= BUDGET, "{greatest} bytes for a budget of {BUDGET}");
+}
+
+#[test]
+fn what_is_in_use_outlives_what_is_only_put() {
     let dir = tempfile::tempdir().unwrap();
     let store = CacheStore::open(dir.path(), BUDGET).unwrap();
     let memo = store.cache::<u64>("memo", no_memory());
-    let results = store.cache::<Vec<u8>>("results", CacheOptions { disk_bytes: BUDGET / 20, ..no_memory() });
+    let results = store.cache::<Vec<u8>>("results", no_memory());
     for n in 0..500u64 {
         memo.put(&n.to_be_bytes(), &n);
     }
-    for n in 0..BUDGET * 4 / 2_000 {
+    for n in 0..BUDGET * 2 / 2_000 {
         results.put(&n.to_be_bytes(), &noise(n, 2_000));
+        if n % 200 == 0 {
+            assert_eq!((0..500u64).filter(|n| memo.get(&n.to_be_bytes()) == Some(*n)).count(), 500);
+        }
     }
-    assert!(store.stats()[1].evictions > 0, "no rewrite took place: {:?}", store.stats());
-    assert_eq!((0..500u64).filter(|n| memo.get(&n.to_be_bytes()) == Some(*n)).count(), 500);
+    let evictions = |cache: usize| store.stats()[cache].evictions;
+    assert_eq!(evictions(0), 0);
+    assert!(evictions(1) > 1_000, "{:?}", store.stats());
+    assert!(generations(dir.path()).unwrap().0 > 4);
+}
+
+#[test]
+fn short_lives_stay_within_the_budget_together() {
+    let dir = tempfile::tempdir().unwrap();
+    for life in 0..25 * TIMES {
+        let store = CacheStore::open(dir.path(), BUDGET).unwrap();
+        let cache = store.cache::<Vec<u8>>("c", no_memory());
+        for n in 0..50 {
+            cache.put(&[life, n].map(u64::to_be_bytes).concat(), &noise(life * 100 + n, 4_000));
+        }
+        drop((store, cache));
+        assert!(folder_bytes(dir.path()) <= BUDGET, "life {life}");
+    }
+    assert!(generations(dir.path()).unwrap().0 > 4 || cfg!(debug_assertions));
 }
 
 /// Not a test by itself: the process that [`a_kill_at_any_moment_leaves_a_usable_cache`] kills.
 #[test]
 fn child_writes_until_it_is_killed() {
-    let Ok(dir) = env::var("QUIRE_CACHE_TEST_DIR") else { return };
+    let Ok(dir) = env::var(DIR_VARIABLE) else { return };
     let store = CacheStore::open(Path::new(&dir), BUDGET).unwrap();
     let cache = store.cache::<(u64, Vec<u8>)>("c", no_memory());
     for n in 0u64.. {
-        cache.put(&(n % 100).to_be_bytes(), &(n, noise(n, 4_000)));
+        cache.put(&(n % 3_000).to_be_bytes(), &(n, noise(n, 4_000)));
     }
+}
+
+/// Whether an old generation is being deleted, or the next one made.
+fn in_a_turn(dir: &Path) -> bool {
+    matches!(generations(dir), Some((2.., None)))
 }
 
 #[test]
@@ -171,34 +192,25 @@ fn a_kill_at_any_moment_leaves_a_usable_cache() {
     let dir = tempfile::tempdir().unwrap();
     let mut in_the_middle = 0;
     for round in 0..12u64 {
-        let mut child = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "child_writes_until_it_is_killed"])
-            .env("QUIRE_CACHE_TEST_DIR", dir.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        // Every other round waits for a rewrite (two generations at once), the others for some time.
-        let generations = || {
-            let Ok(entries) = fs::read_dir(dir.path()) else { return 0 };
-            entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("gen-")).count()
-        };
+        let mut child = common::start("child_writes_until_it_is_killed", dir.path());
+        // Every other round waits for a turn of the generations, the others for some time.
         let start = Instant::now();
         let enough = Duration::from_millis(50 + 37 * round);
-        while (round % 2 == 0 && generations() < 2 && start.elapsed() < Duration::from_secs(20))
+        while (round % 2 == 0 && !in_a_turn(dir.path()) && start.elapsed() < Duration::from_secs(20))
             || (round % 2 == 1 && start.elapsed() < enough)
         {
             thread::sleep(Duration::from_micros(200));
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        in_the_middle += usize::from(generations() > 1);
+        in_the_middle += usize::from(in_a_turn(dir.path()));
         let store = CacheStore::open(dir.path(), BUDGET).unwrap();
         let cache = store.cache::<(u64, Vec<u8>)>("c", no_memory());
         let mut found = 0;
         for (key, (n, bytes)) in cache.scan() {
             assert_eq!(
                 (key.as_slice(), bytes),
-                (&(n % 100).to_be_bytes()[..], noise(n, 4_000)),
+                (&(n % 3_000).to_be_bytes()[..], noise(n, 4_000)),
                 "round {round}"
             );
             found += 1;
@@ -210,5 +222,5 @@ fn a_kill_at_any_moment_leaves_a_usable_cache() {
         cache.remove(b"alive");
         assert!(store.bytes_on_disk() <= BUDGET);
     }
-    assert!(in_the_middle > 0, "no kill hit a rewrite");
+    assert!(in_the_middle > 0, "no kill hit a turn");
 }

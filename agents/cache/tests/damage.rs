@@ -1,16 +1,22 @@
 //! Whatever happens to the files of the folder: it opens again, nothing panics through, no wrong value comes out.
 
+mod common;
+
 use std::{
     fs,
     path::{Path, PathBuf},
+    thread,
 };
 
-use quire_cache::{CacheOptions, CacheStore};
+use common::{generations, no_memory, noise};
+use quire_cache::CacheStore;
 
 const BUDGET: u64 = 16 << 20;
 const ENTRIES: u64 = 120;
+/// Folders that are damaged at the same time: most of the time goes into waiting for the disk.
+const AT_ONCE: u64 = 4;
 /// A debug build does less in the same time.
-const ROUNDS: u64 = if cfg!(debug_assertions) { 60 } else { 400 };
+const ROUNDS: u64 = if cfg!(debug_assertions) { 40 } else { 160 };
 
 /// A small generator of numbers: the same damages in every run.
 struct Numbers(u64);
@@ -24,16 +30,12 @@ impl Numbers {
     }
 }
 
-fn no_memory() -> CacheOptions {
-    CacheOptions { memory_bytes: 0, ..CacheOptions::default() }
-}
-
 fn value(n: u64, version: u64) -> String {
     format!("{n} {version} ").repeat(1 + (n as usize * 37) % 2_500)
 }
 
-/// Writes every entry twice, so that damage could bring an older one back.
-fn fill(dir: &Path) {
+/// Writes every entry twice, so that damage could bring an older one back: in one generation, or in two.
+fn fill(dir: &Path, in_two: bool) {
     let store = CacheStore::open(dir, BUDGET).unwrap();
     let cache = store.cache::<String>("c", no_memory());
     for version in 1..=2 {
@@ -41,7 +43,15 @@ fn fill(dir: &Path) {
             cache.put(&n.to_be_bytes(), &value(n, version));
         }
         store.flush();
+        let filler = store.cache::<Vec<u8>>("filler", no_memory());
+        for n in 0.. {
+            if !in_two || generations(dir) >= Some((2, None)) {
+                break;
+            }
+            filler.put(&u64::to_be_bytes(n), &noise(n, 100_000));
+        }
     }
+    assert_eq!(generations(dir), Some(if in_two { (2, Some(1)) } else { (1, None) }));
 }
 
 fn copy_folder(from: &Path, to: &Path) {
@@ -120,26 +130,51 @@ fn damage(path: &Path, numbers: &mut Numbers) -> String {
 
 #[test]
 fn hundreds_of_damages_to_a_closed_folder_never_give_any_but_the_last_value() {
-    survive(true, Numbers(0x5eed));
+    survive(true, false, ROUNDS, 0x5eed);
+}
+
+#[test]
+fn damages_to_the_young_generation_never_let_the_old_one_show_through() {
+    survive(true, true, ROUNDS / 2, 0xfeed);
 }
 
 /// A killed process leaves no seal. Then an older value may come back, as after the kill itself.
 #[test]
 fn hundreds_of_damages_to_an_unsealed_folder_never_give_a_value_that_was_not_put() {
-    survive(false, Numbers(0xfeed));
+    survive(false, false, ROUNDS, 0xfeed);
+    survive(false, true, ROUNDS / 6, 0x5eed);
 }
 
-fn survive(sealed: bool, mut numbers: Numbers) {
+fn survive(sealed: bool, in_two: bool, rounds: u64, seed: u64) {
     let base = tempfile::tempdir().unwrap();
-    fill(base.path());
-    if !sealed {
-        fs::remove_file(base.path().join("gen-1/seal")).unwrap();
+    fill(base.path(), in_two);
+    for number in 1..=if in_two { 2 } else { 1 } {
+        let seal = base.path().join(format!("gen-{number}/seal"));
+        assert!(seal.exists());
+        if !sealed {
+            fs::remove_file(seal).unwrap();
+        }
     }
+    let (kept, rebuilt) = thread::scope(|scope| {
+        let damaging = |worker| {
+            let base = base.path();
+            scope.spawn(move || survive_rounds(base, sealed, rounds / AT_ONCE, Numbers(seed + worker)))
+        };
+        let workers: Vec<_> = (0..AT_ONCE).map(damaging).collect();
+        let ends = workers.into_iter().map(|worker| worker.join().unwrap());
+        ends.fold((0, 0), |sum, end| (sum.0 + end.0, sum.1 + end.1))
+    });
+    assert!(kept > ENTRIES * rounds / 8, "only {kept} values survived");
+    assert!(rebuilt > 0, "no damage was serious");
+}
+
+/// Damages copies of the folder `base`; returns how many values were found and how many folders built anew.
+fn survive_rounds(base: &Path, sealed: bool, rounds: u64, mut numbers: Numbers) -> (u64, u32) {
     let right = |n, found: &str| found == value(n, 2) || (!sealed && found == value(n, 1));
     let (mut kept, mut rebuilt) = (0, 0);
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         let dir = tempfile::tempdir().unwrap();
-        copy_folder(base.path(), dir.path());
+        copy_folder(base, dir.path());
         let all = files(dir.path());
         let path = &all[numbers.below(all.len() as u64) as usize];
         let how = damage(path, &mut numbers);
@@ -169,6 +204,5 @@ fn survive(sealed: bool, mut numbers: Numbers) {
             cache.remove(b"new");
         }
     }
-    assert!(kept > ENTRIES * ROUNDS / 4, "only {kept} values survived");
-    assert!(rebuilt > 0, "no damage was serious");
+    (kept, rebuilt)
 }
