@@ -85,6 +85,11 @@ pub enum Outcome {
     },
     /// The parcel could not be processed and was split; its children are announced.
     Split,
+    /// An object that the parcel refers to is missing or damaged; whoever planned the parcel plans anew.
+    InputLost {
+        /// The object.
+        object: Digest,
+    },
     /// The parcel, down to a single record, could not be processed after its attempts.
     Dead {
         /// What failed, outermost first.

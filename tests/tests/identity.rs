@@ -97,9 +97,32 @@ fn caches_deleted_or_damaged_change_time_and_nothing_else() {
         "packs damaged"
     );
 
+    damage(&quire.state().join("store/blobs"));
+    let page =
+        quire.site().join(tree(&quire.site()).into_keys().find(|path| path.ends_with(".html")).unwrap());
+    fs::remove_file(page).unwrap();
+    assert_eq!(quire.build(&Build::of("findings")).manifest, first.manifest, "packs damaged, a page lost");
+
     fs::remove_dir_all(quire.state()).unwrap();
     assert_eq!(quire.build(&Build::of("findings")).manifest, first.manifest, "state deleted");
     assert_eq!(tree(&quire.site()).len(), manifest_files(&quire.site()).len() + 1);
+}
+
+#[test]
+fn what_a_run_finds_damaged_under_way_is_made_again() {
+    let catalogue = tempfile::tempdir().unwrap();
+    copy_tree(&repository().join("catalogues/findings"), catalogue.path());
+    let build = Build { catalogues: vec![catalogue.path().to_owned()], ..Build::default() };
+    let quire = Quire::with("FINDINGS_ROOT", sample());
+    quire.build(&build);
+    let style = catalogue.path().join("templates/record.html");
+    let text = fs::read_to_string(&style).unwrap();
+    fs::write(&style, text + "\n").unwrap();
+    // Every page is made again, from bodies that are all damaged.
+    damage(&quire.state().join("store/blobs"));
+    let mended = quire.build(&build);
+    assert_eq!(mended.runs[0].records.dead, 0);
+    assert_eq!(mended.manifest, Quire::with("FINDINGS_ROOT", sample()).build(&build).manifest);
 }
 
 #[test]

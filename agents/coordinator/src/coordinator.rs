@@ -80,6 +80,8 @@ pub struct RunRequest {
     pub bundle: Bundle,
     /// Look at everything anew, whatever the last manifest says.
     pub full: bool,
+    /// Plan without the last manifest: what it names is missing or damaged.
+    pub anew: bool,
     /// How urgent it is.
     pub lane: Lane,
     /// Ends the run early: finished work is kept.
@@ -122,10 +124,10 @@ impl Coordinator {
     /// Any [`RunError`]; finished work is kept and the next run goes on from there.
     pub async fn run(&self, request: RunRequest) -> Result<RunReport, RunError> {
         let _running = self.active.read().await;
-        match self.pass(&request, true).await {
-            Err(error) if error.is_damage() => {
+        match self.pass(&request, !request.anew).await {
+            Err(error) if error.is_damage() && !request.anew => {
                 let error = quire_runtime::chain(&error);
-                tracing::warn!(error, "the last state cannot be used; building anew");
+                tracing::warn!(error, "what earlier runs left cannot be used; building anew");
                 self.pass(&request, false).await
             }
             ended => ended,
@@ -134,7 +136,7 @@ impl Coordinator {
 
     /// A run; it looks at the last manifest only if that is `trusted`.
     async fn pass(&self, request: &RunRequest, trusted: bool) -> Result<RunReport, RunError> {
-        let RunRequest { bundle, full, lane, cancelled } = request.clone();
+        let RunRequest { bundle, full, anew: _, lane, cancelled } = request.clone();
         let started = Instant::now();
         let (store, salt) = (self.options.store.clone(), self.options.inputs_salt);
         let plan = Arc::new(on_thread(move || Plan::make(&store, bundle, full, trusted, salt)).await?);
@@ -167,7 +169,8 @@ impl Coordinator {
     /// `manifest.json` last. Then removes what no manifest needs any more from the store.
     ///
     /// # Errors
-    /// Any [`RunError`]; the next call goes on from there.
+    /// Any [`RunError`]; the next call goes on from there. After [`RunError::is_damage`], run the catalogues
+    /// [`anew`](RunRequest::anew) first.
     pub async fn finish_site(&self, cancelled: &CancellationToken) -> Result<SiteReport, RunError> {
         let _alone = self.finishing.lock().await;
         let Some(site) = &self.options.site else {

@@ -90,7 +90,8 @@ pub enum RunError {
 
 impl RunError {
     /// Whether something that the store should have is missing or damaged: without the last manifest, all is made anew.
-    pub(crate) const fn is_damage(&self) -> bool {
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
         matches!(
             self,
             Self::Decode { .. }

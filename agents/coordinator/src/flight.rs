@@ -4,13 +4,16 @@
 //! nothing comes for a while and the broker has nothing left of ours either, the slots that are still owed are planned
 //! again under new ids: lost messages and a wiped broker heal that way. Results of the first try that come late are
 //! litter.
+//!
+//! A parcel whose input is lost ends the flight: the run plans anew without what earlier runs left.
 
 use std::{collections::BTreeMap, collections::HashMap, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use quire_proto::{
-    CatalogueRef, Epoch, Lane, Parcel, ParcelHeader, ParcelId, RunId, Settlement, StageName, Work,
+    CatalogueRef, Epoch, Lane, Outcome, Parcel, ParcelHeader, ParcelId, RunId, Settlement, StageName, Work,
 };
 use quire_runtime::{
+    StoreError,
     broker::{Broker, Message, PublishError, Queue},
     crash_point, parcel_message,
 };
@@ -200,6 +203,9 @@ impl<'a> Flight<'a> {
         self.last_settled = Instant::now();
         self.stalls = 0;
         let children = settlement.announced.iter().map(|announced| announced.id).collect();
+        if let Outcome::InputLost { object } = settlement.outcome {
+            return Err(StoreError::Missing(object).into());
+        }
         for (id, settlement) in self.ledger.settle(settlement.parcel, children, settlement) {
             let Some(slot) = self.slot_of.remove(&id) else { continue };
             self.slot_of.extend(settlement.announced.iter().map(|child| (child.id, slot)));

@@ -66,6 +66,7 @@ impl Gathered {
                 self.dead.extend(subjects.into_iter().map(|subject| (subject, error.clone())));
             }
             Outcome::Split
+            | Outcome::InputLost { .. }
             | Outcome::Indexed { .. }
             | Outcome::Rendered { .. }
             | Outcome::Published { .. } => {}

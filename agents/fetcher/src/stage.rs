@@ -5,7 +5,7 @@ use std::sync::Arc;
 use quire_cache::Cache;
 use quire_catalogue::{Catalogue, Catalogues, CataloguesError, Source};
 use quire_proto::{Digest, ListSource, Listed, Parcel, StageName, Work};
-use quire_runtime::{Context, Processed, Stage, StageError, StoreError};
+use quire_runtime::{Context, ErrorClass, Processed, Stage, StageError, StoreError};
 
 use crate::{
     FetcherOptions, Memo,
@@ -153,11 +153,10 @@ impl Fetcher {
     }
 }
 
-/// Only the store's trouble may go away.
 fn unusable(name: &str, error: CataloguesError<StoreError>) -> StageError {
     let doing = format!("loading the catalogue {name}");
     match &error {
-        CataloguesError::Load(cause) if cause.is_transient() => StageError::transient(doing, error),
+        CataloguesError::Load(cause) => StageError::new(ErrorClass::of(cause), doing, Some(error.into())),
         _ => StageError::permanent(doing, error),
     }
 }

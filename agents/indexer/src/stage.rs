@@ -6,7 +6,7 @@ use quire_catalogue::{Catalogue, Catalogues, CataloguesError};
 use quire_proto::{
     CatalogueRef, IndexRecord, IndexedRecord, Outcome, Parcel, StageName, Work, codec, pack::PackBuilder,
 };
-use quire_runtime::{Context, Processed, Stage, StageError, Store, StoreError};
+use quire_runtime::{Context, ErrorClass, Processed, Stage, StageError, Store};
 
 /// The indexer. A cheap handle.
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ fn load(catalogues: &Catalogues, store: &Store, catalogue: &CatalogueRef) -> Res
     catalogues.get(&catalogue.bundle, load).map_err(|error| {
         let doing = format!("loading the catalogue {}", catalogue.name);
         match &error {
-            CataloguesError::Load(StoreError::Io { .. }) => StageError::transient(doing, error),
+            CataloguesError::Load(cause) => StageError::new(ErrorClass::of(cause), doing, Some(error.into())),
             _ => StageError::permanent(doing, error),
         }
     })

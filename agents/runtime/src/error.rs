@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt, fmt::Write as _, time::Duration};
 
+use quire_proto::Digest;
+
 use crate::StoreError;
 
 /// Any error, boxed.
@@ -17,11 +19,26 @@ pub enum ErrorClass {
     Transient,
     /// Will not go away: the parcel is split until the record at fault stands alone.
     Permanent,
+    /// An object that the parcel refers to is missing or damaged. No retry of its reader makes it again, and no
+    /// record is at fault: who planned the parcel is told, and plans anew.
+    InputLost(Digest),
     /// The upstream asks for less: tried later, not counted as an attempt.
     Overload {
         /// When to come back, where the upstream said so.
         retry_after: Option<Duration>,
     },
+}
+
+impl ErrorClass {
+    /// Trouble with the disk may go away; an object that is damaged or missing has to be made again.
+    #[must_use]
+    pub const fn of(error: &StoreError) -> Self {
+        match error {
+            StoreError::Missing(object) | StoreError::Damaged(object) => Self::InputLost(*object),
+            _ if error.is_transient() => Self::Transient,
+            _ => Self::Permanent,
+        }
+    }
 }
 
 /// A failed handler: what it was doing, and why that failed.
@@ -94,12 +111,9 @@ impl Error for StageError {
     }
 }
 
-/// Trouble with the disk may go away; an object that is damaged or missing has to be made again by
-/// whoever made it, which no retry of its reader does.
 impl From<StoreError> for StageError {
     fn from(error: StoreError) -> Self {
-        let class = if error.is_transient() { ErrorClass::Transient } else { ErrorClass::Permanent };
-        Self::new(class, "using the store", Some(Box::new(error)))
+        Self::new(ErrorClass::of(&error), "using the store", Some(Box::new(error)))
     }
 }
 

@@ -26,6 +26,8 @@ pub enum Ending {
     Delayed,
     /// Split into two parcels.
     Split,
+    /// Given up because its input is missing or damaged: it is planned anew.
+    InputLost,
     /// Became a dead letter.
     Dead,
 }
@@ -55,6 +57,8 @@ pub struct Counts {
     pub delayed: u64,
     /// Parcels split.
     pub split: u64,
+    /// Parcels given up because their input was missing or damaged; they were planned anew.
+    pub input_lost: u64,
     /// Parcels that became dead letters.
     pub dead: u64,
     /// Handlers that panicked.
@@ -110,6 +114,7 @@ impl Metrics {
             Ending::Retried => counts.retried += 1,
             Ending::Delayed => counts.delayed += 1,
             Ending::Split => counts.split += 1,
+            Ending::InputLost => counts.input_lost += 1,
             Ending::Dead => counts.dead += 1,
         }
         if matches!(ending, Ending::Processed | Ending::Cached) {

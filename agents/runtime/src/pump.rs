@@ -210,6 +210,7 @@ impl<S: Stage> Pump<S> {
         }
         let id = &delivery.message.id;
         let again = match error.class() {
+            ErrorClass::InputLost(object) => return self.tell_lost(parcel, error, object, service).await,
             ErrorClass::Overload { retry_after } => self
                 .delay(id)
                 .map(|pause| (Ending::Delayed, retry_after.map_or(pause, |after| after.min(MAX_DELAY)))),
@@ -231,6 +232,22 @@ impl<S: Stage> Pump<S> {
     fn delay(&self, id: &Digest) -> Option<Duration> {
         let count = self.delays.add(id).filter(|count| *count <= self.options.max_delays)?;
         Some(self.options.backoff.pause(id, count))
+    }
+
+    /// Settles a parcel whose input is gone: the parcel itself is as good as any.
+    async fn tell_lost(
+        &self,
+        parcel: &Parcel,
+        error: &StageError,
+        object: Digest,
+        service: Duration,
+    ) -> Result<Word, TellError> {
+        tracing::warn!(error = error.chain(), stage = %self.stage.name(), "a parcel's input is lost");
+        let settlement =
+            settle::settlement(parcel, Vec::new(), Outcome::InputLost { object }, service, false);
+        self.count(parcel, Ending::InputLost, Some(service));
+        self.tell(&[], &settlement, PublishOptions::default()).await?;
+        Ok(Word::Ack)
     }
 
     /// Splits a suspect parcel; one that cannot be split is dead.

@@ -74,6 +74,7 @@ fn slices(outcome: &Outcome) -> impl Iterator<Item = &PackSlice> {
         | Outcome::Read { .. }
         | Outcome::Published { .. }
         | Outcome::Split
+        | Outcome::InputLost { .. }
         | Outcome::Dead { .. } => Vec::new(),
     };
     // One look at the disk a pack: its last slice.

@@ -91,6 +91,7 @@ pub(crate) async fn publish_parcels(
 pub(crate) async fn publish_settlement(broker: &Broker, settlement: &Settlement) -> Result<(), TellError> {
     let ending = match settlement.outcome {
         Outcome::Split => "split",
+        Outcome::InputLost { .. } => "input lost",
         Outcome::Dead { .. } => "dead",
         _ => "done",
     };

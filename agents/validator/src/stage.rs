@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use quire_catalogue::{Catalogue, Catalogues, CataloguesError};
 use quire_proto::{CatalogueRef, Outcome, Parcel, StageName, Work};
-use quire_runtime::{Context, Processed, Stage, StageError, Store, StoreError};
+use quire_runtime::{Context, ErrorClass, Processed, Stage, StageError, Store, StoreError};
 
 use crate::verdicts::{Judgement, judge};
 
@@ -49,11 +49,10 @@ fn load(catalogues: &Catalogues, store: &Store, catalogue: &CatalogueRef) -> Res
     catalogues.get(&catalogue.bundle, load).map_err(|error| unusable(&catalogue.name, error))
 }
 
-/// Only the store's trouble may go away.
 fn unusable(name: &str, error: CataloguesError<StoreError>) -> StageError {
     let doing = format!("loading the catalogue {name}");
     match &error {
-        CataloguesError::Load(cause) if cause.is_transient() => StageError::transient(doing, error),
+        CataloguesError::Load(cause) => StageError::new(ErrorClass::of(cause), doing, Some(error.into())),
         _ => StageError::permanent(doing, error),
     }
 }

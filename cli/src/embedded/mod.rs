@@ -116,11 +116,34 @@ impl Embedded {
         folders: &[CatalogueFolder],
         cancelled: &CancellationToken,
     ) -> anyhow::Result<BuildReport> {
+        let runs = self.run_all(folders, false, cancelled).await?;
+        let (runs, finished) = match self.coordinator.finish_site(cancelled).await {
+            Err(error) if error.is_damage() => {
+                tracing::warn!(
+                    error = quire_runtime::chain(&error),
+                    "files of the state are damaged; building anew"
+                );
+                let runs = self.run_all(folders, true, cancelled).await?;
+                (runs, self.coordinator.finish_site(cancelled).await?)
+            }
+            finished => (runs, finished?),
+        };
+        self.follower.finished().await?;
+        Ok(BuildReport { runs, manifest: finished.manifest })
+    }
+
+    async fn run_all(
+        &self,
+        folders: &[CatalogueFolder],
+        anew: bool,
+        cancelled: &CancellationToken,
+    ) -> anyhow::Result<Vec<RunReport>> {
         let mut runs = Vec::with_capacity(folders.len());
         for folder in folders {
             let request = RunRequest {
                 bundle: folder.bundle.clone(),
                 full: self.full,
+                anew,
                 lane: Lane::Normal,
                 cancelled: cancelled.clone(),
             };
@@ -128,9 +151,7 @@ impl Embedded {
             self.add_caches(&mut report);
             runs.push(report);
         }
-        let finished = self.coordinator.finish_site(cancelled).await?;
-        self.follower.finished().await?;
-        Ok(BuildReport { runs, manifest: finished.manifest })
+        Ok(runs)
     }
 
     /// Stops all agents after what they have begun, and keeps what the next run needs.

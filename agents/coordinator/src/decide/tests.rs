@@ -338,9 +338,18 @@ fn synthetic(number: u32) -> Candidate {
 }
 
 #[test]
-fn a_hundred_thousand_verdicts_are_decided_in_bounded_memory_and_time() {
-    // Unoptimised code is an order of magnitude slower: fewer rows, and no promise about time.
-    let (count, limit) = if cfg!(debug_assertions) { (10_000, 30.0) } else { (100_000, 1.5) };
+fn the_decision_costs_no_more_per_verdict_at_a_hundred_thousand() {
+    // Unoptimised code is an order of magnitude slower: fewer verdicts.
+    let (few, many) = if cfg!(debug_assertions) { (2_000, 8_000) } else { (25_000, 100_000) };
+    let per_verdict = |count| seconds_to_decide(count) / f64::from(count);
+    let ratio = per_verdict(many) / per_verdict(few);
+    println!("the cost of one of {many} verdicts is {ratio:.2} of that of one of {few}");
+    // Sorting costs a logarithm more; the rest is for the caches of a busy processor.
+    assert!(ratio < 2.0, "{ratio}");
+}
+
+/// Decides `count` verdicts in bounded memory; returns the time on the processor.
+fn seconds_to_decide(count: u32) -> f64 {
     let workspace = workspace(64 << 20);
     let mut runs = workspace.record_runs();
     for number in 0..count {
@@ -354,10 +363,8 @@ fn a_hundred_thousand_verdicts_are_decided_in_bounded_memory_and_time() {
     })
     .unwrap();
     let accepted = decided.accepted.into_rows().unwrap().filter(|row| row.is_ok()).count();
-    let seconds = seconds_on_cpu() - started;
-    println!("{count} verdicts decided in {seconds:.3} s of this thread");
     assert_eq!((accepted as u32, rejected), (count - count / 50, count / 50));
-    assert!(seconds < limit, "{seconds} s");
+    seconds_on_cpu() - started
 }
 
 /// Time that this thread was on a CPU: what others do meanwhile does not count.

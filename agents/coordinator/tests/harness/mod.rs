@@ -127,6 +127,7 @@ impl World {
         RunRequest {
             bundle: bundle(&self.catalogue, ""),
             full: false,
+            anew: false,
             lane: Lane::Normal,
             cancelled: CancellationToken::new(),
         }
