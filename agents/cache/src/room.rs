@@ -22,7 +22,8 @@ use crate::{
 const WRITE_BYTES: u64 = 64;
 
 /// Size at which the young generation becomes the old one. Each of the two may be larger by what the bytes of one
-/// step become on disk, up to eight times as many (measured): together they fit into the budget with a third to spare.
+/// step become on disk, up to eight times as many (measured): together they fit into the budget with an
+/// eighth to spare.
 const fn turn_at(budget: u64) -> u64 {
     budget / 16 * 5
 }
@@ -32,7 +33,7 @@ const fn measure_every(budget: u64) -> u64 {
     budget / 64
 }
 
-/// Largest value kept on disk: a few pages of it are written more than once, but not all of it.
+/// Largest value kept on disk: as one that is larger than a step is a step by itself, it must not be much larger.
 pub(crate) fn most_value_bytes(budget: u64) -> u64 {
     (MAX_VALUE_BYTES as u64).min(budget / 32)
 }

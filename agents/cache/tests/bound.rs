@@ -18,7 +18,7 @@ use quire_cache::{CacheStore, MIN_DISK_BYTES};
 
 const BUDGET: u64 = MIN_DISK_BYTES;
 /// How often the budget is written: a debug build does less in the same time.
-const TIMES: u64 = if cfg!(debug_assertions) { 2 } else { 4 };
+const TIMES: u64 = if cfg!(debug_assertions) { 1 } else { 4 };
 
 fn folder_bytes(dir: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(dir) else { return 0 };
