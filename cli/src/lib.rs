@@ -7,6 +7,7 @@
 
 mod args;
 pub mod commands;
+mod definition;
 pub mod embedded;
 mod exit;
 mod output;

@@ -29,5 +29,5 @@ pub use parcel::{
 };
 pub use problem::{Problem, Severity};
 pub use report::{BuildReport, CacheCounts, RecordCounts, RunReport, StageReport, UpstreamReport};
-pub use settlement::{Announced, IndexedRecord, Outcome, PageFile, RenderedRecord, Settlement};
+pub use settlement::{Announced, IndexedRecord, Outcome, PageFile, RenderedRecord, Settlement, is_page};
 pub use verdict::{Claim, Judged, ListRow, RecordVerdict, Reference, Term, Verdict};

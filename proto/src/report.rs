@@ -26,7 +26,7 @@ pub struct RunReport {
     pub epoch: Epoch,
     /// Items by state.
     pub records: RecordCounts,
-    /// Pages written by this run.
+    /// Pages (`.html`) written by this run.
     pub pages: u64,
     /// Bytes written into the site by this run.
     pub bytes: u64,

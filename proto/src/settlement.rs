@@ -78,9 +78,9 @@ pub enum Outcome {
     },
     /// Files were copied into the site.
     Published {
-        /// How many were written.
-        written: u64,
-        /// Bytes written.
+        /// How many pages (`.html`) were written.
+        pages: u64,
+        /// Bytes written, of pages and of all other files.
         bytes: u64,
     },
     /// The parcel could not be processed and was split; its children are announced.
@@ -121,6 +121,12 @@ pub struct RenderedRecord {
     pub files: Vec<PageFile>,
     /// Warnings of the renderer (a template that used a missing value …).
     pub warnings: Vec<Problem>,
+}
+
+/// Whether a file of the site is a page: what reports count as pages.
+#[must_use]
+pub fn is_page(path: &str) -> bool {
+    path.ends_with(".html")
 }
 
 /// A published file and where its bytes lie.

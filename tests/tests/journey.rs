@@ -4,7 +4,7 @@
 use std::{fs, path::Path, process::Command};
 
 use serde_json::Value;
-use system_tests::{Build, Quire, repository};
+use system_tests::{Build, Quire, repository, tree};
 
 fn build_of(folder: &Path) -> Build {
     Build { catalogues: vec![folder.to_path_buf()], ..Build::default() }
@@ -81,6 +81,35 @@ fn a_wrong_definition_is_shown_with_its_place_and_the_key_that_was_meant() {
         }
     }
     assert!(!quire.site().join("index.html").exists());
+}
+
+#[test]
+fn a_slip_in_an_expression_leaves_the_site_as_it_is() {
+    let quire = Quire::new();
+    quire.run(["new", "birds"]);
+    quire.build(&build_of(Path::new("birds")));
+    let before = tree(&quire.site());
+    let file = quire.folder().join("birds/catalogue.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    let slipped = text.replace("title: .name", "title: .name | asci_downcase");
+    assert_ne!(slipped, text);
+    fs::write(&file, slipped).unwrap();
+    let ended = quire.run(["build", "birds"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.err);
+    assert!(ended.err.contains("asci_downcase") && ended.err.contains("catalogue.yaml:"), "{}", ended.err);
+    assert_eq!(tree(&quire.site()), before);
+}
+
+#[test]
+fn a_check_tells_in_json_what_is_wrong_with_structure_and_sources() {
+    let quire = Quire::new();
+    quire.run(["new", "birds"]);
+    fs::remove_dir_all(quire.folder().join("birds/data")).unwrap();
+    let check = || -> Value { serde_json::from_str(&quire.run(["check", "birds", "--json"]).out).unwrap() };
+    assert!(check()["failures"][0].as_str().unwrap().contains("data"), "{}", check());
+    assert_eq!(quire.run(["check", "birds", "--strict"]).code, Some(3));
+    fs::write(quire.folder().join("birds/catalogue.yaml"), "tittle: x\n").unwrap();
+    assert!(check()["definition"][0]["message"].as_str().unwrap().contains("tittle"), "{}", check());
 }
 
 #[test]

@@ -1,7 +1,11 @@
 //! Benchmarks: the measuring programs of the crates, one after the other; each prints ratios against the limit or the peer of the same run.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
+use anyhow::Context as _;
 use clap::Args;
 
 use crate::command::{self, cargo, root};
@@ -12,20 +16,78 @@ pub(crate) struct BenchArgs {
     /// Folder of unpacked finding models (`defs/defs`, `golden_markdown` … below it); without it, only what needs no data is measured.
     #[arg(long, value_name = "DIR")]
     findings: Option<PathBuf>,
+    /// Also build 100,000 records, which takes minutes.
+    #[arg(long)]
+    scale: bool,
 }
 
+/// How much of what the cores could do with the bare libraries a build shall reach.
+const SHARE: f64 = 0.7;
+
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
-    command::run(cargo().args(["build", "--workspace", "--examples", "--release", "--locked", "--quiet"]))?;
-    let program = |name: &str| Command::new(root().join("target/release/examples").join(name));
-    command::run(&mut program("throughput"))?;
-    command::run(&mut program("lanes"))?;
+    command::run(cargo().args([
+        "build",
+        "--workspace",
+        "--examples",
+        "--bins",
+        "--release",
+        "--locked",
+        "--quiet",
+    ]))?;
+    measure(&mut program("throughput"))?;
+    measure(&mut program("lanes"))?;
     let Some(findings) = &args.findings else {
-        println!("skipped: judge, pages, lists, search_quality (they need --findings DIR)");
+        println!("skipped: judge, pages, lists, search_quality, build (they need --findings DIR)");
         return Ok(());
     };
     let (models, catalogue) = (findings.join("defs/defs"), root().join("catalogues/findings"));
-    command::run(program("judge").arg(&models))?;
-    command::run(program("pages").arg(&catalogue).arg(&models))?;
-    command::run(program("lists").arg(&catalogue).arg(&models))?;
-    command::run(program("search_quality").env("QUIRE_FINDINGS_DATA", findings))
+    let mut told = measure(program("judge").arg(&models))?;
+    told += &measure(program("pages").arg(&catalogue).arg(&models))?;
+    measure(program("lists").arg(&catalogue).arg(&models))?;
+    told += &measure(program("search_quality").env("QUIRE_FINDINGS_DATA", findings))?;
+    told += &measure(&mut program("build"))?;
+    whole_against_bare(&told)?;
+    if args.scale {
+        measure(program("build").arg("scale"))?;
+    }
+    Ok(())
+}
+
+fn program(name: &str) -> Command {
+    Command::new(root().join("target/release/examples").join(name))
+}
+
+/// Runs a measuring program and returns what it printed, which is printed here too.
+fn measure(program: &mut Command) -> anyhow::Result<String> {
+    let output =
+        program.stderr(Stdio::inherit()).output().with_context(|| format!("cannot run {program:?}"))?;
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    print!("{told}");
+    anyhow::ensure!(output.status.success(), "{program:?} ended with {}", output.status);
+    Ok(told)
+}
+
+/// The cold build's rate against 1 ÷ Σ bare CPU seconds a record × cores.
+fn whole_against_bare(told: &str) -> anyhow::Result<()> {
+    let number_before = |line: &str, unit: &str| {
+        line.split_once(unit).and_then(|(before, _)| before.rsplit(' ').next()?.parse::<f64>().ok())
+    };
+    let bare: f64 = told
+        .lines()
+        .filter(|line| line.starts_with("bare work of"))
+        .filter_map(|line| number_before(line, " us CPU"))
+        .sum();
+    let cold = told
+        .lines()
+        .find(|line| line.starts_with("cold:"))
+        .and_then(|line| number_before(line, " records/s"));
+    let cold = cold.context("the build told no rate")?;
+    let cores = std::thread::available_parallelism()?.get();
+    let possible = 1e6 / bare * cores as f64;
+    println!(
+        "whole pipeline: {cold:.0} records/s of {possible:.0} that {cores} cores could do with {bare:.0} us of bare work a record: {:.0} %, {:.2} of the goal",
+        100.0 * cold / possible,
+        cold / possible / SHARE
+    );
+    Ok(())
 }

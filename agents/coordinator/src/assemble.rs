@@ -82,6 +82,8 @@ pub(crate) struct Assembled {
     pub(crate) counts: RecordCounts,
     /// Why records are dead, the first few.
     pub(crate) failures: Vec<String>,
+    /// How many records are dead.
+    died: usize,
 }
 
 /// Most failures told one by one.
@@ -98,7 +100,7 @@ pub(crate) fn assemble(
     let mut products = products.into_rows().map_err(RunError::Spill)?.peekable();
     let mut writer = ChunkWriter::new(store);
     let mut assembled =
-        Assembled { entries: Vec::new(), counts: RecordCounts::default(), failures: Vec::new() };
+        Assembled { entries: Vec::new(), counts: RecordCounts::default(), failures: Vec::new(), died: 0 };
     for (number, row) in planned.into_rows().enumerate() {
         let row = row.map_err(RunError::Spill)?;
         if number.is_multiple_of(1024) {
@@ -110,6 +112,10 @@ pub(crate) fn assemble(
         }
     }
     assembled.entries = writer.finish()?;
+    let untold = assembled.died - assembled.failures.len();
+    if untold > 0 {
+        assembled.failures.push(format!("{untold} more records could not be processed"));
+    }
     Ok(assembled)
 }
 
@@ -169,6 +175,7 @@ impl Assembled {
 
     fn died(&mut self, entry: &Entry, error: Option<String>, counted: bool) {
         self.counts.dead += u64::from(!counted);
+        self.died += 1;
         if self.failures.len() < MAX_FAILURES {
             let error = error.unwrap_or_else(|| "made without a result".to_owned());
             self.failures.push(format!("{} ({}): {error}", entry.record.key, entry.item));

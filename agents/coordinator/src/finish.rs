@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use quire_proto::{Digest, Epoch, Lane, RunId};
+use quire_proto::{Digest, Epoch, Lane, RunId, is_page};
 use quire_runtime::{BoxError, Store, crash_point};
 use tokio_util::sync::CancellationToken;
 
@@ -258,7 +258,7 @@ impl Rest {
         crash_point("publish.done");
         let shown = Shown { catalogues: self.catalogues, salt: self.salt, manifest };
         self.records.shown(&self.store, self.record, shown)?;
-        let Written { files: pages, bytes } = self.written;
+        let Written { pages, bytes } = self.written;
         Ok(SiteReport { manifest, pages, bytes, removed, foreign })
     }
 
@@ -275,7 +275,7 @@ impl Rest {
             // Comparing first also finds a file that is right though its stamp was lost.
             let differs = !site.verify(&mut std::iter::once((path.clone(), digest)))?.is_empty();
             if differs && site.write(&path, &digest, &bytes)? {
-                written += Written { files: 1, bytes: bytes.len() as u64 };
+                written += Written { pages: u64::from(is_page(&path)), bytes: bytes.len() as u64 };
                 crash_point("publish.file");
             }
             Ok(wanted.push(Wanted { path, digest })?)

@@ -42,13 +42,14 @@ impl Row for Wanted {
 /// What publishing wrote.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Written {
-    pub(crate) files: u64,
+    /// Pages; other files count by their bytes only.
+    pub(crate) pages: u64,
     pub(crate) bytes: u64,
 }
 
 impl std::ops::AddAssign for Written {
     fn add_assign(&mut self, other: Self) {
-        self.files += other.files;
+        self.pages += other.pages;
         self.bytes += other.bytes;
     }
 }
@@ -184,7 +185,7 @@ struct Copied {
 impl Copied {
     fn take(&mut self, settlement: Settlement) -> Result<(), RunError> {
         match settlement.outcome {
-            Outcome::Published { written, bytes } => self.written += Written { files: written, bytes },
+            Outcome::Published { pages, bytes } => self.written += Written { pages, bytes },
             Outcome::Dead { error, subjects, .. } => self.failed.push((subjects.join(", "), error)),
             _ => {}
         }

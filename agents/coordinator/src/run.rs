@@ -139,7 +139,7 @@ impl Run<'_> {
 
         let (store, workspace, plan) = (self.store(), self.workspace.clone(), Arc::clone(&self.plan));
         on_thread(move || {
-            let Assembled { entries, mut counts, failures: more } =
+            let Assembled { entries, mut counts, failures: more, .. } =
                 assemble(made.planned, products.finish(), plan.epoch, &store, &workspace)?;
             counts.seen = items + lost;
             counts.rejected = rejected;
@@ -270,7 +270,7 @@ impl Run<'_> {
             run: self.plan.run.clone(),
             epoch: self.plan.epoch,
             records,
-            pages: written.files,
+            pages: written.pages,
             bytes: written.bytes,
             duration_ms: self.started.elapsed().as_secs_f64() * 1_000.0,
             stages: tally.stages(),

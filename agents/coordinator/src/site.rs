@@ -46,7 +46,7 @@ pub trait SiteEdge: Send + Sync + 'static {
 pub struct SiteReport {
     /// BLAKE3 of `manifest.json`: the site's identity.
     pub manifest: Digest,
-    /// Files written (those of the runs before are in their reports).
+    /// Pages written (those of the runs before are in their reports).
     pub pages: u64,
     /// Bytes written.
     pub bytes: u64,

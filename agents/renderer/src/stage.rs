@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use quire_proto::{
     CatalogueRef, Digest, FileCopy, Outcome, PageFile, Parcel, RenderRecord, RenderedRecord, StageName, Work,
-    pack::PackBuilder,
+    is_page, pack::PackBuilder,
 };
 use quire_runtime::{Context, Processed, Stage, StageError, Store, StoreError, crash_point};
 
@@ -92,7 +92,7 @@ impl Renderer {
         let Some(site) = &self.site else {
             return Err(StageError::permanent("publishing", "this renderer has no site folder"));
         };
-        let (mut written, mut bytes) = (0, 0);
+        let (mut pages, mut bytes) = (0, 0);
         for file in files {
             let failed = |error: crate::edge::SiteError| {
                 let doing = format!("publishing {}", file.path);
@@ -107,12 +107,12 @@ impl Renderer {
             }
             let content = store.get_slice(&file.from)?;
             if site.write(&file.path, &file.digest, &content).map_err(failed)? {
-                written += 1;
+                pages += u64::from(is_page(&file.path));
                 bytes += content.len() as u64;
                 crash_point("publish.file");
             }
         }
-        Ok(Outcome::Published { written, bytes })
+        Ok(Outcome::Published { pages, bytes })
     }
 }
 

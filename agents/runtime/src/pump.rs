@@ -265,7 +265,7 @@ impl<S: Stage> Pump<S> {
             let settlement = settle::settlement(parcel, announced, Outcome::Split, service, false);
             self.count(parcel, Ending::Split, Some(service));
             self.tell(&children, &settlement, PublishOptions::default().headroom()).await?;
-            tracing::warn!(error = error.chain(), %stage, records = parcel.work.records(), "parcel split");
+            tracing::debug!(error = error.chain(), %stage, records = parcel.work.records(), "parcel split");
             return Ok(Word::Ack);
         }
         let (text, subjects) = (error.chain(), split::subjects(&parcel.work));

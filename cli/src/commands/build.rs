@@ -4,11 +4,12 @@ use std::{sync::Arc, thread};
 
 use anyhow::Context as _;
 use quire_coordinator::RunError;
-use quire_proto::BuildReport;
+use quire_proto::RunReport;
+use quire_runtime::Store;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    BuildArgs, Exit,
+    BuildArgs, Exit, definition,
     embedded::{CatalogueFolder, Embedded, Options, State, find_catalogues},
     output,
     progress::Reporter,
@@ -40,10 +41,12 @@ async fn build(
     let cancelled = interruptible();
     let progress = Arc::new(Reporter::new());
     let options = Options { out: args.out.clone(), workers, full: args.full, progress };
+    definition::refuse_broken(folders, &Store::open(&state.store()).context("cannot open the store")?)?;
     let embedded = Embedded::start(state, folders, options)?;
     let result = embedded.build(folders, &cancelled).await;
     let metrics = embedded.metrics().clone();
-    embedded.stop().await?;
+    let stopped = embedded.stop().await;
+    // What ended the build is the cause of what went wrong after it.
     let report = match result {
         Ok(report) => report,
         Err(error) if is_interrupt(&error) => {
@@ -52,12 +55,13 @@ async fn build(
         }
         Err(error) => return Err(error),
     };
+    stopped?;
     if args.json {
         output::json(&report)?;
     } else {
         output::text(summary::text(&report, &metrics).trim_end())?;
     }
-    Ok(if args.strict && is_incomplete(&report) { Exit::Strict } else { Exit::Done })
+    Ok(if args.strict && report.runs.iter().any(is_incomplete) { Exit::Strict } else { Exit::Done })
 }
 
 /// Cancelled by the first interrupt or termination; a second one ends the process at once.
@@ -90,8 +94,8 @@ fn is_interrupt(error: &anyhow::Error) -> bool {
 }
 
 /// Whether anything is missing from the site that a source has.
-fn is_incomplete(report: &BuildReport) -> bool {
-    report.runs.iter().any(|run| run.records.rejected + run.records.dead > 0 || !run.failures.is_empty())
+pub(super) fn is_incomplete(run: &RunReport) -> bool {
+    run.records.rejected + run.records.dead > 0 || !run.failures.is_empty()
 }
 
 fn cores() -> usize {

@@ -5,13 +5,15 @@ use std::{path::Path, sync::Arc};
 use anyhow::Context as _;
 use quire_catalogue::Diagnostic;
 use quire_coordinator::NoProgress;
-use quire_proto::{Problem, RecordCounts, Severity};
+use quire_proto::{Problem, RecordCounts, RunReport, Severity};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     CheckArgs, Exit,
-    embedded::{CatalogueFolder, Embedded, Options, State, find_catalogues},
+    commands::build::is_incomplete,
+    definition,
+    embedded::{CatalogueFolder, Embedded, Options, State, load_catalogue},
     output,
 };
 
@@ -34,7 +36,15 @@ struct Answer {
     definition: Vec<Diagnostic>,
     #[serde(skip_serializing_if = "Option::is_none")]
     records: Option<RecordCounts>,
+    /// Sources that could not be listed, records that could not be processed.
+    failures: Vec<String>,
     problems: Vec<Listed>,
+}
+
+impl Answer {
+    const fn of_definition(catalogue: String, definition: Vec<Diagnostic>) -> Self {
+        Self { catalogue, definition, records: None, failures: Vec::new(), problems: Vec::new() }
+    }
 }
 
 /// Checks.
@@ -48,51 +58,41 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let Some(path) = &args.catalogue else { return Ok(Exit::Usage) };
-    let mut folders = find_catalogues(std::slice::from_ref(path))?;
-    let Some(folder) = folders.pop() else { return Ok(Exit::Usage) };
-    let definition = definition_problems(&folder);
-    let broken = !definition.is_empty();
-    let (records, problems) = if broken || args.no_records {
-        (None, Vec::new())
-    } else {
-        let (counts, problems) = dry_build(&folder)?;
-        (Some(counts), problems)
+    let (answer, incomplete) = match load_catalogue(path)? {
+        Ok(folder) => look(&folder, args.no_records)?,
+        Err(problems) => (Answer::of_definition(named_after(path), problems.into_iter().collect()), false),
     };
-    let answer = Answer { catalogue: folder.name.clone(), definition, records, problems };
     if args.json {
         output::json(&answer)?
     } else {
         print(path, &answer)?
     }
-    let rejected = answer.records.is_some_and(|counts| counts.rejected + counts.dead > 0);
-    Ok(match (broken, rejected && args.strict) {
+    Ok(match (!answer.definition.is_empty(), incomplete && args.strict) {
         (true, _) => Exit::Failed,
         (false, true) => Exit::Strict,
         (false, false) => Exit::Done,
     })
 }
 
-fn definition_problems(folder: &CatalogueFolder) -> Vec<Diagnostic> {
-    let mut problems: Vec<_> = folder.catalogue.check().into_iter().collect();
-    // A template that is named but not there is the definition's problem, and told already.
-    for problem in quire_renderer::check(&folder.catalogue) {
-        if !problems.iter().any(|known| known.message.contains(&problem.file)) {
-            problems.push(Diagnostic {
-                file: problem.file,
-                line: problem.line,
-                column: 1,
-                len: 0,
-                message: problem.message,
-                help: None,
-                snippet: None,
-            });
-        }
+/// What a check of the folder finds, and whether anything would be missing from a site.
+fn look(folder: &CatalogueFolder, no_records: bool) -> anyhow::Result<(Answer, bool)> {
+    let answer = Answer::of_definition(folder.name.clone(), definition::problems(folder));
+    if !answer.definition.is_empty() || no_records {
+        return Ok((answer, false));
     }
-    problems
+    let (run, problems) = dry_build(folder)?;
+    let incomplete = is_incomplete(&run);
+    Ok((Answer { records: Some(run.records), failures: run.failures, problems, ..answer }, incomplete))
+}
+
+/// The name of a catalogue whose definition cannot tell it: its folder's.
+fn named_after(path: &Path) -> String {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// Builds into a folder that is thrown away, so that templates meet every record too.
-fn dry_build(folder: &CatalogueFolder) -> anyhow::Result<(RecordCounts, Vec<Listed>)> {
+fn dry_build(folder: &CatalogueFolder) -> anyhow::Result<(RunReport, Vec<Listed>)> {
     let scratch = Scratch::new()?;
     let state = State::open(&scratch.0.join("state"))?;
     let out = scratch.0.join("site");
@@ -106,11 +106,12 @@ fn dry_build(folder: &CatalogueFolder) -> anyhow::Result<(RecordCounts, Vec<List
         let options = Options { out: out.clone(), workers, full: true, progress: Arc::new(NoProgress) };
         let embedded = Embedded::start(&state, folders, options)?;
         let report = embedded.build(folders, &CancellationToken::new()).await;
-        embedded.stop().await?;
-        report
+        let stopped = embedded.stop().await;
+        // What ended the build is the cause of what went wrong after it.
+        report.and_then(|report| stopped.map(|()| report))
     })?;
-    let counts = report.runs.first().map(|run| run.records).unwrap_or_default();
-    Ok((counts, read_rejects(&out.join(&folder.name).join("rejects.json"))?))
+    let run = report.runs.into_iter().next().context("the catalogue was not run")?;
+    Ok((run, read_rejects(&out.join(&folder.name).join("rejects.json"))?))
 }
 
 fn read_rejects(path: &Path) -> anyhow::Result<Vec<Listed>> {
@@ -132,13 +133,17 @@ fn print(path: &Path, answer: &Answer) -> anyhow::Result<()> {
             problem.rule, problem.message
         ))?;
     }
+    for failure in &answer.failures {
+        output::text(&format!("failed: {failure}"))?;
+    }
     let definition = match answer.definition.len() {
         0 => "the definition is right".to_owned(),
         1 => "1 problem in the definition".to_owned(),
         count => format!("{count} problems in the definition"),
     };
     let records = answer.records.map_or_else(String::new, |counts| {
-        format!("; {} records: {} right, {} rejected", counts.seen, counts.published, counts.rejected)
+        let RecordCounts { seen, published, rejected, dead, .. } = counts;
+        format!("; {seen} records: {published} right, {rejected} rejected, {dead} failed")
     });
     output::text(&format!("{}: {definition}{records}", path.display()))
 }

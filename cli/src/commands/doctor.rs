@@ -71,6 +71,14 @@ fn version() -> Check {
 /// Whether we can write there, or make the folder.
 fn writable(name: &'static str, folder: &Path) -> Check {
     let existing = nearest_existing(folder);
+    if let Some(file) = folder.ancestors().find(|path| path.exists()).filter(|path| !path.is_dir()) {
+        return Check {
+            name,
+            state: CheckState::Failed,
+            found: format!("{} is a file, not a folder", file.display()),
+            remedy: Some("move it away, or choose another folder (--state, --out)".to_owned()),
+        };
+    }
     let probe = existing.join(format!(".quire-doctor-{}", std::process::id()));
     let result = fs::write(&probe, b"probe").and_then(|()| fs::remove_file(&probe));
     match result {

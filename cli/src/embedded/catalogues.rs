@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use quire_catalogue::{Bundle, Catalogue};
+use quire_catalogue::{Bundle, Catalogue, Diagnostics};
 
 /// A catalogue's folder and definition.
 #[derive(Debug, Clone)]
@@ -49,12 +49,23 @@ pub fn find(given: &[PathBuf]) -> anyhow::Result<Vec<CatalogueFolder>> {
 /// # Errors
 /// If it is no catalogue, or its definition has problems (all of them, with positions).
 pub(super) fn read(path: &Path) -> anyhow::Result<CatalogueFolder> {
+    load(path)?.map_err(|problems| anyhow::anyhow!("{}:\n{problems}", path.display()))
+}
+
+/// Reads one catalogue's folder; the problems of its definition's structure, if there are any.
+///
+/// # Errors
+/// If it is no catalogue.
+pub fn load(path: &Path) -> anyhow::Result<Result<CatalogueFolder, Diagnostics>> {
     let bundle = quire_coordinator::read_folder(path)
         .with_context(|| format!("cannot read the catalogue {}", path.display()))?;
-    let catalogue = Catalogue::load(bundle.clone())
-        .map_err(|problems| anyhow::anyhow!("{}:\n{problems}", path.display()))?;
-    let path = std::path::absolute(path).with_context(|| format!("cannot find {}", path.display()))?;
-    Ok(CatalogueFolder { name: catalogue.name().to_owned(), path, bundle, catalogue })
+    let home = std::path::absolute(path).with_context(|| format!("cannot find {}", path.display()))?;
+    Ok(Catalogue::load(bundle.clone()).map(|catalogue| CatalogueFolder {
+        name: catalogue.name().to_owned(),
+        path: home,
+        bundle,
+        catalogue,
+    }))
 }
 
 fn default_folders() -> anyhow::Result<Vec<PathBuf>> {

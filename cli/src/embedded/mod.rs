@@ -8,7 +8,7 @@ mod projector;
 mod site;
 mod state;
 
-pub use catalogues::{CatalogueFolder, find as find_catalogues};
+pub use catalogues::{CatalogueFolder, find as find_catalogues, load as load_catalogue};
 pub use state::State;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};

@@ -128,7 +128,8 @@ impl<'a> Explainer<'a> {
 
     /// The decision's problems of a row, in a fixed order, without repeats.
     pub(super) fn problems(&self, row: u32, record: &RecordVerdict) -> Vec<Problem> {
-        let findings = findings(self.groups, self.solution, row);
+        let mut findings = findings(self.groups, self.solution, row);
+        self.fold_slugs(&mut findings, record);
         let mut problems: Vec<Problem> =
             findings.iter().filter_map(|finding| self.problem(finding, record)).collect();
         if problems.is_empty() && !self.solution.accepted(row) {
@@ -137,6 +138,18 @@ impl<'a> Explainer<'a> {
         problems.sort();
         problems.dedup();
         problems
+    }
+
+    /// Whoever has the record's key has the name of its page too: one cause, one problem.
+    fn fold_slugs(&self, findings: &mut Vec<Finding<'_>>, record: &RecordVerdict) {
+        let lost = |finding: &Finding<'_>, rule: &str| match finding {
+            Finding::Held { holder, by } => {
+                record.claims.get(holder.index as usize).filter(|claim| claim.rule == rule).map(|_| *by)
+            }
+            _ => None,
+        };
+        let key_lost_to: Vec<u32> = findings.iter().filter_map(|finding| lost(finding, "key")).collect();
+        findings.retain(|finding| lost(finding, "slug").is_none_or(|by| !key_lost_to.contains(&by)));
     }
 
     fn problem(&self, finding: &Finding<'_>, record: &RecordVerdict) -> Option<Problem> {

@@ -8,7 +8,7 @@ use quire_coordinator::SiteEdge as _;
 use quire_proto::{
     Claim, Digest, Format, IndexedRecord, Item, ItemId, Judged, ListRow, Listed, Outcome, PackSlice,
     PageFile, Parcel, Problem, RecordVerdict, Reference, RenderRecord, RenderedRecord, Severity, StageName,
-    Term, Verdict, Work, codec,
+    Term, Verdict, Work, codec, is_page,
     manifest::{Chunk, Manifest},
     pack::PackBuilder,
 };
@@ -276,7 +276,7 @@ impl Stage for ScriptRenderer {
         match &parcel.work {
             Work::Render(records) => self.render(ctx.store(), &parcel.header.catalogue.name, records),
             Work::Publish(files) => {
-                let (mut written, mut bytes) = (0, 0);
+                let (mut pages, mut bytes) = (0, 0);
                 for file in files {
                     if self.script.lock().unwrap().unpublished.contains(&file.path) {
                         return Err(StageError::permanent("publishing", "the disk is full"));
@@ -285,10 +285,10 @@ impl Stage for ScriptRenderer {
                     self.site
                         .write(&file.path, &file.digest, &content)
                         .map_err(|error| StageError::permanent("writing", error))?;
-                    written += 1;
+                    pages += u64::from(is_page(&file.path));
                     bytes += content.len() as u64;
                 }
-                Ok(Processed::leaf(Outcome::Published { written, bytes }))
+                Ok(Processed::leaf(Outcome::Published { pages, bytes }))
             }
             _ => Err(StageError::permanent("rendering", "not mine")),
         }

@@ -5,6 +5,9 @@ use minijinja::{Error, Output, State, Value};
 /// Writes a value into an HTML page. Everything that is not known to be HTML is escaped, whatever a
 /// template says of auto-escaping: only helpers of the engine make HTML out of text.
 pub(super) fn html(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+    if value.is_none() {
+        return Ok(());
+    }
     if let Some(text) = value.as_str() {
         return if value.is_safe() { out.write_str(text) } else { escape(out, text) }.map_err(Error::from);
     }
@@ -18,6 +21,7 @@ pub(super) fn html(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -
 pub(super) fn plain(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
     match value.as_str() {
         Some(text) => out.write_str(text),
+        None if value.is_none() => Ok(()),
         None => write!(out, "{value}"),
     }
     .map_err(Error::from)

@@ -81,7 +81,7 @@ impl Stage for Burner {
                 })
                 .await?;
             }
-            Ok(Processed::leaf(Outcome::Published { written: 0, bytes: 0 }))
+            Ok(Processed::leaf(Outcome::Published { pages: 0, bytes: 0 }))
         }
     }
 }
