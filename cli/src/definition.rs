@@ -39,7 +39,9 @@ pub(crate) fn refuse_broken(folders: &[CatalogueFolder], store: &Store) -> anyho
         if !problems.is_empty() {
             // Writing to a String cannot fail.
             let _ = writeln!(told, "{}:", folder.path.display());
-            problems.iter().for_each(|problem| drop(writeln!(told, "{problem}")));
+            for problem in problems {
+                let _ = writeln!(told, "{problem}");
+            }
         }
     }
     anyhow::ensure!(told.is_empty(), "{}the site stays as it is", told);

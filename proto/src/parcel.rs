@@ -34,6 +34,8 @@ pub struct ParcelHeader {
     pub catalogue: CatalogueRef,
     /// The lane; children stay in it.
     pub lane: Lane,
+    /// Results of earlier runs are not to be used: what they name may be damaged.
+    pub anew: bool,
 }
 
 /// The work of a parcel.

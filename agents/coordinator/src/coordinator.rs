@@ -140,8 +140,13 @@ impl Coordinator {
         let started = Instant::now();
         let (store, salt) = (self.options.store.clone(), self.options.inputs_salt);
         let plan = Arc::new(on_thread(move || Plan::make(&store, bundle, full, trusted, salt)).await?);
-        let facts =
-            RunFacts { run: plan.run.clone(), epoch: plan.epoch, catalogue: plan.reference.clone(), lane };
+        let facts = RunFacts {
+            run: plan.run.clone(),
+            epoch: plan.epoch,
+            catalogue: plan.reference.clone(),
+            lane,
+            anew: !trusted,
+        };
         let lines = Lines {
             settlements: self.router.subscribe(&plan.run),
             facts,

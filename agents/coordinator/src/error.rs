@@ -25,6 +25,24 @@ pub enum RunError {
         #[source]
         source: CodecError,
     },
+    /// The newest manifest of a catalogue is damaged or of another version.
+    #[error(
+        "the last manifest of {catalogue} cannot be read: build that catalogue again; its pages stay as they are"
+    )]
+    ManifestLost {
+        /// The catalogue.
+        catalogue: String,
+    },
+    /// The last state is damaged, and not everything could be had anew: committing would drop what is published.
+    #[error(
+        "the last state of {catalogue} is damaged, and not all of it could be made anew ({why}): nothing is changed; run again when that works"
+    )]
+    CannotHeal {
+        /// The catalogue.
+        catalogue: String,
+        /// What could not be had.
+        why: String,
+    },
     /// A value that is too large for the wire.
     #[error("cannot encode {what}")]
     Encode {

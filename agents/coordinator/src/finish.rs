@@ -98,7 +98,7 @@ impl Finish<'_> {
         let catalogue = committed.manifest.catalogue.clone();
         let mut lines = Lines {
             settlements: self.router.subscribe(&run),
-            facts: RunFacts { run, epoch, catalogue, lane: Lane::Normal },
+            facts: RunFacts { run, epoch, catalogue, lane: Lane::Normal, anew: false },
             broker: self.options.broker.clone(),
             // There is no run to be watched.
             progress: Arc::new(NoProgress),
@@ -123,9 +123,12 @@ impl Finish<'_> {
 async fn newest_manifests(store: &Store, catalogues: &[(String, u64)]) -> Result<Vec<Committed>, RunError> {
     let (store, catalogues) = (store.clone(), catalogues.to_vec());
     on_thread(move || {
-        let read =
-            |(name, epoch): &(String, u64)| manifest_io::read_manifest(&store, name, *epoch).transpose();
-        catalogues.iter().filter_map(read).collect()
+        let read = |(name, epoch): &(String, u64)| {
+            // Without its manifest nothing of a catalogue would be wanted, and all of it be removed.
+            manifest_io::read_manifest(&store, name, *epoch)?
+                .ok_or_else(|| RunError::ManifestLost { catalogue: name.clone() })
+        };
+        catalogues.iter().map(read).collect()
     })
     .await
 }

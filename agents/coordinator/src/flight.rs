@@ -40,6 +40,8 @@ pub(crate) struct RunFacts {
     pub(crate) epoch: Epoch,
     pub(crate) catalogue: CatalogueRef,
     pub(crate) lane: Lane,
+    /// Whether agents have to do everything anew.
+    pub(crate) anew: bool,
 }
 
 /// The lines between a run and its agents.
@@ -176,12 +178,14 @@ impl<'a> Flight<'a> {
     /// Announces and publishes the work of a slot.
     fn publish(&mut self, slot: u32) -> Result<(), RunError> {
         let Some(pending) = self.slots.get_mut(&slot) else { return Ok(()) };
-        let RunFacts { run, epoch, catalogue, lane } = self.lines.facts.clone();
+        let RunFacts { run, epoch, catalogue, lane, anew } = self.lines.facts.clone();
         let root = ParcelId::root(&run).child(self.kind, u64::from(self.round));
         let id = root.child(self.kind, u64::from(slot));
         let stage = pending.work.stage();
-        let parcel =
-            Parcel { header: ParcelHeader { id, run, epoch, catalogue, lane }, work: pending.work.clone() };
+        let parcel = Parcel {
+            header: ParcelHeader { id, run, epoch, catalogue, lane, anew },
+            work: pending.work.clone(),
+        };
         let (queue, message) =
             parcel_message(&parcel).map_err(|source| RunError::Encode { what: "a parcel", source })?;
         pending.owed = 1;
@@ -203,11 +207,11 @@ impl<'a> Flight<'a> {
         self.last_settled = Instant::now();
         self.stalls = 0;
         let children = settlement.announced.iter().map(|announced| announced.id).collect();
-        if let Outcome::InputLost { object } = settlement.outcome {
-            return Err(StoreError::Missing(object).into());
-        }
         for (id, settlement) in self.ledger.settle(settlement.parcel, children, settlement) {
             let Some(slot) = self.slot_of.remove(&id) else { continue };
+            if let Outcome::InputLost { object } = settlement.outcome {
+                return Err(StoreError::Missing(object).into());
+            }
             self.slot_of.extend(settlement.announced.iter().map(|child| (child.id, slot)));
             let over = self.slots.get_mut(&slot).is_some_and(|pending| {
                 pending.owed = (pending.owed + settlement.announced.len()).saturating_sub(1);

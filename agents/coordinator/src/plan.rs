@@ -1,7 +1,9 @@
 //! The plan of a run: its epoch, what to compare with, and the first parcels.
 
 use quire_catalogue::{Bundle, Catalogue};
-use quire_proto::{CatalogueRef, Digest, DigestBuilder, Epoch, ListSource, RunId, Work, manifest::Chunk};
+use quire_proto::{
+    CatalogueRef, Digest, DigestBuilder, Epoch, ListSource, RecordCounts, RunId, Work, manifest::Chunk,
+};
 use quire_runtime::{Store, crash_point};
 
 use crate::{
@@ -21,6 +23,8 @@ pub(crate) struct Plan {
     pub(crate) epoch: Epoch,
     /// The newest manifest.
     pub(crate) base: Option<Committed>,
+    /// There is a last manifest, and it cannot be used: what this run does not bring would be gone.
+    pub(crate) base_lost: bool,
     pub(crate) full: bool,
     pub(crate) salt: Digest,
 }
@@ -45,8 +49,10 @@ impl Plan {
         if let Some(base) = &base {
             commit::ensure_blob(store, base)?;
         }
+        let manifests = format!("manifests/{}", reference.name);
+        let base_lost = base.is_none() && !manifest_io::epochs(store, &manifests)?.is_empty();
         let run = RunId::new(&reference.name, epoch);
-        Ok(Self { catalogue, reference, encoded, run, epoch, base, full, salt })
+        Ok(Self { catalogue, reference, encoded, run, epoch, base, base_lost, full, salt })
     }
 
     /// Names of the sources, in the catalogue's order: a listing's slot is its source's position.
@@ -80,6 +86,20 @@ impl Plan {
         };
         let digest = DigestBuilder::new("quire projection").digest(&self.frame());
         rows(rows(digest, entries), rejects).finish()
+    }
+
+    /// What could not be had keeps its last state, which takes a last state.
+    pub(crate) fn may_commit(
+        &self,
+        counts: &RecordCounts,
+        complete: bool,
+        failures: &[String],
+    ) -> Result<(), RunError> {
+        if !self.base_lost || (complete && counts.dead == 0 && failures.is_empty()) {
+            return Ok(());
+        }
+        let why = failures.first().cloned().unwrap_or_else(|| format!("{} records failed", counts.dead));
+        Err(RunError::CannotHeal { catalogue: self.reference.name.clone(), why })
     }
 
     /// Whether listings alone show that everything is as the last manifest says.

@@ -79,6 +79,7 @@ impl Run<'_> {
         self.enter(Phase::Make);
         let rows = self.make(settled).await?;
         crash_point("coordinator.made");
+        self.plan.may_commit(&rows.counts, rows.complete, &rows.failures)?;
         self.enter(Phase::Commit);
         let Some(committed) = self.commit(&rows).await? else {
             return self.end(rows.counts, rows.failures, Written::default(), None).await;

@@ -156,6 +156,45 @@ async fn a_lost_or_damaged_state_is_built_anew_with_the_same_bytes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_state_and_a_source_that_is_away_take_nothing_from_the_site() {
+    let world = World::new();
+    many(&world, 3);
+    world.build().await;
+    let before = world.files();
+    let chunk = world.manifest().entries[0].rows.pack;
+    let world = world.restart();
+    world.store.remove_blob(&chunk).unwrap();
+    world.script().unlisted.insert("s".into());
+    let error = world.try_run(world.request()).await.unwrap_err();
+    assert!(matches!(error, RunError::CannotHeal { .. }), "{error}");
+    assert_eq!(world.files(), before);
+    world.script().unlisted.clear();
+    world.build().await;
+    assert_eq!(world.files(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_that_cannot_be_read_takes_nothing_from_the_site() {
+    let world = World::new();
+    many(&world, 3);
+    world.build().await;
+    let before = world.files();
+    let epoch = world.manifest().epoch.0;
+    let mut world = world.restart();
+    world.store.put(&format!("manifests/c/{epoch}"), b"no manifest").unwrap();
+    world.catalogue = "d".into();
+    world.run().await;
+    let error = world.try_finish().await.unwrap_err();
+    assert!(matches!(error, RunError::ManifestLost { .. }), "{error}");
+    for (path, content) in before.iter().filter(|(path, _)| path.starts_with("c/")) {
+        assert_eq!(world.files().get(path), Some(content), "{path}");
+    }
+    world.catalogue = "c".into();
+    world.build().await;
+    assert!(world.files().contains_key("c/k1.html") && world.files().contains_key("d/k1.html"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_catalogues_share_a_site() {
     let mut world = World::new();
     many(&world, 3);

@@ -26,8 +26,14 @@ fn bodies(world: &World, bodies: &[&str]) -> Vec<PackSlice> {
 async fn run(world: &World, work: Work) -> Result<Outcome, StageError> {
     let run = RunId::new("birds", Epoch(1));
     let catalogue = CatalogueRef { name: "birds".into(), bundle: world.catalogue.bundle().digest() };
-    let header =
-        ParcelHeader { id: ParcelId::root(&run), run, epoch: Epoch(1), catalogue, lane: Lane::Normal };
+    let header = ParcelHeader {
+        id: ParcelId::root(&run),
+        run,
+        epoch: Epoch(1),
+        catalogue,
+        lane: Lane::Normal,
+        anew: false,
+    };
     let ctx = Context::new(world.store.clone(), ComputePool::new(1), Default::default(), Lane::Normal);
     let done = Indexer::new(Catalogues::new()).process(ctx, Arc::new(Parcel { header, work })).await?;
     assert!(done.children.is_empty());

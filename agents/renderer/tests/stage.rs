@@ -76,8 +76,14 @@ impl World {
     async fn process(&self, renderer: &Renderer, work: Work) -> Result<Processed, StageError> {
         let run = RunId::new("small", Epoch(1));
         let catalogue = CatalogueRef { name: "small".into(), bundle: self.catalogue.bundle().digest() };
-        let header =
-            ParcelHeader { id: ParcelId::root(&run), run, epoch: Epoch(1), catalogue, lane: Lane::Normal };
+        let header = ParcelHeader {
+            id: ParcelId::root(&run),
+            run,
+            epoch: Epoch(1),
+            catalogue,
+            lane: Lane::Normal,
+            anew: false,
+        };
         let context = Context::new(self.store.clone(), ComputePool::new(1), Default::default(), Lane::Normal);
         renderer.process(context, Arc::new(Parcel { header, work })).await
     }

@@ -137,7 +137,8 @@ impl<S: Stage> Pump<S> {
     }
 
     async fn attempt(&self, parcel: &Arc<Parcel>, key: Option<&Digest>) -> Attempt {
-        if let Some(outcome) = self.known(key).await {
+        let known = if parcel.header.anew { None } else { self.known(key).await };
+        if let Some(outcome) = known {
             return Attempt { result: Ok(Processed::leaf(outcome)), service: Duration::ZERO, cached: true };
         }
         let (store, pool, cancelled) = (self.store.clone(), self.pool.clone(), self.cancelled.clone());

@@ -48,6 +48,7 @@ impl Bench {
             epoch: Epoch(1),
             catalogue: CatalogueRef { name: "test".to_owned(), bundle: self.bundle },
             lane: Lane::Normal,
+            anew: false,
         };
         let ctx = Context::new(self.store.clone(), self.pool.clone(), CancellationToken::new(), Lane::Normal);
         self.validator.process(ctx, Arc::new(Parcel { header, work })).await

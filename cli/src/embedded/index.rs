@@ -1,7 +1,8 @@
 //! The search index follows the manifests: as soon as a run has committed, beside its publishing.
 
 use std::{
-    path::PathBuf,
+    collections::BTreeMap,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -16,7 +17,8 @@ pub(super) struct Follower {
     index: PathBuf,
     store: Store,
     watching: Arc<dyn Progress>,
-    following: Mutex<Vec<JoinHandle<anyhow::Result<()>>>>,
+    /// The last task of each catalogue: it begins when the one before it has ended, and its word counts.
+    following: Mutex<BTreeMap<String, JoinHandle<anyhow::Result<()>>>>,
 }
 
 impl Follower {
@@ -27,7 +29,7 @@ impl Follower {
     /// Waits until every index has followed.
     pub(super) async fn finished(&self) -> anyhow::Result<()> {
         let following = std::mem::take(&mut *self.following.lock().unwrap_or_else(PoisonError::into_inner));
-        for task in following {
+        for task in following.into_values() {
             task.await.context("the index's task failed")??;
         }
         Ok(())
@@ -37,14 +39,26 @@ impl Follower {
         let (index, store) = (self.index.clone(), self.store.clone());
         let Some((catalogue, _)) = run.as_str().rsplit_once('-') else { return };
         let catalogue = catalogue.to_owned();
-        let task = tokio::task::spawn_blocking(move || {
-            let applied = quire_indexer::follow(&store, &index.join(&catalogue), &catalogue)
-                .with_context(|| format!("cannot bring the index of {catalogue} up to date"))?;
-            tracing::debug!(catalogue, ?applied, "index followed");
-            Ok(())
+        let mut following = self.following.lock().unwrap_or_else(PoisonError::into_inner);
+        let former = following.remove(&catalogue);
+        let name = catalogue.clone();
+        let task = tokio::spawn(async move {
+            if let Some(former) = former {
+                // A run that was done anew follows once more: what came of the first time does not matter.
+                let _ = former.await;
+            }
+            let followed = tokio::task::spawn_blocking(move || bring_up_to_date(&store, &index, &catalogue));
+            followed.await.context("the index's task failed")?
         });
-        self.following.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+        following.insert(name, task);
     }
+}
+
+fn bring_up_to_date(store: &Store, index: &Path, catalogue: &str) -> anyhow::Result<()> {
+    let applied = quire_indexer::follow(store, &index.join(catalogue), catalogue)
+        .with_context(|| format!("cannot bring the index of {catalogue} up to date"))?;
+    tracing::debug!(catalogue, ?applied, "index followed");
+    Ok(())
 }
 
 impl Progress for Follower {

@@ -145,9 +145,13 @@ impl World {
     }
 
     pub async fn finish(&self) -> SiteReport {
+        self.try_finish().await.unwrap()
+    }
+
+    pub async fn try_finish(&self) -> Result<SiteReport, RunError> {
         let cancelled = CancellationToken::new();
         let finishing = self.coordinator.finish_site(&cancelled);
-        tokio::time::timeout(Duration::from_secs(60), finishing).await.unwrap().unwrap()
+        tokio::time::timeout(Duration::from_secs(60), finishing).await.unwrap()
     }
 
     /// A run and the publication of the site.

@@ -163,6 +163,7 @@ impl Bench {
             epoch: Epoch(1),
             catalogue: CatalogueRef { name: "test".to_owned(), bundle },
             lane: Lane::Normal,
+            anew: false,
         };
         self.fetcher.process(self.context(), Arc::new(Parcel { header, work })).await
     }

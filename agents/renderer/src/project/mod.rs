@@ -66,8 +66,9 @@ pub fn catalogue_files(
     // the rows hold.
     let shards = std::thread::scope(|scope| {
         let shards = scope.spawn(|| search_files(look, &rows, &facets));
-        list::files(engine, &rows, &facets, counts, sink)?;
-        shards.join().map_err(|_| "making the search panicked")?
+        let lists = list::files(engine, &rows, &facets, counts, sink);
+        let shards = shards.join().map_err(|_| "making the search panicked")?;
+        lists.and(shards)
     })?;
     shards.into_iter().try_for_each(|(path, bytes)| sink(path, bytes))
 }

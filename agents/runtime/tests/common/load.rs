@@ -102,6 +102,7 @@ fn parcel(epoch: u64, number: u64, lane: Lane, since: Instant) -> Parcel {
         epoch: Epoch(epoch),
         catalogue: CatalogueRef { name: "load".into(), bundle: Digest::of(b"load") },
         lane,
+        anew: false,
     };
     let modified_ns = since.elapsed().as_nanos() as i128;
     let location = Listed { location: "x".into(), size: 0, modified_ns };

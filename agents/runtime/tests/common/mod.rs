@@ -144,6 +144,7 @@ pub(crate) fn header(epoch: u64, number: u64, lane: Lane) -> ParcelHeader {
         epoch: Epoch(epoch),
         catalogue: CatalogueRef { name: "test".into(), bundle: Digest::of(b"bundle") },
         lane,
+        anew: false,
     }
 }
 
