@@ -7,7 +7,8 @@
 //!
 //! A lane that has nothing waiting falls out of the comparison; when it comes back, its tag is raised to where
 //! the others are by now. So nobody saves credit by being idle. A lane's weight is raised, if need be, until
-//! its share is [`FLOOR_PERCENT`] with all lanes busy.
+//! its share is [`FLOOR_PERCENT`] with all lanes busy; those of critical and high to the share that their reserved
+//! slots give them anyway, so that what is left to the others is not less than it seems.
 
 use std::time::Duration;
 
@@ -92,6 +93,7 @@ struct LaneState {
 pub struct Scheduler {
     lanes: [LaneState; LANES],
     clock: i128,
+    weights: [u32; LANES],
     slots: usize,
     critical_used: usize,
     urgent_used: usize,
@@ -105,6 +107,7 @@ impl Scheduler {
         let mut scheduler = Self {
             lanes: [LaneState::default(); LANES],
             clock: 0,
+            weights,
             slots: slots.max(MIN_SLOTS),
             critical_used: 0,
             urgent_used: 0,
@@ -116,7 +119,8 @@ impl Scheduler {
 
     /// Changes the weights from now on.
     pub fn set_weights(&mut self, weights: [u32; LANES]) {
-        for (lane, weight) in self.lanes.iter_mut().zip(with_floor(weights)) {
+        self.weights = weights;
+        for (lane, weight) in self.lanes.iter_mut().zip(with_floors(weights, floors(self.slots))) {
             lane.weight = weight;
         }
     }
@@ -124,6 +128,7 @@ impl Scheduler {
     /// Changes the number of slots. Parcels that run in slots which are gone finish undisturbed.
     pub fn set_slots(&mut self, slots: usize) {
         self.slots = slots.max(MIN_SLOTS);
+        self.set_weights(self.weights);
     }
 
     /// Number of slots.
@@ -243,23 +248,29 @@ fn smooth(estimate: u64, cost: u64) -> u64 {
     }
 }
 
-/// Raises weights whose share would be below the floor. With `k` lanes at the floor `f` and the rest adding up
-/// to `r`, `f = floor · (r + k·f)`, so `f = floor · r / (1 - floor · k)`. Raising some may push others below.
-fn with_floor(weights: [u32; LANES]) -> [u64; LANES] {
+/// Least share of each lane in percent: what its reserved slot gives it, or the floor.
+fn floors(slots: usize) -> [u64; LANES] {
+    let reserved = 100_u64.div_ceil(u64::try_from(slots).unwrap_or(u64::MAX)).max(FLOOR_PERCENT);
+    [reserved, reserved, FLOOR_PERCENT, FLOOR_PERCENT]
+}
+
+/// Raises weights whose share would be below their floor, in percent. With lanes at their floors `f` and the rest
+/// adding up to `r`, the sum is `r / (1 - Σf)`, of which each has its `f`. Raising some may push others below.
+fn with_floors(weights: [u32; LANES], floors: [u64; LANES]) -> [u64; LANES] {
     let mut weights = weights.map(|weight| u64::from(weight) << WEIGHT_BITS);
     if weights.iter().all(|weight| *weight == 0) {
-        return [1 << WEIGHT_BITS; LANES];
+        weights = [1 << WEIGHT_BITS; LANES];
     }
     let mut raised = [false; LANES];
     for _ in 0..LANES {
-        let count = raised.iter().filter(|raised| **raised).count() as u64;
         let rest: u64 =
             weights.iter().zip(raised).filter(|(_, raised)| !raised).map(|(weight, _)| weight).sum();
-        let floor = (FLOOR_PERCENT * rest).div_ceil(100 - FLOOR_PERCENT * count);
-        for (weight, raised) in weights.iter_mut().zip(&mut raised) {
+        let left: u64 = 100
+            - floors.iter().zip(raised).filter(|(_, raised)| *raised).map(|(floor, _)| floor).sum::<u64>();
+        for ((weight, raised), floor) in weights.iter_mut().zip(&mut raised).zip(floors) {
             if *raised {
-                *weight = floor;
-            } else if *weight * 100 < FLOOR_PERCENT * (rest + count * floor) {
+                *weight = (floor * rest).div_ceil(left);
+            } else if *weight * left < floor * rest {
                 *raised = true;
             }
         }
@@ -275,17 +286,24 @@ mod tests {
 
     #[test]
     fn weights_below_the_floor_are_raised_to_it_and_others_stay() {
-        for weights in [[8, 4, 2, 1], [1000, 1, 1, 1], [100, 40, 1, 0], [0, 0, 0, 7], [0; 4], [u32::MAX; 4]] {
-            let raised = with_floor(weights);
-            let sum: u64 = raised.iter().sum();
-            for weight in raised {
-                assert!(
-                    weight * 1000 >= sum * 10 * FLOOR_PERCENT - sum / 100,
-                    "{weights:?} became {raised:?}"
-                );
+        for slots in [4, 5, 7, 12] {
+            for weights in
+                [[8, 4, 2, 1], [1000, 1, 1, 1], [100, 40, 1, 0], [0, 0, 0, 7], [0; 4], [u32::MAX; 4]]
+            {
+                let raised = with_floors(weights, floors(slots));
+                let sum: u64 = raised.iter().sum();
+                for (weight, floor) in raised.into_iter().zip(floors(slots)) {
+                    assert!(
+                        weight * 1000 >= sum * 10 * floor - sum / 100,
+                        "{weights:?} in {slots} slots became {raised:?}"
+                    );
+                }
             }
+            assert_eq!(
+                with_floors(WEIGHTS, floors(slots)),
+                WEIGHTS.map(|weight| u64::from(weight) << WEIGHT_BITS)
+            );
         }
-        assert_eq!(with_floor([8, 4, 2, 1]), [8, 4, 2, 1].map(|weight: u64| weight << WEIGHT_BITS));
     }
 
     #[test]

@@ -134,11 +134,11 @@ async fn a_record_that_claims_too_much_is_rejected_and_its_neighbours_are_not() 
 }
 
 #[tokio::test]
-async fn a_catalogue_that_is_not_in_the_store_is_a_permanent_error() {
+async fn a_catalogue_that_is_not_in_the_store_is_told_as_lost() {
     let mut bench = Bench::new();
     bench.bundle = Digest::of(b"no bundle");
     let error = bench.process(Work::Validate(vec![item(0, "{}")])).await.unwrap_err();
-    assert_eq!(error.class(), ErrorClass::Permanent);
+    assert_eq!(error.class(), ErrorClass::InputLost(bench.bundle));
     assert!(error.chain().contains("is not in the store"), "{}", error.chain());
 }
 
