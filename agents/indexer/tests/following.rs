@@ -130,8 +130,10 @@ fn a_damaged_index_is_never_trusted_and_built_anew() {
     assert!(tried >= 5 * DAMAGES.len(), "{tried}");
 }
 
+type Damage = fn(Vec<u8>) -> Option<Vec<u8>>;
+
 /// What may happen to a file; `None`: it is gone.
-const DAMAGES: [fn(Vec<u8>) -> Option<Vec<u8>>; 7] = [
+const DAMAGES: [Damage; 7] = [
     |_| None,
     |_| Some(Vec::new()),
     |bytes| Some(bytes[..bytes.len() / 2].to_vec()),
