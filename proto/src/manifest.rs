@@ -4,6 +4,8 @@
 //! where the key's digest says so (see [`ends_chunk`]), not after a number of rows: an inserted row changes
 //! one chunk, all others keep their content address.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{CatalogueRef, Digest, Epoch, ItemId, PackSlice, PageFile, Problem, RecordVerdict, RunId};
@@ -80,7 +82,7 @@ pub struct Entry {
     /// Digest of the item's bytes.
     pub content: Digest,
     /// Key, claims, list row, where the body lies.
-    pub record: RecordVerdict,
+    pub record: Arc<RecordVerdict>,
     /// Warnings found by the decision (a claim of severity *warn* that another record holds …).
     pub decided: Vec<Problem>,
     /// Digest of everything its pages depend on.
@@ -108,7 +110,7 @@ pub struct RejectRow {
     /// Why.
     pub problems: Vec<Problem>,
     /// The verdict of a record that is right by itself and lost a claim: it may be accepted when the holder goes.
-    pub record: Option<Box<RecordVerdict>>,
+    pub record: Option<Arc<RecordVerdict>>,
 }
 
 /// Whether a chunk ends after the row with this key: one key in 128 does.

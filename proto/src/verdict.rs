@@ -1,5 +1,7 @@
 //! What a validator says of one item, before anyone asks about the other records.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Digest, ItemId, PackSlice, Problem, Severity};
@@ -19,7 +21,7 @@ pub struct Verdict {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Judged {
     /// A record that is right by itself; the decision may still reject it.
-    Record(Box<RecordVerdict>),
+    Record(Arc<RecordVerdict>),
     /// A reject, with every reason found.
     Rejected {
         /// The key, where it could be had.

@@ -1,6 +1,9 @@
 //! One item to one verdict: decode, normalise, key, schema, rules, row.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use jaq_json::Val;
 use quire_proto::{
@@ -298,7 +301,7 @@ fn accepted(item: &Item, draft: Draft) -> Assessment {
         row: ListRow { summary: draft.summary, fields: draft.fields },
         warnings: in_order(draft.found.problems),
     };
-    let judged = Judged::Record(Box::new(record));
+    let judged = Judged::Record(Arc::new(record));
     let verdict = Verdict { item: item.id.clone(), content: item.content, judged };
     Assessment { verdict, body: Some(draft.body) }
 }

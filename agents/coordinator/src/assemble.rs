@@ -1,12 +1,11 @@
 //! The manifest's rows, once everything is made.
 
-use std::{cmp::Ordering, iter::Peekable};
+use std::{cmp::Ordering, iter::Peekable, sync::Arc};
 
 use quire_proto::{
     Digest, Epoch, Outcome, PackSlice, PageFile, Problem, RecordCounts, Settlement,
     manifest::{Chunk, Entry},
 };
-use quire_runtime::Store;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -14,6 +13,7 @@ use crate::{
     make::{Planned, same_files},
     manifest_io::ChunkWriter,
     runs::{Row, Sorted, SortedRuns, Spooled},
+    shelf::Shelf,
     workspace::Workspace,
 };
 
@@ -94,11 +94,11 @@ pub(crate) fn assemble(
     planned: Spooled<Planned>,
     products: Sorted<Product>,
     epoch: Epoch,
-    store: &Store,
+    shelf: &Shelf,
     workspace: &Workspace,
 ) -> Result<Assembled, RunError> {
     let mut products = products.into_rows().map_err(RunError::Spill)?.peekable();
-    let mut writer = ChunkWriter::new(store);
+    let mut writer = ChunkWriter::new(shelf);
     let mut assembled =
         Assembled { entries: Vec::new(), counts: RecordCounts::default(), failures: Vec::new(), died: 0 };
     for (number, row) in planned.into_rows().enumerate() {
@@ -137,7 +137,7 @@ fn products_of(
 
 impl Assembled {
     /// The row of a record, counted; `None` if it is dead and never had a page.
-    fn entry(&mut self, row: Planned, products: Vec<Product>, epoch: Epoch) -> Option<Entry> {
+    fn entry(&mut self, row: Planned, products: Vec<Product>, epoch: Epoch) -> Option<Arc<Entry>> {
         let Planned { mut entry, former, render, index, dead } = row;
         if dead {
             self.counts.dead += 1;
@@ -147,18 +147,18 @@ impl Assembled {
         if !render && !index {
             return Some(entry);
         }
+        let made = Arc::make_mut(&mut entry);
         let (mut rendered, mut indexed, mut error) = (!render, !index, None);
         for product in products {
             match product.what {
-                What::Pages { inputs, files, warnings } if inputs == entry.inputs => {
-                    (entry.files, entry.page_warnings, rendered) = (files, warnings, true);
+                What::Pages { inputs, files, warnings } if inputs == made.inputs => {
+                    (made.files, made.page_warnings, rendered) = (files, warnings, true);
                 }
-                What::Document(document) => (entry.document, indexed) = (document, true),
+                What::Document(document) => (made.document, indexed) = (document, true),
                 What::Dead(why) => error = Some(why),
                 What::Pages { .. } => {}
             }
         }
-        let former = former.map(|former| *former);
         if !rendered || !indexed {
             self.died(&entry, error, dead);
             // Its last page stays, unless its name may be another's by now. A record that has no page is tried again by
@@ -169,8 +169,7 @@ impl Assembled {
         if let (false, same) = (dead, same) {
             *(if same { &mut self.counts.unchanged } else { &mut self.counts.published }) += 1;
         }
-        entry.epoch = epoch;
-        Some(keep_if_equal(entry, former))
+        Some(keep_if_equal(entry, former, epoch))
     }
 
     fn died(&mut self, entry: &Entry, error: Option<String>, counted: bool) {
@@ -184,13 +183,14 @@ impl Assembled {
 }
 
 /// The former row if the new one differs in its epoch only: what did not change keeps its address.
-fn keep_if_equal(mut entry: Entry, former: Option<Entry>) -> Entry {
+fn keep_if_equal(mut entry: Arc<Entry>, former: Option<Arc<Entry>>, epoch: Epoch) -> Arc<Entry> {
+    let made = Arc::make_mut(&mut entry);
     if let Some(former) = former {
-        let epoch = std::mem::replace(&mut entry.epoch, former.epoch);
-        if entry == former {
+        made.epoch = former.epoch;
+        if *made == *former {
             return former;
         }
-        entry.epoch = epoch;
     }
+    made.epoch = epoch;
     entry
 }

@@ -1,13 +1,14 @@
 //! Brings together what was judged in this run and what the last manifest knows of items that were not.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use quire_proto::{
     ItemId, Judged, Verdict,
     manifest::{Entry, RejectRow},
 };
-use quire_runtime::Store;
-
 use crate::{
     RunError,
     decide::{Candidate, Origin},
@@ -15,6 +16,7 @@ use crate::{
     listing::Listing,
     manifest_io::{self, Committed, EntryReader, RejectReader},
     runs::Sorted,
+    shelf::Shelf,
     workspace::Workspace,
 };
 
@@ -36,14 +38,14 @@ pub(crate) struct Carried {
 pub(crate) fn carry(
     gathered: Gathered,
     base: Option<&Committed>,
-    store: &Store,
+    shelf: &Shelf,
     workspace: &Workspace,
 ) -> Result<Carried, RunError> {
     let complete = gathered.is_complete();
     let mut candidates = gathered.candidates;
     for slice in &gathered.verdicts {
         workspace.check()?;
-        let verdicts: Vec<Verdict> = manifest_io::decode(&store.get_slice(slice)?, "verdicts")?;
+        let verdicts: Vec<Verdict> = manifest_io::decode(&shelf.store().get_slice(slice)?, "verdicts")?;
         for verdict in verdicts {
             candidates.push(Candidate::fresh(verdict)).map_err(RunError::Spill)?;
         }
@@ -56,8 +58,8 @@ pub(crate) fn carry(
     };
     if let Some(base) = base {
         let manifest = &base.manifest;
-        let entries = EntryReader::new(store, manifest.entries.clone()).map(|row| row.map(of_entry));
-        let rejects = RejectReader::new(store, manifest.rejects.clone()).map(|row| row.map(of_reject));
+        let entries = EntryReader::new(shelf, manifest.entries.clone()).map(|row| row.map(|entry| of_entry(&entry)));
+        let rejects = RejectReader::new(shelf, manifest.rejects.clone()).map(|row| row.map(of_reject));
         for (number, row) in entries.chain(rejects).enumerate() {
             let mut row = row?;
             if number.is_multiple_of(1024) {
@@ -72,9 +74,9 @@ pub(crate) fn carry(
     Ok(Carried { candidates: candidates.finish(), lost: fates.lost(), complete, failures: fates.failures() })
 }
 
-fn of_entry(entry: Entry) -> Candidate {
-    let judged = Judged::Record(Box::new(entry.record));
-    Candidate { item: entry.item, content: entry.content, origin: Origin::Kept, judged }
+fn of_entry(entry: &Entry) -> Candidate {
+    let judged = Judged::Record(Arc::clone(&entry.record));
+    Candidate { item: entry.item.clone(), content: entry.content, origin: Origin::Kept, judged }
 }
 
 /// A reject that was right by itself is decided again: its holder may be gone.

@@ -11,14 +11,15 @@ use std::{
 
 use quire_proto::{
     Digest, PackSlice, PageFile,
-    manifest::{Chunk, Manifest},
+    manifest::{Chunk, Entry, Manifest},
 };
 use quire_runtime::{Store, chain};
 use serde::Deserialize;
 
 use crate::{
     RunError,
-    manifest_io::{self, Committed, RowReader, manifest_name},
+    manifest_io::{self, Committed, RowPart, RowReader, manifest_name, part_of_entries},
+    shelf::Shelf,
 };
 
 /// Manifests kept of every catalogue.
@@ -58,10 +59,27 @@ struct BodyPack {
     body: PackSlice,
 }
 
+impl RowPart for EntryPacks {
+    fn read(shelf: &Shelf, chunk: &Chunk) -> Result<Vec<Self>, RunError> {
+        part_of_entries(shelf, chunk, |entry: &Entry| Self {
+            record: BodyPack { body: entry.record.body },
+            files: entry.files.clone(),
+            document: entry.document,
+        })
+    }
+}
+
+impl RowPart for RejectPacks {
+    fn read(shelf: &Shelf, chunk: &Chunk) -> Result<Vec<Self>, RunError> {
+        shelf.rows(chunk)
+    }
+}
+
 impl Collector {
     /// Collects. A newest manifest that cannot be read stops the collection, for it may need anything; the next run heals
     /// it. A former one that cannot be read is of no use to anyone and goes.
-    pub(crate) fn collect(&mut self, store: &Store) -> Result<Collected, RunError> {
+    pub(crate) fn collect(&mut self, shelf: &Shelf) -> Result<Collected, RunError> {
+        let store = shelf.store();
         let mut live = HashSet::new();
         let mut chunks = HashSet::new();
         for catalogue in store.list("manifests")? {
@@ -74,7 +92,7 @@ impl Collector {
                 let Some(committed) = manifest_io::read_manifest(store, &catalogue, epoch)? else {
                     return Ok(Collected::default());
                 };
-                if let Err(error) = self.mark(store, &committed, &mut live, &mut chunks) {
+                if let Err(error) = self.mark(shelf, &committed, &mut live, &mut chunks) {
                     tracing::warn!(catalogue, %epoch, error = chain(&error), "a manifest's rows cannot be read");
                     if age == 0 {
                         return Ok(Collected::default());
@@ -84,12 +102,13 @@ impl Collector {
             }
         }
         self.packs_of.retain(|chunk, _| chunks.contains(chunk));
+        shelf.retain(&chunks);
         sweep(store, &live)
     }
 
     fn mark(
         &mut self,
-        store: &Store,
+        shelf: &Shelf,
         committed: &Committed,
         live: &mut HashSet<Digest>,
         chunks: &mut HashSet<Digest>,
@@ -98,19 +117,19 @@ impl Collector {
         live.extend([committed.digest, catalogue.bundle]);
         live.extend(files.iter().map(|file| file.from.pack));
         for chunk in entries {
-            live.extend(self.packs(store, chunk, entry_packs)?.iter().copied());
+            live.extend(self.packs(shelf, chunk, entry_packs)?.iter().copied());
         }
         for chunk in rejects {
-            live.extend(self.packs(store, chunk, reject_packs)?.iter().copied());
+            live.extend(self.packs(shelf, chunk, reject_packs)?.iter().copied());
         }
         chunks.extend(entries.iter().chain(rejects).map(|chunk| chunk.rows.pack));
         Ok(())
     }
 
     /// The packs that a chunk and its rows need.
-    fn packs<T: serde::de::DeserializeOwned>(
+    fn packs<T: RowPart>(
         &mut self,
-        store: &Store,
+        shelf: &Shelf,
         chunk: &Chunk,
         of_row: fn(T, &mut Vec<Digest>),
     ) -> Result<Arc<[Digest]>, RunError> {
@@ -118,7 +137,7 @@ impl Collector {
             return Ok(Arc::clone(packs));
         }
         let mut packs = vec![chunk.rows.pack];
-        for row in RowReader::<T>::new(store, vec![chunk.clone()]) {
+        for row in RowReader::<T>::new(shelf, vec![chunk.clone()]) {
             of_row(row?, &mut packs);
         }
         packs.sort_unstable();

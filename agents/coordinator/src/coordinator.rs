@@ -21,6 +21,7 @@ use crate::{
     report::Tally,
     router::Router,
     run::Run,
+    shelf::Shelf,
     site_record::SiteRecords,
     task::on_thread,
     workspace::Workspace,
@@ -92,6 +93,7 @@ pub struct RunRequest {
 pub struct Coordinator {
     options: CoordinatorOptions,
     router: Router,
+    shelf: Shelf,
     /// Runs hold it shared, garbage collection alone.
     active: RwLock<Collector>,
     /// One publication of the site at a time.
@@ -113,9 +115,10 @@ impl Coordinator {
     #[must_use]
     pub fn new(options: CoordinatorOptions) -> Self {
         let router = Router::start(options.broker.clone());
+        let shelf = Shelf::new(&options.store, options.memory_bytes / 4);
         let active = RwLock::new(Collector::default());
         let (finishing, published) = (Mutex::default(), std::sync::Mutex::default());
-        Self { options, router, active, finishing, published, records: SiteRecords::default() }
+        Self { options, router, shelf, active, finishing, published, records: SiteRecords::default() }
     }
 
     /// One pass over one catalogue: gather, decide, make, commit, publish its pages and lists.
@@ -157,8 +160,8 @@ impl Coordinator {
             tally: Tally::default(),
         };
         let workspace = Workspace::new(&self.options.tmp, self.options.memory_bytes, cancelled);
-        let records = self.records.clone();
-        let run = Run { options: &self.options, plan, lines, workspace, records, started };
+        let (shelf, records) = (self.shelf.clone(), self.records.clone());
+        let run = Run { options: &self.options, plan, lines, workspace, shelf, records, started };
         let ended = Box::pin(run.run()).await?;
         if let Some((committed, wanted)) = ended.committed {
             let mut published = self.published();
@@ -186,6 +189,7 @@ impl Coordinator {
             options: &self.options,
             site: Arc::clone(site),
             router: &self.router,
+            shelf: self.shelf.clone(),
             records: self.records.clone(),
             workspace: Workspace::new(&self.options.tmp, self.options.memory_bytes, cancelled.clone()),
             cancelled: cancelled.clone(),
@@ -202,9 +206,9 @@ impl Coordinator {
         }
         let Ok(mut collector) = self.active.try_write() else { return Ok(()) };
         self.published().committed = false;
-        let (store, mut own) = (self.options.store.clone(), std::mem::take(&mut *collector));
+        let (shelf, mut own) = (self.shelf.clone(), std::mem::take(&mut *collector));
         let (own, collected) = on_thread(move || {
-            let collected = own.collect(&store)?;
+            let collected = own.collect(&shelf)?;
             Ok((own, collected))
         })
         .await?;

@@ -17,6 +17,7 @@ use crate::{
     report::Tally,
     router::Router,
     runs::{Row, Sorted, SortedRuns},
+    shelf::Shelf,
     site_manifest::{self, SiteManifest, SiteManifestWriter},
     site_record::{Shown, SiteRecord, SiteRecords},
     task::on_thread,
@@ -31,6 +32,7 @@ pub(crate) struct Finish<'a> {
     pub(crate) options: &'a CoordinatorOptions,
     pub(crate) site: Arc<dyn SiteEdge>,
     pub(crate) router: &'a Router,
+    pub(crate) shelf: Shelf,
     pub(crate) records: SiteRecords,
     pub(crate) workspace: Workspace,
     pub(crate) cancelled: CancellationToken,
@@ -106,15 +108,15 @@ impl Finish<'_> {
             cancelled: self.cancelled.clone(),
             tally: Tally::default(),
         };
-        publish_catalogue(&mut lines, &self.site, &self.options.store, committed, &self.workspace, wanted)
+        publish_catalogue(&mut lines, &self.site, &self.shelf, committed, &self.workspace, wanted)
             .await
     }
 
     async fn state(&self, committed: Committed) -> Result<CatalogueState, RunError> {
-        let store = self.options.store.clone();
+        let shelf = self.shelf.clone();
         on_thread(move || {
-            let bundle = store.get_blob(&committed.manifest.catalogue.bundle)?;
-            Ok(CatalogueState::new(&store, bundle, committed.manifest))
+            let bundle = shelf.store().get_blob(&committed.manifest.catalogue.bundle)?;
+            Ok(CatalogueState::new(&shelf, bundle, committed.manifest))
         })
         .await
     }

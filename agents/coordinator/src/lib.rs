@@ -30,6 +30,7 @@ mod resume;
 mod router;
 mod run;
 mod runs;
+mod shelf;
 mod site;
 mod site_manifest;
 mod site_record;

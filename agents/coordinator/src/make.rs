@@ -7,6 +7,7 @@
 use std::{
     collections::{HashMap, HashSet},
     iter::Peekable,
+    sync::Arc,
 };
 
 use quire_proto::{
@@ -22,6 +23,7 @@ use crate::{
     decide::{Accepted, Decided, Origin, Pair, hits, record_weight},
     manifest_io::{Committed, EntryReader, ManifestRow as _},
     runs::{Row, Spooled},
+    shelf::Shelf,
     workspace::Workspace,
 };
 
@@ -31,7 +33,7 @@ const MAX_PARCEL_WEIGHT: usize = 1 << 20;
 /// What planning needs to know.
 pub(crate) struct MakePlan<'a> {
     pub(crate) base: Option<&'a Committed>,
-    pub(crate) store: &'a Store,
+    pub(crate) shelf: &'a Shelf,
     pub(crate) epoch: Epoch,
     /// Digest of everything but the record that pages depend on: bundle and renderer.
     pub(crate) frame: Digest,
@@ -47,9 +49,9 @@ pub(crate) struct MakePlan<'a> {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Planned {
     /// The entry; pages and document are still the former ones where they are to be made.
-    pub(crate) entry: Entry,
+    pub(crate) entry: Arc<Entry>,
     /// Its last state, where anything is to be made or was changed.
-    pub(crate) former: Option<Box<Entry>>,
+    pub(crate) former: Option<Arc<Entry>>,
     pub(crate) render: bool,
     pub(crate) index: bool,
     /// The item could not be processed; this is its last state.
@@ -62,7 +64,7 @@ impl Row for Planned {
     }
 
     fn weight(&self) -> usize {
-        self.entry.weight() + self.former.as_deref().map_or(0, Entry::weight)
+        self.entry.weight() + self.former.as_ref().map_or(0, |former| former.weight())
     }
 }
 
@@ -84,9 +86,9 @@ pub(crate) fn plan(
     emit: &mut dyn FnMut(Work) -> Result<(), RunError>,
 ) -> Result<Made, RunError> {
     let entries = plan.base.map(|base| base.manifest.entries.clone()).unwrap_or_default();
-    let mut former = EntryReader::new(plan.store, entries).peekable();
+    let mut former = EntryReader::new(plan.shelf, entries).peekable();
     let mut pairs = decided.pairs.into_rows().map_err(RunError::Spill)?.peekable();
-    let mut packs = Packs { store: plan.store, known: HashMap::new() };
+    let mut packs = Packs { store: plan.shelf.store(), known: HashMap::new() };
     let mut batches = Batches::default();
     let mut planned = workspace.spool();
     let mut gone = HashMap::new();
@@ -107,7 +109,7 @@ pub(crate) fn plan(
     }
     for entry in former {
         let entry = entry?;
-        gone.insert(entry.record.key, entry.item);
+        gone.insert(entry.record.key.clone(), entry.item.clone());
     }
     batches.finish(emit)?;
     Ok(Made { planned: planned.finish().map_err(RunError::Spill)?, gone })
@@ -118,7 +120,7 @@ fn advance(
     former: &mut Peekable<EntryReader>,
     key: &str,
     gone: &mut HashMap<String, ItemId>,
-) -> Result<Option<Entry>, RunError> {
+) -> Result<Option<Arc<Entry>>, RunError> {
     while let Some(entry) =
         former.next_if(|entry| entry.as_ref().is_ok_and(|entry| entry.record.key.as_str() <= key))
     {
@@ -126,7 +128,7 @@ fn advance(
         if entry.record.key == key {
             return Ok(Some(entry));
         }
-        gone.insert(entry.record.key, entry.item);
+        gone.insert(entry.record.key.clone(), entry.item.clone());
     }
     // An error is not less than any key: it ends the walk here.
     former.next_if(Result::is_err).transpose()
@@ -152,7 +154,7 @@ impl MakePlan<'_> {
     fn row(
         &self,
         accepted: Accepted,
-        former: Option<Entry>,
+        former: Option<Arc<Entry>>,
         lookups: &[Vec<LookupHit>],
         packs: &mut Packs<'_>,
     ) -> Planned {
@@ -160,7 +162,9 @@ impl MakePlan<'_> {
         let same_body = former.as_ref().is_some_and(|former| former.record.digest == record.digest);
         if let Some(former) = former.as_ref().filter(|former| same_body && packs.have(&former.record.body)) {
             // The body that is there already: rows stay as they are, and the new pack may go.
-            record.body = former.record.body;
+            if record.body != former.record.body {
+                Arc::make_mut(&mut record).body = former.record.body;
+            }
         }
         let inputs = self.inputs(&record, &item, lookups);
         let keeps_index = self.base.is_some_and(|base| base.manifest.basis.index == Some(self.index));
@@ -170,9 +174,15 @@ impl MakePlan<'_> {
         let pages = former.as_ref().filter(|former| {
             !self.full && former.inputs == inputs && former.files.iter().all(|file| packs.have(&file.from))
         });
-        let (index, render) = (document.is_none(), pages.is_none());
-        let former_epoch = former.as_ref().map(|former| former.epoch);
-        let mut entry = Entry {
+        let (index, render, dead) = (document.is_none(), pages.is_none(), origin == Origin::Dead);
+        if let (Some(former), Some(_)) = (document, pages)
+            && (&former.item, former.content) == (&item, content)
+            && (&former.record, &former.decided) == (&record, &decided)
+        {
+            // As it was, and at its place: nothing of it has to be written again.
+            return Planned { entry: Arc::clone(former), former: None, render, index, dead };
+        }
+        let entry = Entry {
             item,
             content,
             record,
@@ -181,14 +191,10 @@ impl MakePlan<'_> {
             files: pages.map(|former| former.files.clone()).unwrap_or_default(),
             page_warnings: pages.map(|former| former.page_warnings.clone()).unwrap_or_default(),
             document: document.map_or(nowhere(), |former| former.document),
-            epoch: former_epoch.unwrap_or(self.epoch),
+            epoch: self.epoch,
         };
-        let as_it_was = !index && !render && former.as_ref() == Some(&entry);
-        if !as_it_was {
-            entry.epoch = self.epoch;
-        }
-        let former = former.filter(|_| index || render).map(Box::new);
-        Planned { entry, former, render, index, dead: origin == Origin::Dead }
+        let former = former.filter(|_| index || render);
+        Planned { entry: Arc::new(entry), former, render, index, dead }
     }
 
     /// Digest of everything that a record's pages depend on; misses of look-ups too, as their numbers are in it.

@@ -3,6 +3,8 @@
 //! Every chunk is a blob of its own and ends where its last key says so, so a row that comes or goes changes one
 //! chunk and all others keep their address.
 
+use std::sync::Arc;
+
 use quire_proto::{
     Digest, ItemId, PackSlice, codec,
     manifest::{Chunk, Entry, FORMAT, MAX_CHUNK_ROWS, Manifest, RejectRow, ends_chunk},
@@ -10,7 +12,7 @@ use quire_proto::{
 use quire_runtime::Store;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{RunError, decide::record_weight};
+use crate::{RunError, decide::record_weight, shelf::Shelf};
 
 /// A chunk ends at this weight whatever its keys say, to stay far below the largest message.
 const MAX_CHUNK_WEIGHT: usize = 2 << 20;
@@ -26,9 +28,22 @@ pub(crate) trait ManifestRow: Serialize {
     fn sort_text(&self) -> String;
     /// Roughly its size.
     fn weight(&self) -> usize;
+    /// The chunk of these very rows, if one is known.
+    fn chunk_of(_rows: &[Self], _shelf: &Shelf) -> Option<Chunk>
+    where
+        Self: Sized,
+    {
+        None
+    }
+    /// Told of a chunk that was written.
+    fn written(_rows: &[Self], _chunk: &Chunk, _shelf: &Shelf)
+    where
+        Self: Sized,
+    {
+    }
 }
 
-impl ManifestRow for Entry {
+impl ManifestRow for Arc<Entry> {
     fn sort_text(&self) -> String {
         self.record.key.clone()
     }
@@ -36,6 +51,14 @@ impl ManifestRow for Entry {
     fn weight(&self) -> usize {
         let problems = (self.decided.len() + self.page_warnings.len()) * 256;
         512 + record_weight(&self.record) + self.files.len() * 160 + problems
+    }
+
+    fn chunk_of(rows: &[Self], shelf: &Shelf) -> Option<Chunk> {
+        shelf.chunk_of(rows)
+    }
+
+    fn written(rows: &[Self], chunk: &Chunk, shelf: &Shelf) {
+        shelf.keep(chunk, rows);
     }
 }
 
@@ -56,15 +79,15 @@ pub(crate) fn item_text(item: &ItemId) -> String {
 
 /// Writes one section of a manifest; rows come in order.
 pub(crate) struct ChunkWriter<T> {
-    store: Store,
+    shelf: Shelf,
     rows: Vec<T>,
     weight: usize,
     chunks: Vec<Chunk>,
 }
 
 impl<T: ManifestRow> ChunkWriter<T> {
-    pub(crate) fn new(store: &Store) -> Self {
-        Self { store: store.clone(), rows: Vec::new(), weight: 0, chunks: Vec::new() }
+    pub(crate) fn new(shelf: &Shelf) -> Self {
+        Self { shelf: shelf.clone(), rows: Vec::new(), weight: 0, chunks: Vec::new() }
     }
 
     /// Adds a row.
@@ -77,14 +100,25 @@ impl<T: ManifestRow> ChunkWriter<T> {
     }
 
     fn close(&mut self, last: String) -> Result<(), RunError> {
-        let encoded = encode(&self.rows, "rows of a manifest")?;
-        let rows = PackSlice { pack: Digest::of(&encoded), offset: 0, len: encoded.len() as u64 };
-        self.store.put_blob(&rows.pack, &encoded.into())?;
-        let count = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
-        self.chunks.push(Chunk { rows, count, last });
+        let known = T::chunk_of(&self.rows, &self.shelf);
+        let chunk = match known.filter(|chunk| self.shelf.store().has_blob(&chunk.rows.pack)) {
+            Some(chunk) => chunk,
+            None => self.write(last)?,
+        };
+        self.chunks.push(chunk);
         self.rows.clear();
         self.weight = 0;
         Ok(())
+    }
+
+    fn write(&self, last: String) -> Result<Chunk, RunError> {
+        let encoded = encode(&self.rows, "rows of a manifest")?;
+        let rows = PackSlice { pack: Digest::of(&encoded), offset: 0, len: encoded.len() as u64 };
+        self.shelf.store().put_blob(&rows.pack, &encoded.into())?;
+        let count = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
+        let chunk = Chunk { rows, count, last };
+        T::written(&self.rows, &chunk, &self.shelf);
+        Ok(chunk)
     }
 
     /// The section.
@@ -97,31 +131,60 @@ impl<T: ManifestRow> ChunkWriter<T> {
     }
 }
 
-/// Reads rows chunk by chunk. `T` may be a part of the row that was written.
+/// What a [`RowReader`] gives: a row, or a part of one.
+pub(crate) trait RowPart: Sized {
+    /// That of all rows of a chunk.
+    fn read(shelf: &Shelf, chunk: &Chunk) -> Result<Vec<Self>, RunError>;
+}
+
+impl RowPart for Arc<Entry> {
+    fn read(shelf: &Shelf, chunk: &Chunk) -> Result<Vec<Self>, RunError> {
+        Ok(shelf.entries(chunk)?.to_vec())
+    }
+}
+
+impl RowPart for RejectRow {
+    fn read(shelf: &Shelf, chunk: &Chunk) -> Result<Vec<Self>, RunError> {
+        shelf.rows(chunk)
+    }
+}
+
+/// A part of the entries that is made from those in memory, or read by itself.
+pub(crate) fn part_of_entries<T: DeserializeOwned>(
+    shelf: &Shelf,
+    chunk: &Chunk,
+    part: fn(&Entry) -> T,
+) -> Result<Vec<T>, RunError> {
+    match shelf.peek(chunk) {
+        Some(entries) => Ok(entries.iter().map(|entry| part(entry)).collect()),
+        None => shelf.rows(chunk),
+    }
+}
+
+/// Reads rows chunk by chunk.
 pub(crate) struct RowReader<T> {
-    store: Store,
+    shelf: Shelf,
     chunks: std::vec::IntoIter<Chunk>,
     rows: std::vec::IntoIter<T>,
 }
 
 /// Reads accepted records.
-pub(crate) type EntryReader = RowReader<Entry>;
+pub(crate) type EntryReader = RowReader<Arc<Entry>>;
 /// Reads rejected items.
 pub(crate) type RejectReader = RowReader<RejectRow>;
 
-impl<T: DeserializeOwned> RowReader<T> {
-    pub(crate) fn new(store: &Store, chunks: Vec<Chunk>) -> Self {
-        Self { store: store.clone(), chunks: chunks.into_iter(), rows: Vec::new().into_iter() }
+impl<T: RowPart> RowReader<T> {
+    pub(crate) fn new(shelf: &Shelf, chunks: Vec<Chunk>) -> Self {
+        Self { shelf: shelf.clone(), chunks: chunks.into_iter(), rows: Vec::new().into_iter() }
     }
 
     fn next_chunk(&mut self, chunk: &Chunk) -> Result<(), RunError> {
-        let encoded = self.store.get_slice(&chunk.rows)?;
-        self.rows = decode::<Vec<T>>(&encoded, "rows of a manifest")?.into_iter();
+        self.rows = T::read(&self.shelf, chunk)?.into_iter();
         Ok(())
     }
 }
 
-impl<T: DeserializeOwned> Iterator for RowReader<T> {
+impl<T: RowPart> Iterator for RowReader<T> {
     type Item = Result<T, RunError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -211,8 +274,8 @@ mod tests {
         RejectRow { item, content: Digest::of(b"x"), key: None, problems: Vec::new(), record: None }
     }
 
-    fn write(store: &Store, numbers: impl Iterator<Item = u32>) -> Vec<Chunk> {
-        let mut writer = ChunkWriter::new(store);
+    fn write(shelf: &Shelf, numbers: impl Iterator<Item = u32>) -> Vec<Chunk> {
+        let mut writer = ChunkWriter::new(shelf);
         for number in numbers {
             writer.push(reject(number)).unwrap();
         }
@@ -222,11 +285,11 @@ mod tests {
     #[test]
     fn a_row_more_changes_one_chunk_and_all_others_keep_their_address() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        let all = write(&store, 0..5_000);
+        let shelf = Shelf::new(&Store::open(folder.path()).unwrap(), 0);
+        let all = write(&shelf, 0..5_000);
         assert!(all.len() > 20, "{} chunks", all.len());
         for left_out in [0, 1, 2_500, 4_999] {
-            let before = write(&store, (0..5_000).filter(|&number| number != left_out));
+            let before = write(&shelf, (0..5_000).filter(|&number| number != left_out));
             let addresses: HashSet<Digest> = before.iter().map(|chunk| chunk.rows.pack).collect();
             let new = all.iter().filter(|chunk| !addresses.contains(&chunk.rows.pack)).count();
             // Where the row that came ends a chunk, one is cut in two.
@@ -238,12 +301,13 @@ mod tests {
     fn rows_read_back_in_order_and_a_missing_chunk_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open_with(folder.path(), 0).unwrap();
-        let chunks = write(&store, 0..2_000);
+        let shelf = Shelf::new(&store, 0);
+        let chunks = write(&shelf, 0..2_000);
         assert_eq!(count(&chunks), 2_000);
-        let rows: Vec<RejectRow> = RejectReader::new(&store, chunks.clone()).map(Result::unwrap).collect();
+        let rows: Vec<RejectRow> = RejectReader::new(&shelf, chunks.clone()).map(Result::unwrap).collect();
         assert_eq!(rows, (0..2_000).map(reject).collect::<Vec<_>>());
         store.remove_blob(&chunks[1].rows.pack).unwrap();
-        let read: Vec<_> = RejectReader::new(&store, chunks.clone()).collect();
+        let read: Vec<_> = RejectReader::new(&shelf, chunks.clone()).collect();
         assert_eq!(read.len(), chunks[0].count as usize + 1);
         assert!(read.last().unwrap().as_ref().unwrap_err().is_damage());
     }

@@ -8,6 +8,7 @@ use quire_runtime::{BoxError, Store};
 use crate::{
     Projector, RunError,
     manifest_io::{EntryReader, RejectReader},
+    shelf::Shelf,
     workspace::Workspace,
 };
 
@@ -22,15 +23,15 @@ pub(crate) fn project(
     (catalogue, bundle): (&str, &[u8]),
     (entries, rejects): (&[Chunk], &[Chunk]),
     last: &[PageFile],
-    store: &Store,
+    shelf: &Shelf,
     workspace: &Workspace,
 ) -> Result<Vec<PageFile>, RunError> {
-    let mut packer = Packer::new(last, store);
-    let mut entries = EntryReader::new(store, entries.to_vec()).map(|row| {
+    let mut packer = Packer::new(last, shelf.store());
+    let mut entries = EntryReader::new(shelf, entries.to_vec()).map(|row| {
         workspace.check()?;
         row.map_err(BoxError::from)
     });
-    let mut rejects = RejectReader::new(store, rejects.to_vec()).map(|row| row.map_err(BoxError::from));
+    let mut rejects = RejectReader::new(shelf, rejects.to_vec()).map(|row| row.map_err(BoxError::from));
     let prefix = format!("{catalogue}/");
     let mut sink = |path: String, bytes: Vec<u8>| {
         if !path.starts_with(&prefix) {

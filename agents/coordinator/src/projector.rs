@@ -1,12 +1,17 @@
 //! What a site holds besides the records' own pages, and who makes it.
 
-use quire_proto::manifest::{Entry, Manifest, RejectRow};
-use quire_runtime::{BoxError, Store};
+use std::sync::Arc;
 
-use crate::manifest_io::{self, EntryReader};
+use quire_proto::manifest::{Entry, Manifest, RejectRow};
+use quire_runtime::BoxError;
+
+use crate::{
+    manifest_io::{self, EntryReader},
+    shelf::Shelf,
+};
 
 /// Accepted records, ascending by key.
-pub type EntryIter<'a> = dyn Iterator<Item = Result<Entry, BoxError>> + 'a;
+pub type EntryIter<'a> = dyn Iterator<Item = Result<Arc<Entry>, BoxError>> + 'a;
 /// Rejected items, ascending by item.
 pub type RejectIter<'a> = dyn Iterator<Item = Result<RejectRow, BoxError>> + 'a;
 /// Takes a file: its path in the site, with `/`, and its bytes.
@@ -46,11 +51,11 @@ pub struct CatalogueState {
     pub entries: u64,
     /// How many items it rejects.
     pub rejects: u64,
-    pub(crate) store: Store,
+    pub(crate) shelf: Shelf,
 }
 
 impl CatalogueState {
-    pub(crate) fn new(store: &Store, bundle: bytes::Bytes, manifest: Manifest) -> Self {
+    pub(crate) fn new(shelf: &Shelf, bundle: bytes::Bytes, manifest: Manifest) -> Self {
         let entries = manifest_io::count(&manifest.entries);
         let rejects = manifest_io::count(&manifest.rejects);
         Self {
@@ -59,12 +64,12 @@ impl CatalogueState {
             manifest,
             entries,
             rejects,
-            store: store.clone(),
+            shelf: shelf.clone(),
         }
     }
 
     /// The accepted records, ascending by key; read chunk by chunk.
-    pub fn entries(&self) -> impl Iterator<Item = Result<Entry, BoxError>> + use<> {
-        EntryReader::new(&self.store, self.manifest.entries.clone()).map(|row| row.map_err(BoxError::from))
+    pub fn entries(&self) -> impl Iterator<Item = Result<Arc<Entry>, BoxError>> + use<> {
+        EntryReader::new(&self.shelf, self.manifest.entries.clone()).map(|row| row.map_err(BoxError::from))
     }
 }

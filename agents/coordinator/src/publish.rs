@@ -4,17 +4,18 @@ use std::{collections::HashMap, sync::Arc};
 
 use quire_proto::{
     Digest, FileCopy, MAX_PARCEL_BYTES, MAX_PARCEL_RECORDS, Outcome, PageFile, Settlement, Work,
-    manifest::Chunk,
+    manifest::{Chunk, Entry},
 };
-use quire_runtime::{Store, crash_point};
+use quire_runtime::crash_point;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::{
     RunError, SiteEdge,
     flight::Lines,
-    manifest_io::{Committed, RowReader},
+    manifest_io::{Committed, RowPart, RowReader, part_of_entries},
     runs::{Row, SortedRuns},
+    shelf::Shelf,
     task::{blocking, send},
     workspace::Workspace,
 };
@@ -60,11 +61,17 @@ struct Files {
     files: Vec<PageFile>,
 }
 
+impl RowPart for Files {
+    fn read(shelf: &Shelf, chunk: &Chunk) -> Result<Vec<Self>, RunError> {
+        part_of_entries(shelf, chunk, |entry: &Entry| Self { files: entry.files.clone() })
+    }
+}
+
 /// Publishes a catalogue's pages and lists; every file that it wants goes to `wanted`.
 pub(crate) async fn publish_catalogue(
     lines: &mut Lines,
     site: &Arc<dyn SiteEdge>,
-    store: &Store,
+    shelf: &Shelf,
     committed: &Committed,
     workspace: &Workspace,
     wanted: SortedRuns<Wanted>,
@@ -72,10 +79,10 @@ pub(crate) async fn publish_catalogue(
     let manifest = &committed.manifest;
     let pages = Source::Pages(manifest.entries.clone());
     let (wanted, mut written) =
-        publish_files(lines, "publish pages", pages, site, store, workspace, wanted).await?;
+        publish_files(lines, "publish pages", pages, site, shelf, workspace, wanted).await?;
     crash_point("publish.pages");
     let lists = Source::Lists(manifest.files.clone());
-    let (wanted, more) = publish_files(lines, "publish lists", lists, site, store, workspace, wanted).await?;
+    let (wanted, more) = publish_files(lines, "publish lists", lists, site, shelf, workspace, wanted).await?;
     written += more;
     Ok((wanted, written))
 }
@@ -90,15 +97,15 @@ async fn publish_files(
     kind: &'static str,
     source: Source,
     site: &Arc<dyn SiteEdge>,
-    store: &Store,
+    shelf: &Shelf,
     workspace: &Workspace,
     wanted: SortedRuns<Wanted>,
 ) -> Result<(SortedRuns<Wanted>, Written), RunError> {
     let (sender, works) = mpsc::channel(4);
-    let (site, store, workspace) = (Arc::clone(site), store.clone(), workspace.clone());
+    let (site, shelf, workspace) = (Arc::clone(site), shelf.clone(), workspace.clone());
     let comparing = tokio::task::spawn_blocking(move || {
         let mut comparison = Comparison { site, workspace, wanted, sender, batch: Vec::new(), bytes: 0 };
-        comparison.run(source, &store)?;
+        comparison.run(source, &shelf)?;
         Ok::<_, RunError>(comparison.wanted)
     });
     let mut outcome = Copied::default();
@@ -121,11 +128,11 @@ struct Comparison {
 }
 
 impl Comparison {
-    fn run(&mut self, source: Source, store: &Store) -> Result<(), RunError> {
+    fn run(&mut self, source: Source, shelf: &Shelf) -> Result<(), RunError> {
         let mut files = Vec::new();
         match source {
             Source::Pages(chunks) => {
-                for row in RowReader::<Files>::new(store, chunks) {
+                for row in RowReader::<Files>::new(shelf, chunks) {
                     files.extend(row?.files);
                     if files.len() >= BATCH {
                         self.compare(std::mem::take(&mut files))?;

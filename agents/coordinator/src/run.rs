@@ -24,6 +24,7 @@ use crate::{
     publish::{Wanted, Written, publish_catalogue},
     resume,
     runs::Sorted,
+    shelf::Shelf,
     site_record::SiteRecords,
     task::{blocking, on_thread, send},
     workspace::Workspace,
@@ -35,6 +36,7 @@ pub(crate) struct Run<'a> {
     pub(crate) plan: Arc<Plan>,
     pub(crate) lines: Lines,
     pub(crate) workspace: Workspace,
+    pub(crate) shelf: Shelf,
     pub(crate) records: SiteRecords,
     pub(crate) started: Instant,
 }
@@ -112,10 +114,10 @@ impl Run<'_> {
     }
 
     async fn decide(&self, gathered: Gathered) -> Result<Settled, RunError> {
-        let (store, workspace, plan) = (self.store(), self.workspace.clone(), Arc::clone(&self.plan));
+        let (shelf, workspace, plan) = (self.shelf.clone(), self.workspace.clone(), Arc::clone(&self.plan));
         on_thread(move || {
-            let carried = carry(gathered, plan.base.as_ref(), &store, &workspace)?;
-            let mut rejects = ChunkWriter::new(&store);
+            let carried = carry(gathered, plan.base.as_ref(), &shelf, &workspace)?;
+            let mut rejects = ChunkWriter::new(&shelf);
             let decided =
                 decide(carried.candidates, &plan.messages(), &workspace, &mut |row| rejects.push(row))?;
             let (lost, complete, failures) = (carried.lost, carried.complete, carried.failures);
@@ -138,14 +140,14 @@ impl Run<'_> {
         flown?;
         let made = made?;
 
-        let (store, workspace, plan) = (self.store(), self.workspace.clone(), Arc::clone(&self.plan));
+        let (shelf, workspace, plan) = (self.shelf.clone(), self.workspace.clone(), Arc::clone(&self.plan));
         on_thread(move || {
             let Assembled { entries, mut counts, failures: more, .. } =
-                assemble(made.planned, products.finish(), plan.epoch, &store, &workspace)?;
+                assemble(made.planned, products.finish(), plan.epoch, &shelf, &workspace)?;
             counts.seen = items + lost;
             counts.rejected = rejected;
             counts.dead += dead;
-            counts.removed = make::removed(made.gone, RejectReader::new(&store, rejects.clone()))?;
+            counts.removed = make::removed(made.gone, RejectReader::new(&shelf, rejects.clone()))?;
             if !counts.adds_up() {
                 return Err(RunError::Counts(counts));
             }
@@ -163,12 +165,12 @@ impl Run<'_> {
 
     fn planning(&self, decided: Decided) -> Planning {
         let (sender, works) = mpsc::channel(4);
-        let (store, workspace, plan) = (self.store(), self.workspace.clone(), Arc::clone(&self.plan));
+        let (shelf, workspace, plan) = (self.shelf.clone(), self.workspace.clone(), Arc::clone(&self.plan));
         let progress = Arc::clone(&self.options.progress);
         let task = tokio::task::spawn_blocking(move || {
             let making = MakePlan {
                 base: plan.base.as_ref(),
-                store: &store,
+                shelf: &shelf,
                 epoch: plan.epoch,
                 frame: plan.frame(),
                 index: plan.catalogue.validation_digest(),
@@ -192,7 +194,7 @@ impl Run<'_> {
     async fn commit(&self, rows: &Rows) -> Result<Option<Committed>, RunError> {
         let (entries, rejects) = (rows.entries.clone(), rows.rejects.clone());
         let (basis, complete) = (rows.basis.clone(), rows.complete);
-        let (store, workspace, plan) = (self.store(), self.workspace.clone(), Arc::clone(&self.plan));
+        let (shelf, workspace, plan) = (self.shelf.clone(), self.workspace.clone(), Arc::clone(&self.plan));
         let projector = Arc::clone(&self.options.projector);
         on_thread(move || {
             let mut manifest = Manifest {
@@ -210,20 +212,20 @@ impl Run<'_> {
             let last = plan.base.as_ref().map(|base| &base.manifest);
             let known = last.map(|last| last.files.as_slice()).unwrap_or_default();
             let stands = last.is_some_and(|last| last.basis.projection == manifest.basis.projection);
-            manifest.files = if stands && !plan.full && known.iter().all(|file| store.has_slice(&file.from)) {
+            manifest.files = if stands && !plan.full && known.iter().all(|file| shelf.store().has_slice(&file.from)) {
                 known.to_vec()
             } else {
                 let sections = (manifest.entries.as_slice(), manifest.rejects.as_slice());
                 let catalogue = (plan.reference.name.as_str(), plan.encoded.as_ref());
-                project(projector.as_ref(), catalogue, sections, known, &store, &workspace)?
+                project(projector.as_ref(), catalogue, sections, known, &shelf, &workspace)?
             };
             workspace.check()?;
             if last.is_some_and(|last| says_the_same(last, &manifest)) {
-                resume::unchanged(&store, &plan.reference.name, plan.epoch)?;
+                resume::unchanged(shelf.store(), &plan.reference.name, plan.epoch)?;
                 return Ok(None);
             }
-            let committed = commit(&store, manifest)?;
-            resume::committed(&store, &plan.reference.name, plan.epoch)?;
+            let committed = commit(shelf.store(), manifest)?;
+            resume::committed(shelf.store(), &plan.reference.name, plan.epoch)?;
             Ok(Some(committed))
         })
         .await
@@ -237,9 +239,9 @@ impl Run<'_> {
         let (records, store, begun) = (self.records.clone(), self.store(), Arc::clone(site));
         on_thread(move || records.begin(&store, begun.as_ref())).await?;
         let wanted = self.workspace.small_runs();
-        let (store, lines) = (&self.options.store, &mut self.lines);
+        let (shelf, lines) = (&self.shelf, &mut self.lines);
         let (wanted, written) =
-            publish_catalogue(lines, site, store, committed, &self.workspace, wanted).await?;
+            publish_catalogue(lines, site, shelf, committed, &self.workspace, wanted).await?;
         Ok((Some(wanted.finish()), written))
     }
 

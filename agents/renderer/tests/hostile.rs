@@ -116,7 +116,7 @@ fn site(text: &str) -> Vec<(String, String)> {
         }
         Ok(())
     };
-    let entries = Box::new(std::iter::once(Ok(entry)));
+    let entries = Box::new(std::iter::once(Ok(Arc::new(entry))));
     root_files(vec![SiteCatalogue { engine, count: 1, rejected: 1, entries }], &mut sink).unwrap();
     pages
 }

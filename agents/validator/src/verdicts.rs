@@ -1,5 +1,7 @@
 //! Judges items and packs what came out. Pure.
 
+use std::sync::Arc;
+
 use quire_catalogue::{Assessment, Catalogue};
 use quire_proto::{
     CodecError, Item, Judged, PackSlice, Problem, Severity, Verdict, codec,
@@ -45,7 +47,7 @@ fn store_bodies(assessed: Vec<Assessment>) -> (Vec<Verdict>, Option<FinishedPack
     let fill = |(mut verdict, position): (Verdict, Option<usize>)| {
         let slice = bodies.as_ref().zip(position).and_then(|(pack, position)| pack.slice(position));
         if let (Judged::Record(record), Some(slice)) = (&mut verdict.judged, slice) {
-            record.body = slice;
+            Arc::make_mut(record).body = slice;
         }
         verdict
     };

@@ -98,7 +98,7 @@ async fn an_item_has_the_same_verdict_in_any_parcel() {
     else {
         panic!()
     };
-    a.body = b.body;
+    Arc::make_mut(&mut a).body = b.body;
     assert_eq!(a, b);
 }
 

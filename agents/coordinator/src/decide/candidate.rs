@@ -1,6 +1,6 @@
 //! Rows on their way through the decision.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, sync::Arc};
 
 use quire_proto::{Digest, ItemId, Judged, PackSlice, Problem, RecordVerdict, Verdict};
 use serde::{Deserialize, Serialize};
@@ -68,7 +68,7 @@ pub(crate) struct Accepted {
     pub(crate) item: ItemId,
     pub(crate) content: Digest,
     pub(crate) origin: Origin,
-    pub(crate) record: RecordVerdict,
+    pub(crate) record: Arc<RecordVerdict>,
     /// Warnings of the decision.
     pub(crate) decided: Vec<Problem>,
 }

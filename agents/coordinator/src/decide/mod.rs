@@ -102,7 +102,7 @@ impl Verdicts<'_> {
             Judged::Record(record) if solution.accepted(row) => {
                 self.terms.add(&record)?;
                 let decided = explainer.problems(row, &record);
-                let row = Accepted { item, content, origin, record: *record, decided };
+                let row = Accepted { item, content, origin, record, decided };
                 self.accepted.push(row).map_err(RunError::Spill)
             }
             Judged::Record(record) => {

@@ -46,7 +46,7 @@ fn candidate(number: u32, claims: Vec<Claim>, references: Vec<Reference>) -> Can
         warnings: Vec::new(),
     };
     let item = ItemId { source: "s".into(), location: format!("{number:05}.json").into(), ordinal: 0 };
-    Candidate { item, content: digest, origin: Origin::Fresh, judged: Judged::Record(Box::new(record)) }
+    Candidate { item, content: digest, origin: Origin::Fresh, judged: Judged::Record(Arc::new(record)) }
 }
 
 struct Result_ {

@@ -173,7 +173,7 @@ fn judge(item: &Item, bodies: &mut PackBuilder) -> (Judged, usize) {
         row: ListRow::default(),
         warnings: Vec::new(),
     };
-    (Judged::Record(Box::new(record)), position)
+    (Judged::Record(Arc::new(record)), position)
 }
 
 impl Stage for ScriptValidator {
@@ -200,7 +200,7 @@ impl Stage for ScriptValidator {
             .zip(judged)
             .map(|(item, (mut judged, position))| {
                 if let Judged::Record(record) = &mut judged {
-                    record.body = bodies.slice(position).unwrap();
+                    Arc::make_mut(record).body = bodies.slice(position).unwrap();
                 }
                 Verdict { item: item.id.clone(), content: item.content, judged }
             })

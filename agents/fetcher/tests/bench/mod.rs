@@ -316,7 +316,7 @@ fn entry(item: ItemId, content: Digest, bytes: usize) -> Entry {
     Entry {
         item,
         content,
-        record,
+        record: record.into(),
         decided: Vec::new(),
         inputs: content,
         files: Vec::new(),

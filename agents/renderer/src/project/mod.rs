@@ -9,7 +9,12 @@ mod list;
 mod rejects;
 mod root;
 
-use quire_proto::manifest::{Entry, RejectRow};
+use std::sync::Arc;
+
+use quire_proto::{
+    Problem,
+    manifest::{Entry, RejectRow},
+};
 use quire_runtime::BoxError;
 
 use crate::{
@@ -35,7 +40,7 @@ const MAX_FACET_VALUES: usize = 24;
 /// What the iterators, the sink or a template say.
 pub fn catalogue_files(
     engine: &Engine,
-    entries: &mut dyn Iterator<Item = Result<Entry, BoxError>>,
+    entries: &mut dyn Iterator<Item = Result<Arc<Entry>, BoxError>>,
     rejects: &mut dyn Iterator<Item = Result<RejectRow, BoxError>>,
     sink: &mut Sink<'_>,
 ) -> Result<(), BoxError> {
@@ -45,13 +50,12 @@ pub fn catalogue_files(
     let mut data = data::DataFiles::new(look);
     let mut warned = Vec::new();
     for entry in entries {
-        let Entry { item, mut record, mut decided, mut page_warnings, .. } = entry?;
-        let mut problems = std::mem::take(&mut record.warnings);
-        problems.append(&mut decided);
-        problems.append(&mut page_warnings);
+        let entry = entry?;
+        let (record, found) = (&entry.record, [&entry.record.warnings, &entry.decided, &entry.page_warnings]);
+        let problems: Vec<Problem> = found.into_iter().flatten().cloned().collect();
         if !problems.is_empty() {
             let (key, title, slug) = (record.key.clone(), record.title.clone(), record.slug.clone());
-            warned.push(rejects::Warned { item, key, title, slug, problems });
+            warned.push(rejects::Warned { item: entry.item.clone(), key, title, slug, problems });
         }
         let row = kept.row(record);
         data.add(&row);

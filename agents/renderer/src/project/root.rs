@@ -31,7 +31,7 @@ pub struct SiteCatalogue<'a> {
     /// Rejected items.
     pub rejected: u64,
     /// The published records, ascending by key.
-    pub entries: Box<dyn Iterator<Item = Result<Entry, BoxError>> + 'a>,
+    pub entries: Box<dyn Iterator<Item = Result<Arc<Entry>, BoxError>> + 'a>,
 }
 
 /// Makes the files at the root of a site of `catalogues`, sorted by slug.
@@ -121,7 +121,7 @@ fn card(catalogue: SiteCatalogue<'_>, sitemap: &mut Sitemap) -> Result<Value, Bo
     let mut counts: BTreeMap<(usize, String), usize> = BTreeMap::new();
     if base_url.is_some() || !facets.is_empty() {
         for entry in catalogue.entries {
-            let record = entry?.record;
+            let record = &entry?.record;
             sitemap.add(base_url, &format!("{}/{}.html", look.slug, record.slug));
             for &field in &facets {
                 let mut values = record.row.fields.get(field).cloned().unwrap_or_default();

@@ -41,21 +41,21 @@ pub(crate) struct Rows(HashSet<Arc<str>>);
 
 impl Rows {
     /// The row of a record.
-    pub(crate) fn row(&mut self, record: RecordVerdict) -> Row {
-        let fields = record.row.fields.into_iter();
+    pub(crate) fn row(&mut self, record: &RecordVerdict) -> Row {
+        let fields = record.row.fields.iter();
         Row {
-            key: record.key.into(),
-            title: record.title.into(),
-            slug: record.slug.into(),
-            summary: record.row.summary.into(),
+            key: record.key.as_str().into(),
+            title: record.title.as_str().into(),
+            slug: record.slug.as_str().into(),
+            summary: record.row.summary.as_str().into(),
             fields: fields
-                .map(|values| values.into_iter().map(|value| self.shared(value)).collect())
+                .map(|values| values.iter().map(|value| self.shared(value)).collect())
                 .collect(),
         }
     }
 
-    fn shared(&mut self, value: String) -> Arc<str> {
-        if let Some(known) = self.0.get(value.as_str()) {
+    fn shared(&mut self, value: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(value) {
             return Arc::clone(known);
         }
         let value: Arc<str> = value.into();

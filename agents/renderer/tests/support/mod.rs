@@ -6,6 +6,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -76,7 +77,7 @@ pub fn item(location: &str, raw: Bytes) -> Item {
 pub fn judged(catalogue: &Catalogue, item: &Item) -> Option<(RecordVerdict, Vec<u8>)> {
     let assessment = catalogue.judge(item);
     match assessment.verdict.judged {
-        Judged::Record(record) => Some((*record, assessment.body.unwrap())),
+        Judged::Record(record) => Some((Arc::unwrap_or_clone(record), assessment.body.unwrap())),
         Judged::Rejected { .. } => None,
     }
 }
@@ -102,7 +103,7 @@ pub fn entry(item: &Item, record: RecordVerdict) -> Entry {
         content: item.content,
         inputs: record.digest,
         document: PackSlice { pack: record.digest, offset: 0, len: 0 },
-        record,
+        record: Arc::new(record),
         decided: Vec::new(),
         page_warnings: Vec::new(),
         files: Vec::new(),
@@ -127,7 +128,7 @@ pub fn catalogue_files(
         assert!(files.insert(path.clone(), bytes).is_none(), "{path} is made twice");
         Ok(())
     };
-    let (mut entries, mut rejects) = (entries.into_iter().map(Ok), rejects.into_iter().map(Ok));
+    let (mut entries, mut rejects) = (entries.into_iter().map(|entry| Ok(Arc::new(entry))), rejects.into_iter().map(Ok));
     quire_renderer::project::catalogue_files(engine, &mut entries, &mut rejects, &mut sink).unwrap();
     files
 }
