@@ -48,6 +48,9 @@ pub struct Basis {
     pub index: Option<Digest>,
     /// Digest of what [`Manifest::files`] depend on: catalogue, renderer, rows.
     pub projection: Option<Digest>,
+    /// Digests of what files among [`Manifest::files`] were made from, by path, ascending.
+    #[serde(default)]
+    pub inputs: Vec<(String, Digest)>,
     /// Items that were dead in this run; they are tried again by the next one.
     pub dead: u64,
 }

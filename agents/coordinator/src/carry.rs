@@ -5,10 +5,6 @@ use std::{
     sync::Arc,
 };
 
-use quire_proto::{
-    ItemId, Judged, Verdict,
-    manifest::{Entry, RejectRow},
-};
 use crate::{
     RunError,
     decide::{Candidate, Origin},
@@ -18,6 +14,10 @@ use crate::{
     runs::Sorted,
     shelf::Shelf,
     workspace::Workspace,
+};
+use quire_proto::{
+    ItemId, Judged, Verdict,
+    manifest::{Entry, RejectRow},
 };
 
 /// Most failures told one by one.
@@ -58,7 +58,9 @@ pub(crate) fn carry(
     };
     if let Some(base) = base {
         let manifest = &base.manifest;
-        let entries = EntryReader::new(shelf, manifest.entries.clone()).map(|row| row.map(|entry| of_entry(&entry)));
+        shelf.load(&manifest.entries);
+        let entries =
+            EntryReader::new(shelf, manifest.entries.clone()).map(|row| row.map(|entry| of_entry(&entry)));
         let rejects = RejectReader::new(shelf, manifest.rejects.clone()).map(|row| row.map(of_reject));
         for (number, row) in entries.chain(rejects).enumerate() {
             let mut row = row?;

@@ -48,10 +48,12 @@ pub struct CoordinatorOptions {
     pub stall: Duration,
     /// Memory that rows on their way through a run may take before they spill to `tmp`.
     pub memory_bytes: usize,
+    /// Memory for the entries of manifests, so that they are not decoded again each time a run goes over them.
+    pub entry_bytes: usize,
 }
 
 impl CoordinatorOptions {
-    /// Options with defaults: no site, nobody watching, 60 s to a stall, 128 MiB of rows in memory.
+    /// Options with defaults: no site, nobody watching, 60 s to a stall, 128 MiB for rows on their way and for entries.
     #[must_use]
     pub fn new(
         store: Store,
@@ -70,6 +72,7 @@ impl CoordinatorOptions {
             progress: Arc::new(NoProgress),
             stall: Duration::from_secs(60),
             memory_bytes: 128 << 20,
+            entry_bytes: 128 << 20,
         }
     }
 }
@@ -115,7 +118,7 @@ impl Coordinator {
     #[must_use]
     pub fn new(options: CoordinatorOptions) -> Self {
         let router = Router::start(options.broker.clone());
-        let shelf = Shelf::new(&options.store, options.memory_bytes / 4);
+        let shelf = Shelf::new(&options.store, options.entry_bytes);
         let active = RwLock::new(Collector::default());
         let (finishing, published) = (Mutex::default(), std::sync::Mutex::default());
         Self { options, router, shelf, active, finishing, published, records: SiteRecords::default() }

@@ -108,8 +108,7 @@ impl Finish<'_> {
             cancelled: self.cancelled.clone(),
             tally: Tally::default(),
         };
-        publish_catalogue(&mut lines, &self.site, &self.shelf, committed, &self.workspace, wanted)
-            .await
+        publish_catalogue(&mut lines, &self.site, &self.shelf, committed, &self.workspace, wanted).await
     }
 
     async fn state(&self, committed: Committed) -> Result<CatalogueState, RunError> {
@@ -153,8 +152,8 @@ struct Looked {
     /// The newest epoch of every catalogue.
     catalogues: Vec<(String, u64)>,
     record: Option<SiteRecord>,
-    /// The site's manifest, as it is now.
-    former: Option<SiteManifest>,
+    /// The bytes of the site's manifest, as it is now.
+    former: Option<Vec<u8>>,
     /// Set if all is as it should be.
     report: Option<SiteReport>,
 }
@@ -169,13 +168,12 @@ impl Looked {
         }
         let record = SiteRecord::read(store)?;
         let bytes = site.read(site_manifest::PATH, site_manifest::MAX_BYTES).map_err(RunError::Site)?;
-        let former = bytes.as_deref().and_then(SiteManifest::read);
-        let mut looked = Self { catalogues, record, former, report: None };
+        let mut looked = Self { catalogues, record, former: bytes, report: None };
         let shown = looked.record.as_ref().filter(|record| record.identity == site.identity());
         let shown = shown.and_then(|record| record.shown.as_ref());
-        if let (Some(shown), Some(bytes)) = (shown, bytes)
+        if let (Some(shown), Some(bytes)) = (shown, &looked.former)
             && (&shown.catalogues, shown.salt) == (&looked.catalogues, salt)
-            && shown.manifest == Digest::of(&bytes)
+            && shown.manifest == Digest::of(bytes)
         {
             looked.report = looked.verify(site, shown.manifest)?;
         }
@@ -184,7 +182,7 @@ impl Looked {
 
     /// The report if every file is there and none is left over.
     fn verify(&self, site: &dyn SiteEdge, manifest: Digest) -> Result<Option<SiteReport>, RunError> {
-        let Some(former) = &self.former else { return Ok(None) };
+        let Some(former) = self.former.as_deref().and_then(SiteManifest::read) else { return Ok(None) };
         let mut expected = former.files.iter().map(|(path, digest)| (path.clone(), *digest));
         if !site.verify(&mut expected).map_err(RunError::Site)?.is_empty() {
             return Ok(None);
@@ -241,7 +239,7 @@ struct Rest {
     salt: Digest,
     records: SiteRecords,
     record: SiteRecord,
-    former: Option<SiteManifest>,
+    former: Option<Vec<u8>>,
     catalogues: Vec<(String, u64)>,
     written: Written,
 }
@@ -291,7 +289,7 @@ impl Rest {
     }
 
     /// Removes what is ours and not wanted; how many, and how many files are not ours.
-    fn remove_others(&mut self, wanted: &Sorted<Wanted>) -> Result<(u64, u64), RunError> {
+    fn remove_others(&self, wanted: &Sorted<Wanted>) -> Result<(u64, u64), RunError> {
         let mut found = self.workspace.small_runs();
         let mut failed = None;
         self.site
@@ -306,7 +304,10 @@ impl Rest {
         }
         let others = unwanted(found.finish(), wanted)?;
         let folders = folders(&self.catalogues, &self.record.spared);
-        let former = self.former.take().unwrap_or_default();
+        // Read only if there is something to ask it: it names every file.
+        let former = std::cell::LazyCell::new(|| {
+            self.former.as_deref().and_then(SiteManifest::read).unwrap_or_default()
+        });
         let (mut removed, mut foreign) = (0, 0);
         for path in others {
             self.workspace.check()?;

@@ -2,12 +2,17 @@
 
 use std::collections::HashMap;
 
-use quire_proto::{Digest, PageFile, manifest::Chunk, pack::PackBuilder};
+use quire_proto::{
+    Digest, DigestBuilder, PageFile,
+    manifest::{Chunk, Manifest},
+    pack::PackBuilder,
+};
 use quire_runtime::{BoxError, Store};
 
 use crate::{
-    Projector, RunError,
+    FileSink, Projector, RunError,
     manifest_io::{EntryReader, RejectReader},
+    plan::Plan,
     shelf::Shelf,
     workspace::Workspace,
 };
@@ -17,29 +22,49 @@ const OWN_PACK_BYTES: usize = 64 * 1024;
 /// A pack of small files is closed at this size.
 const PACK_BYTES: usize = 1 << 20;
 
+/// What the last manifest knows of its files.
+#[derive(Default)]
+pub(crate) struct Last<'a> {
+    pub(crate) files: &'a [PageFile],
+    /// What files were made from, by path; empty if all are to be made again.
+    pub(crate) inputs: &'a [(String, Digest)],
+}
+
+impl<'a> Last<'a> {
+    pub(crate) fn of(manifest: &'a Manifest) -> Self {
+        Self { files: &manifest.files, inputs: &manifest.basis.inputs }
+    }
+
+    pub(crate) fn as_they_are(&self) -> Projected {
+        Projected { files: self.files.to_vec(), inputs: self.inputs.to_vec() }
+    }
+}
+
+/// What a manifest says of its files.
+pub(crate) struct Projected {
+    /// Ascending by path.
+    pub(crate) files: Vec<PageFile>,
+    /// What files were made from, ascending by path.
+    pub(crate) inputs: Vec<(String, Digest)>,
+}
+
 /// Makes the files from the rows of a manifest to be. Files that the last manifest has keep their place.
 pub(crate) fn project(
     projector: &dyn Projector,
-    (catalogue, bundle): (&str, &[u8]),
+    plan: &Plan,
     (entries, rejects): (&[Chunk], &[Chunk]),
-    last: &[PageFile],
+    last: &Last<'_>,
     shelf: &Shelf,
     workspace: &Workspace,
-) -> Result<Vec<PageFile>, RunError> {
-    let mut packer = Packer::new(last, shelf.store());
+) -> Result<Projected, RunError> {
+    let prefix = format!("{}/", plan.reference.name);
+    let mut packer = Packer::new(prefix, plan.frame(), last, shelf.store());
     let mut entries = EntryReader::new(shelf, entries.to_vec()).map(|row| {
         workspace.check()?;
         row.map_err(BoxError::from)
     });
     let mut rejects = RejectReader::new(shelf, rejects.to_vec()).map(|row| row.map_err(BoxError::from));
-    let prefix = format!("{catalogue}/");
-    let mut sink = |path: String, bytes: Vec<u8>| {
-        if !path.starts_with(&prefix) {
-            return Err(format!("{path} does not lie under {prefix}").into());
-        }
-        packer.add(path, &bytes).map_err(BoxError::from)
-    };
-    projector.catalogue_files(bundle, &mut entries, &mut rejects, &mut sink).map_err(own)?;
+    projector.catalogue_files(&plan.encoded, &mut entries, &mut rejects, &mut packer).map_err(own)?;
     packer.finish()
 }
 
@@ -52,21 +77,56 @@ fn own(error: BoxError) -> RunError {
 }
 
 struct Packer<'a> {
+    /// All paths begin with it.
+    prefix: String,
+    /// Digest of everything but the rows that files depend on.
+    frame: Digest,
     store: &'a Store,
     last: HashMap<&'a str, &'a PageFile>,
+    last_inputs: HashMap<&'a str, Digest>,
+    inputs: Vec<(String, Digest)>,
     small: PackBuilder,
     /// Files in `small`: path, digest, position.
     waiting: Vec<(String, Digest, usize)>,
     done: Vec<PageFile>,
 }
 
-impl<'a> Packer<'a> {
-    fn new(last: &'a [PageFile], store: &'a Store) -> Self {
-        let last = last.iter().map(|file| (file.path.as_str(), file)).collect();
-        Self { store, last, small: PackBuilder::default(), waiting: Vec::new(), done: Vec::new() }
+impl FileSink for Packer<'_> {
+    fn add(&mut self, path: String, bytes: Vec<u8>) -> Result<(), BoxError> {
+        if !path.starts_with(&self.prefix) {
+            return Err(format!("{path} does not lie under {}", self.prefix).into());
+        }
+        Ok(self.pack(path, &bytes)?)
     }
 
-    fn add(&mut self, path: String, bytes: &[u8]) -> Result<(), RunError> {
+    fn keep(&mut self, path: &str, inputs: Digest) -> Result<bool, BoxError> {
+        let inputs = DigestBuilder::new("quire file").digest(&self.frame).digest(&inputs).finish();
+        self.inputs.push((path.to_owned(), inputs));
+        if self.last_inputs.get(path) != Some(&inputs) {
+            return Ok(false);
+        }
+        let kept = self.last.get(path).filter(|file| self.store.has_slice(&file.from));
+        self.done.extend(kept.map(|file| (*file).clone()));
+        Ok(kept.is_some())
+    }
+}
+
+impl<'a> Packer<'a> {
+    fn new(prefix: String, frame: Digest, last: &Last<'a>, store: &'a Store) -> Self {
+        Self {
+            prefix,
+            frame,
+            store,
+            last: last.files.iter().map(|file| (file.path.as_str(), file)).collect(),
+            last_inputs: last.inputs.iter().map(|(path, inputs)| (path.as_str(), *inputs)).collect(),
+            inputs: Vec::new(),
+            small: PackBuilder::default(),
+            waiting: Vec::new(),
+            done: Vec::new(),
+        }
+    }
+
+    fn pack(&mut self, path: String, bytes: &[u8]) -> Result<(), RunError> {
         let digest = Digest::of(bytes);
         if let Some(file) = self.last.get(path.as_str()).filter(|file| file.digest == digest)
             && self.store.has_slice(&file.from)
@@ -99,14 +159,15 @@ impl<'a> Packer<'a> {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Vec<PageFile>, RunError> {
+    fn finish(mut self) -> Result<Projected, RunError> {
         self.close_small()?;
+        self.inputs.sort();
         self.done.sort_by(|one, other| one.path.cmp(&other.path));
         match self.done.windows(2).find(|pair| matches!(pair, [one, other] if one.path == other.path)) {
             Some(pair) => Err(RunError::PathClash {
                 path: pair.first().map(|file| file.path.clone()).unwrap_or_default(),
             }),
-            None => Ok(self.done),
+            None => Ok(Projected { files: self.done, inputs: self.inputs }),
         }
     }
 }
@@ -115,17 +176,26 @@ impl<'a> Packer<'a> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn files_that_did_not_change_keep_their_place_and_large_ones_have_a_pack_each() {
+    fn store() -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
+        (folder, store)
+    }
+
+    fn packer<'a>(frame: &str, last: &Last<'a>, store: &'a Store) -> Packer<'a> {
+        Packer::new("c/".to_owned(), Digest::of(frame.as_bytes()), last, store)
+    }
+
+    #[test]
+    fn files_that_did_not_change_keep_their_place_and_large_ones_have_a_pack_each() {
+        let (_folder, store) = store();
         let large = vec![b'x'; OWN_PACK_BYTES];
-        let make = |last: &[PageFile], text: &str| {
-            let mut packer = Packer::new(last, &store);
-            packer.add("c/z".into(), b"same").unwrap();
-            packer.add("c/a".into(), text.as_bytes()).unwrap();
-            packer.add("c/l".into(), &large).unwrap();
-            packer.finish().unwrap()
+        let make = |files: &[PageFile], text: &str| {
+            let mut packer = packer("frame", &Last { files, inputs: &[] }, &store);
+            packer.add("c/z".into(), b"same".to_vec()).unwrap();
+            packer.add("c/a".into(), text.into()).unwrap();
+            packer.add("c/l".into(), large.clone()).unwrap();
+            packer.finish().unwrap().files
         };
         let first = make(&[], "one");
         let paths: Vec<&str> = first.iter().map(|file| file.path.as_str()).collect();
@@ -139,12 +209,32 @@ mod tests {
     }
 
     #[test]
-    fn two_files_of_one_path_are_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        let mut packer = Packer::new(&[], &store);
-        packer.add("c/a".into(), b"1").unwrap();
-        packer.add("c/a".into(), b"2").unwrap();
+    fn a_file_is_kept_while_it_is_made_from_the_same_and_is_there() {
+        let (_folder, store) = store();
+        let inputs = Digest::of(b"inputs");
+        let mut first = packer("frame", &Last::default(), &store);
+        assert!(!first.keep("c/a", inputs).unwrap());
+        first.add("c/a".into(), b"text".to_vec()).unwrap();
+        let Projected { files, inputs: known } = first.finish().unwrap();
+        let last = || Last { files: &files, inputs: &known };
+        assert!(!packer("another frame", &last(), &store).keep("c/a", inputs).unwrap());
+        assert!(!packer("frame", &last(), &store).keep("c/a", Digest::of(b"other")).unwrap());
+        assert!(!packer("frame", &last(), &store).keep("c/b", inputs).unwrap());
+        let mut second = packer("frame", &last(), &store);
+        assert!(second.keep("c/a", inputs).unwrap());
+        let second = second.finish().unwrap();
+        assert_eq!((&second.files, &second.inputs), (&files, &known));
+        store.remove_blob(&files[0].from.pack).unwrap();
+        assert!(!packer("frame", &last(), &store).keep("c/a", inputs).unwrap());
+    }
+
+    #[test]
+    fn files_of_one_path_or_outside_the_catalogue_are_refused() {
+        let (_folder, store) = store();
+        let mut packer = packer("frame", &Last::default(), &store);
+        assert!(packer.add("d/a".into(), b"1".to_vec()).is_err());
+        packer.add("c/a".into(), b"1".to_vec()).unwrap();
+        packer.add("c/a".into(), b"2".to_vec()).unwrap();
         assert!(matches!(packer.finish(), Err(RunError::PathClash { path }) if path == "c/a"));
     }
 }

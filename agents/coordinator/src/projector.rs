@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use quire_proto::manifest::{Entry, Manifest, RejectRow};
+use quire_proto::{
+    Digest,
+    manifest::{Entry, Manifest, RejectRow},
+};
 use quire_runtime::BoxError;
 
 use crate::{
@@ -14,8 +17,32 @@ use crate::{
 pub type EntryIter<'a> = dyn Iterator<Item = Result<Arc<Entry>, BoxError>> + 'a;
 /// Rejected items, ascending by item.
 pub type RejectIter<'a> = dyn Iterator<Item = Result<RejectRow, BoxError>> + 'a;
-/// Takes a file: its path in the site, with `/`, and its bytes.
-pub type FileSink<'a> = dyn FnMut(String, Vec<u8>) -> Result<(), BoxError> + 'a;
+
+/// Takes files.
+pub trait FileSink {
+    /// Takes a file: its path in the site, with `/`, and its bytes.
+    ///
+    /// # Errors
+    /// When it cannot take it.
+    fn add(&mut self, path: String, bytes: Vec<u8>) -> Result<(), BoxError>;
+
+    /// Keeps the file that the last manifest has at `path` if it was made from the same `inputs` under the same bundle;
+    /// whether it does. If it does not, the file is to be made and added.
+    ///
+    /// # Errors
+    /// When it cannot take anything more.
+    fn keep(&mut self, path: &str, inputs: Digest) -> Result<bool, BoxError>;
+}
+
+impl<F: FnMut(String, Vec<u8>) -> Result<(), BoxError>> FileSink for F {
+    fn add(&mut self, path: String, bytes: Vec<u8>) -> Result<(), BoxError> {
+        self(path, bytes)
+    }
+
+    fn keep(&mut self, _path: &str, _inputs: Digest) -> Result<bool, BoxError> {
+        Ok(false)
+    }
+}
 
 /// Makes the files that belong to no single record. Pure: the same rows and bundle give the same files.
 pub trait Projector: Send + Sync + 'static {
@@ -28,14 +55,14 @@ pub trait Projector: Send + Sync + 'static {
         bundle: &[u8],
         entries: &mut EntryIter<'_>,
         rejects: &mut RejectIter<'_>,
-        sink: &mut FileSink<'_>,
+        sink: &mut dyn FileSink,
     ) -> Result<(), BoxError>;
 
     /// The files at the site's root: the list of catalogues, sitemap, shared assets.
     ///
     /// # Errors
     /// Whatever goes wrong; the site keeps its former root then.
-    fn root_files(&self, catalogues: &[CatalogueState], sink: &mut FileSink<'_>) -> Result<(), BoxError>;
+    fn root_files(&self, catalogues: &[CatalogueState], sink: &mut dyn FileSink) -> Result<(), BoxError>;
 }
 
 /// A catalogue as its newest manifest has it.

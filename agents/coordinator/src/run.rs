@@ -20,7 +20,7 @@ use crate::{
     make::{self, MakePlan},
     manifest_io::{self, ChunkWriter, Committed, RejectReader},
     plan::Plan,
-    project::project,
+    project::{Last, Projected, project},
     publish::{Wanted, Written, publish_catalogue},
     resume,
     runs::Sorted,
@@ -155,6 +155,7 @@ impl Run<'_> {
                 sources,
                 index: Some(plan.catalogue.validation_digest()),
                 projection: Some(plan.projection(&entries, &rejects)),
+                inputs: Vec::new(),
                 dead: counts.dead,
             };
             let failures = failures.into_iter().chain(more).collect();
@@ -210,15 +211,17 @@ impl Run<'_> {
                 basis,
             };
             let last = plan.base.as_ref().map(|base| &base.manifest);
-            let known = last.map(|last| last.files.as_slice()).unwrap_or_default();
+            let known = last.map(Last::of).unwrap_or_default();
             let stands = last.is_some_and(|last| last.basis.projection == manifest.basis.projection);
-            manifest.files = if stands && !plan.full && known.iter().all(|file| shelf.store().has_slice(&file.from)) {
-                known.to_vec()
+            let stands = stands && known.files.iter().all(|file| shelf.store().has_slice(&file.from));
+            let Projected { files, inputs } = if stands && !plan.full {
+                known.as_they_are()
             } else {
+                let known = if plan.full { Last { inputs: &[], ..known } } else { known };
                 let sections = (manifest.entries.as_slice(), manifest.rejects.as_slice());
-                let catalogue = (plan.reference.name.as_str(), plan.encoded.as_ref());
-                project(projector.as_ref(), catalogue, sections, known, &shelf, &workspace)?
+                project(projector.as_ref(), &plan, sections, &known, &shelf, &workspace)?
             };
+            (manifest.files, manifest.basis.inputs) = (files, inputs);
             workspace.check()?;
             if last.is_some_and(|last| says_the_same(last, &manifest)) {
                 resume::unchanged(shelf.store(), &plan.reference.name, plan.epoch)?;

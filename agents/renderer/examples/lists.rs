@@ -11,7 +11,7 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use std::{path::Path, time::Instant};
+use std::{path::Path, sync::Arc, time::Instant};
 
 use quire_proto::manifest::Entry;
 use quire_renderer::{engine::Engine, look::Look, project::catalogue_files};
@@ -39,12 +39,13 @@ fn main() {
         let mut all = (0..copies).flat_map(|copy| {
             entries.iter().map(move |entry| {
                 let mut entry = entry.clone();
+                let record = Arc::make_mut(&mut entry.record);
                 if copy > 0 {
-                    entry.record.key = format!("{}-{copy}", entry.record.key);
-                    entry.record.slug = format!("{}-{copy}", entry.record.slug);
-                    entry.record.title = format!("{} {copy}", entry.record.title);
+                    record.key = format!("{}-{copy}", record.key);
+                    record.slug = format!("{}-{copy}", record.slug);
+                    record.title = format!("{} {copy}", record.title);
                 }
-                Ok(entry)
+                Ok(Arc::new(entry))
             })
         });
         let mut sink = |_: String, content: Vec<u8>| {

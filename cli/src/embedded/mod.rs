@@ -32,6 +32,8 @@ use tokio_util::sync::CancellationToken;
 pub const MEMO: &str = "memo";
 /// Memory for rows on their way through a run; more of them spill to the state folder.
 const ROW_MEMORY_BYTES: usize = 16 << 20;
+/// Memory for entries of manifests: those of some five thousand records.
+const ENTRY_MEMORY_BYTES: usize = 24 << 20;
 /// How long agents may take to finish what they have begun.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -83,6 +85,7 @@ impl Embedded {
         );
         coordination.site = Some(site.clone());
         coordination.memory_bytes = ROW_MEMORY_BYTES;
+        coordination.entry_bytes = ENTRY_MEMORY_BYTES;
         coordination.progress = follower.clone();
         let roots: BTreeMap<String, PathBuf> =
             folders.iter().map(|folder| (folder.name.clone(), folder.path.clone())).collect();

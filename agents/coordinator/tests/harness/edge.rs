@@ -66,7 +66,7 @@ impl Projector for ListProjector {
         bundle: &[u8],
         entries: &mut EntryIter<'_>,
         rejects: &mut RejectIter<'_>,
-        sink: &mut FileSink<'_>,
+        sink: &mut dyn FileSink,
     ) -> Result<(), BoxError> {
         let bundle = quire_catalogue::Bundle::decode(bundle)?;
         let name = quire_catalogue::Catalogue::load(bundle)?.name().to_owned();
@@ -80,16 +80,16 @@ impl Projector for ListProjector {
             let messages: Vec<String> = row.problems.into_iter().map(|problem| problem.message).collect();
             rejected += &format!("{}: {}\n", row.item, messages.join("; "));
         }
-        sink(format!("{name}/list.txt"), list.into_bytes())?;
-        sink(format!("{name}/rejects.txt"), rejected.into_bytes())
+        sink.add(format!("{name}/list.txt"), list.into_bytes())?;
+        sink.add(format!("{name}/rejects.txt"), rejected.into_bytes())
     }
 
-    fn root_files(&self, catalogues: &[CatalogueState], sink: &mut FileSink<'_>) -> Result<(), BoxError> {
+    fn root_files(&self, catalogues: &[CatalogueState], sink: &mut dyn FileSink) -> Result<(), BoxError> {
         let mut text = String::new();
         for state in catalogues {
             assert_eq!(state.entries().count() as u64, state.entries);
             text += &format!("{}: {} records, {} rejects\n", state.name, state.entries, state.rejects);
         }
-        sink("index.txt".into(), text.into_bytes())
+        sink.add("index.txt".into(), text.into_bytes())
     }
 }

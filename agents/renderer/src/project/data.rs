@@ -1,6 +1,6 @@
 //! `data.csv` and `data.json`: every record with what lists show of it.
 //!
-//! Both are written while rows go by. In the CSV a field's values are joined by `; `, and a cell that a
+//! In the CSV a field's values are joined by `; `, and a cell that a
 //! spreadsheet would take for a formula begins with `'`: one that starts with `=`, `+`, `-`, `@`, a tab or a
 //! carriage return and is not a number. The JSON has the values as they are.
 
@@ -16,8 +16,15 @@ use crate::{
 /// Columns before those of the fields.
 const COLUMNS: [&str; 4] = ["key", "title", "summary", "page"];
 
+/// Writes both files; `rows` ascend by key.
+pub(super) fn files(look: &Look, rows: &[&Row], sink: &mut dyn Sink) -> Result<(), BoxError> {
+    let mut files = DataFiles::new(look);
+    rows.iter().for_each(|row| files.add(row));
+    files.finish(&look.slug, sink)
+}
+
 /// Both files in the making.
-pub(super) struct DataFiles<'a> {
+struct DataFiles<'a> {
     /// The fields whose values rows keep, with their positions.
     fields: Vec<(usize, &'a Field)>,
     csv: Vec<u8>,
@@ -26,7 +33,7 @@ pub(super) struct DataFiles<'a> {
 }
 
 impl<'a> DataFiles<'a> {
-    pub(super) fn new(look: &'a Look) -> Self {
+    fn new(look: &'a Look) -> Self {
         let mut csv = Vec::new();
         for (number, column) in COLUMNS.into_iter().enumerate() {
             cell(&mut csv, number, column);
@@ -42,7 +49,7 @@ impl<'a> DataFiles<'a> {
         Self { fields, csv, json: b"[".to_vec(), any: false }
     }
 
-    pub(super) fn add(&mut self, row: &Row) {
+    fn add(&mut self, row: &Row) {
         let page = format!("{}.html", row.slug);
         for (number, text) in [&*row.key, &row.title, &row.summary, &page].into_iter().enumerate() {
             cell(&mut self.csv, number, text);
@@ -85,10 +92,10 @@ impl<'a> DataFiles<'a> {
         out.extend_from_slice(b"}}");
     }
 
-    pub(super) fn finish(mut self, slug: &str, sink: &mut Sink<'_>) -> Result<(), BoxError> {
+    fn finish(mut self, slug: &str, sink: &mut dyn Sink) -> Result<(), BoxError> {
         self.json.extend_from_slice(b"\n]\n");
-        sink(format!("{slug}/data.csv"), self.csv)?;
-        sink(format!("{slug}/data.json"), self.json)
+        sink.add(format!("{slug}/data.csv"), self.csv)?;
+        sink.add(format!("{slug}/data.json"), self.json)
     }
 }
 

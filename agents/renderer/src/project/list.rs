@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use minijinja::Value;
+use quire_proto::{Digest, DigestBuilder};
 use quire_runtime::BoxError;
 
 use super::{Counts, Sink, catalogue, frame};
@@ -32,17 +33,21 @@ pub(super) fn files(
     rows: &[Row],
     facets: &[Facet],
     counts: Counts,
-    sink: &mut Sink<'_>,
+    sink: &mut dyn Sink,
 ) -> Result<(), BoxError> {
     let look = engine.look();
     let total = rows.len().div_ceil(PER_PAGE).max(1);
     let letters = if total > 1 { letters(rows) } else { Vec::new() };
     let catalogue = catalogue(engine, rows.len(), counts);
+    let shared = shared_inputs(rows.len(), counts, facets, &letters);
     let (facets, sorts) = (facet_values(&look.fields, facets), sorts(&look.fields));
     for number in 1..=total {
         let start = (number - 1) * PER_PAGE;
         let shown = rows.get(start..rows.len().min(start + PER_PAGE)).unwrap_or_default();
         let path = format!("{}/{}", look.slug, file(number));
+        if sink.keep(&path, inputs(&shared, number, &look.fields, shown))? {
+            continue;
+        }
         let title = if number == 1 { look.title.clone() } else { format!("{}, page {number}", look.title) };
         let base = if number == 1 { "" } else { "../" };
         let [root, base_part, page, site] =
@@ -62,9 +67,40 @@ pub(super) fn files(
             ("search", object([("sorts", sorts.clone())])),
             ("downloads", downloads(base)),
         ]);
-        sink(path, engine.render(&look.list, Output::Html, context)?.into_bytes())?;
+        sink.add(path, engine.render(&look.list, Output::Html, context)?.into_bytes())?;
     }
     Ok(())
+}
+
+/// Digest of what all pages of the list show besides their rows.
+fn shared_inputs(rows: usize, counts: Counts, facets: &[Facet], letters: &[Letter]) -> Digest {
+    let Counts { rejected, warnings } = counts;
+    let numbers = [rows, rejected, warnings, facets.len(), letters.len()];
+    let mut digest =
+        numbers.iter().fold(DigestBuilder::new("quire list"), |digest, number| digest.number(*number as u64));
+    for Facet { field, total, values } in facets {
+        digest = digest.number(*field as u64).number(*total as u64).number(values.len() as u64);
+        digest =
+            values.iter().fold(digest, |digest, (value, count)| digest.text(value).number(*count as u64));
+    }
+    letters
+        .iter()
+        .fold(digest, |digest, letter| digest.text(&letter.letter).number(letter.row as u64))
+        .finish()
+}
+
+/// Digest of all that a page of the list shows but what its template and definition say.
+fn inputs(shared: &Digest, number: usize, fields: &[Field], rows: &[Row]) -> Digest {
+    let mut digest = DigestBuilder::new("quire list page").digest(shared).number(number as u64);
+    for row in rows {
+        digest = [&row.key, &row.title, &row.slug, &row.summary]
+            .into_iter()
+            .fold(digest, |digest, text| digest.text(text));
+        let tags: Vec<_> = tags(fields, row).collect();
+        digest = digest.number(tags.len() as u64);
+        digest = tags.into_iter().fold(digest, |digest, (field, value)| digest.text(&field.name).text(value));
+    }
+    digest.finish()
 }
 
 /// File of page `number` in the catalogue's folder.
@@ -81,9 +117,14 @@ fn href(from: usize, to: usize) -> String {
     }
 }
 
-fn list_row(fields: &[Field], row: &Row) -> Value {
+/// The values that a row shows, with their fields.
+fn tags<'a>(fields: &'a [Field], row: &'a Row) -> impl Iterator<Item = (&'a Field, &'a Arc<str>)> {
     let tags = fields.iter().enumerate().filter(|(_, field)| field.facet && field.kind == Kind::Keyword);
-    let tags = tags.flat_map(|(position, field)| row.facet_values(position).map(move |value| (field, value)));
+    tags.flat_map(|(position, field)| row.facet_values(position).map(move |value| (field, value)))
+        .take(MAX_TAGS)
+}
+
+fn list_row(fields: &[Field], row: &Row) -> Value {
     let tag = |(field, value): (&Field, &Arc<str>)| {
         object([
             ("field", Value::from(field.name.as_str())),
@@ -96,7 +137,7 @@ fn list_row(fields: &[Field], row: &Row) -> Value {
         ("title", Value::from(&*row.title)),
         ("slug", Value::from(&*row.slug)),
         ("summary", Value::from(&*row.summary)),
-        ("tags", tags.take(MAX_TAGS).map(tag).collect::<Vec<_>>().into()),
+        ("tags", tags(fields, row).map(tag).collect::<Vec<_>>().into()),
     ])
 }
 

@@ -1,13 +1,13 @@
 //! What a site holds besides the records' pages: lists, search shards, data files, rejects, root files.
 //!
 //! All of it is made from the manifest's rows, never from an index, so it is the same after any history.
-//! Data files are written while the rows go by; for the lists and the search a row is kept as what lists show
-//! of it, some hundred bytes.
+//! A row is kept as what lists show of it, some hundred bytes.
 
 mod data;
 mod list;
 mod rejects;
 mod root;
+mod sink;
 
 use std::sync::Arc;
 
@@ -19,17 +19,14 @@ use quire_runtime::BoxError;
 
 use crate::{
     engine::{Engine, object},
-    look::Look,
     page,
-    shards::{self, Rows},
+    shards::{self, Row, Rows, Search},
 };
 use minijinja::Value;
 
 pub(crate) use root::SITE_TITLE;
 pub use root::{SiteCatalogue, root_files};
-
-/// Takes a file: its path in the site and its bytes.
-pub type Sink<'a> = dyn FnMut(String, Vec<u8>) -> Result<(), BoxError> + 'a;
+pub use sink::Sink;
 
 /// Most values of a facet that the list shows.
 const MAX_FACET_VALUES: usize = 24;
@@ -42,54 +39,49 @@ pub fn catalogue_files(
     engine: &Engine,
     entries: &mut dyn Iterator<Item = Result<Arc<Entry>, BoxError>>,
     rejects: &mut dyn Iterator<Item = Result<RejectRow, BoxError>>,
-    sink: &mut Sink<'_>,
+    sink: &mut dyn Sink,
 ) -> Result<(), BoxError> {
     let look = engine.look();
-    let mut rows = Vec::new();
-    let mut kept = Rows::default();
-    let mut data = data::DataFiles::new(look);
-    let mut warned = Vec::new();
+    let (mut rows, warned) = rows(entries)?;
+    shards::sort_rows(&mut rows);
+    let facets = shards::facets(&look.fields, &rows, MAX_FACET_VALUES);
+    // All three parts take about the same time, and only read the rows. What the shards hold is what the rows hold.
+    let search = std::thread::scope(|scope| {
+        let search = Search { slug: &look.slug, fields: &look.fields, rows: &rows };
+        let facets = &facets;
+        let terms = scope.spawn(move || search.terms());
+        let documents = scope.spawn(move || search.documents(facets));
+        let mut by_key: Vec<&Row> = rows.iter().collect();
+        by_key.sort_unstable_by(|one, other| one.key.cmp(&other.key));
+        data::files(look, &by_key, sink)?;
+        let counts = rejects::files(engine, &by_key, warned, rejects, sink)?;
+        list::files(engine, &rows, facets, counts, sink)?;
+        let terms = terms.join().map_err(|_| "making the search panicked")??;
+        let documents = documents.join().map_err(|_| "making the search panicked")??;
+        search.files(terms, documents)
+    })?;
+    search
+        .into_iter()
+        .try_for_each(|(name, text)| sink.add(format!("{}/search/{name}", look.slug), text.into_bytes()))
+}
+
+/// What is kept of the entries: rows in their order, and the records with warnings.
+fn rows(
+    entries: &mut dyn Iterator<Item = Result<Arc<Entry>, BoxError>>,
+) -> Result<(Vec<Row>, Vec<rejects::Warned>), BoxError> {
+    let (mut rows, mut kept, mut warned) = (Vec::new(), Rows::default(), Vec::new());
     for entry in entries {
         let entry = entry?;
-        let (record, found) = (&entry.record, [&entry.record.warnings, &entry.decided, &entry.page_warnings]);
+        let record = &entry.record;
+        let found = [&record.warnings, &entry.decided, &entry.page_warnings];
         let problems: Vec<Problem> = found.into_iter().flatten().cloned().collect();
         if !problems.is_empty() {
             let (key, title, slug) = (record.key.clone(), record.title.clone(), record.slug.clone());
             warned.push(rejects::Warned { item: entry.item.clone(), key, title, slug, problems });
         }
-        let row = kept.row(record);
-        data.add(&row);
-        rows.push(row);
+        rows.push(kept.row(record));
     }
-    drop(kept);
-    data.finish(&look.slug, sink)?;
-    let counts = rejects::files(engine, &rows, warned, rejects, sink)?;
-    shards::sort_rows(&mut rows);
-    let facets = shards::facets(&look.fields, &rows, MAX_FACET_VALUES);
-    // Half of the time goes to the lists, half to the shards; both only read the rows. What the shards hold is what
-    // the rows hold.
-    let shards = std::thread::scope(|scope| {
-        let shards = scope.spawn(|| search_files(look, &rows, &facets));
-        let lists = list::files(engine, &rows, &facets, counts, sink);
-        let shards = shards.join().map_err(|_| "making the search panicked")?;
-        lists.and(shards)
-    })?;
-    shards.into_iter().try_for_each(|(path, bytes)| sink(path, bytes))
-}
-
-/// Paths and bytes of the static search.
-fn search_files(
-    look: &Look,
-    rows: &[shards::Row],
-    facets: &[shards::Facet],
-) -> Result<Vec<(String, Vec<u8>)>, BoxError> {
-    let mut files = Vec::new();
-    let mut emit = |name: String, text: String| {
-        files.push((format!("{}/search/{name}", look.slug), text.into_bytes()));
-        Ok(())
-    };
-    shards::files(&look.slug, &look.fields, rows, facets, &mut emit)?;
-    Ok(files)
+    Ok((rows, warned))
 }
 
 /// How many items were rejected, and how many warnings published records have.

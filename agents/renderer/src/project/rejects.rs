@@ -47,7 +47,7 @@ struct Line<'a> {
 
 /// What is gathered while items go by.
 struct Gathered<'a> {
-    rows: &'a [Row],
+    rows: &'a [&'a Row],
     json: Vec<u8>,
     rules: BTreeMap<(String, Severity), usize>,
     rejected: Vec<Value>,
@@ -60,10 +60,10 @@ struct Gathered<'a> {
 /// Writes both files. `rows` ascend by key.
 pub(super) fn files(
     engine: &Engine,
-    rows: &[Row],
+    rows: &[&Row],
     mut warned: Vec<Warned>,
     rejects: &mut dyn Iterator<Item = Result<RejectRow, BoxError>>,
-    sink: &mut Sink<'_>,
+    sink: &mut dyn Sink,
 ) -> Result<Counts, BoxError> {
     warned.sort_by(|a, b| a.item.cmp(&b.item));
     let mut gathered = Gathered::new(rows);
@@ -81,15 +81,15 @@ pub(super) fn files(
     let counts = Counts { rejected: gathered.rejected_total, warnings: gathered.warnings };
     gathered.json.extend_from_slice(if gathered.json.len() > 1 { b"\n]\n" } else { b"]\n" });
     let slug = &engine.look().slug;
-    sink(format!("{slug}/rejects.json"), std::mem::take(&mut gathered.json))?;
+    sink.add(format!("{slug}/rejects.json"), std::mem::take(&mut gathered.json))?;
     let path = format!("{slug}/rejects.html");
     let context = gathered.context(engine, &path, counts);
-    sink(path, engine.render(TEMPLATE, Output::Html, context)?.into_bytes())?;
+    sink.add(path, engine.render(TEMPLATE, Output::Html, context)?.into_bytes())?;
     Ok(counts)
 }
 
 impl<'a> Gathered<'a> {
-    fn new(rows: &'a [Row]) -> Self {
+    fn new(rows: &'a [&'a Row]) -> Self {
         Self {
             rows,
             json: b"[".to_vec(),

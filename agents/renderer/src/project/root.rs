@@ -38,9 +38,9 @@ pub struct SiteCatalogue<'a> {
 ///
 /// # Errors
 /// What the iterators, the sink or a template say.
-pub fn root_files(catalogues: Vec<SiteCatalogue<'_>>, sink: &mut Sink<'_>) -> Result<(), BoxError> {
+pub fn root_files(catalogues: Vec<SiteCatalogue<'_>>, sink: &mut dyn Sink) -> Result<(), BoxError> {
     for (path, bytes) in assets() {
-        sink(format!("assets/{path}"), bytes.to_vec())?;
+        sink.add(format!("assets/{path}"), bytes.to_vec())?;
     }
     let base_url = catalogues.iter().find_map(|catalogue| catalogue.engine.look().base_url.clone());
     let mut sitemap = Sitemap::default();
@@ -51,7 +51,7 @@ pub fn root_files(catalogues: Vec<SiteCatalogue<'_>>, sink: &mut Sink<'_>) -> Re
     for catalogue in catalogues {
         let engine = Arc::clone(&catalogue.engine);
         for (path, bytes) in &engine.look().assets {
-            sink(format!("assets/{}/{path}", engine.look().slug), bytes.clone())?;
+            sink.add(format!("assets/{}/{path}", engine.look().slug), bytes.clone())?;
         }
         titles.push(engine.look().title.clone());
         cards.push(card(catalogue, &mut sitemap)?);
@@ -66,12 +66,12 @@ pub fn root_files(catalogues: Vec<SiteCatalogue<'_>>, sink: &mut Sink<'_>) -> Re
         None => Arc::new(Engine::new(crate::look::Look::bare())?),
     };
     let front = Front { engine: &engine, title, cards: Value::from(cards), base_url: base_url.as_deref() };
-    sink("index.html".to_owned(), front.home()?)?;
+    sink.add("index.html".to_owned(), front.home()?)?;
     if let Some(root) = base_url.as_deref().map(path_of) {
-        sink("404.html".to_owned(), front.missing(&root)?)?;
+        sink.add("404.html".to_owned(), front.missing(&root)?)?;
     }
     sitemap.files(base_url.as_deref(), sink)?;
-    sink("robots.txt".to_owned(), robots(base_url.as_deref()).into_bytes())
+    sink.add("robots.txt".to_owned(), robots(base_url.as_deref()).into_bytes())
 }
 
 /// What the pages at the root of a site share.
@@ -118,25 +118,23 @@ fn card(catalogue: SiteCatalogue<'_>, sitemap: &mut Sitemap) -> Result<Value, Bo
     sitemap.add(base_url, &format!("{}/index.html", look.slug));
     let facets: Vec<usize> =
         look.fields.iter().enumerate().filter(|(_, field)| field.facet).map(|(at, _)| at).collect();
-    let mut counts: BTreeMap<(usize, String), usize> = BTreeMap::new();
+    let mut counts: Vec<BTreeMap<String, usize>> = vec![BTreeMap::new(); facets.len()];
     if base_url.is_some() || !facets.is_empty() {
         for entry in catalogue.entries {
             let record = &entry?.record;
             sitemap.add(base_url, &format!("{}/{}.html", look.slug, record.slug));
-            for &field in &facets {
-                let mut values = record.row.fields.get(field).cloned().unwrap_or_default();
-                values.retain(|value| !value.trim().is_empty());
-                values.sort();
-                values.dedup();
-                for value in values {
-                    *counts.entry((field, value)).or_default() += 1;
-                }
+            for (&field, counts) in facets.iter().zip(&mut counts) {
+                let values = record.row.fields.get(field).map(Vec::as_slice).unwrap_or_default();
+                count(values, counts);
             }
         }
     }
-    let mut tags: Vec<_> = counts.into_iter().collect();
-    tags.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    let tag = |((field, value), count): ((usize, String), usize)| {
+    let tagged = facets.into_iter().zip(counts);
+    let mut tags: Vec<(usize, String, usize)> = tagged
+        .flat_map(|(field, counts)| counts.into_iter().map(move |(value, count)| (field, value, count)))
+        .collect();
+    tags.sort_by(|a, b| b.2.cmp(&a.2).then_with(|| (a.0, &a.1).cmp(&(b.0, &b.1))));
+    let tag = |(field, value, count): (usize, String, usize)| {
         let name = look.fields.get(field).map_or("", |field| field.name.as_str());
         object([("field", Value::from(name)), ("value", Value::from(value)), ("count", Value::from(count))])
     };
@@ -148,6 +146,22 @@ fn card(catalogue: SiteCatalogue<'_>, sitemap: &mut Sitemap) -> Result<Value, Bo
         ("rejected", Value::from(catalogue.rejected)),
         ("tags", tags.into_iter().take(MAX_TAGS).map(tag).collect::<Vec<_>>().into()),
     ]))
+}
+
+/// Counts a record's values, each once.
+fn count(values: &[String], counts: &mut BTreeMap<String, usize>) {
+    let mut values: Vec<&str> =
+        values.iter().map(String::as_str).filter(|value| !value.trim().is_empty()).collect();
+    values.sort_unstable();
+    values.dedup();
+    for value in values {
+        match counts.get_mut(value) {
+            Some(count) => *count += 1,
+            None => {
+                counts.insert(value.to_owned(), 1);
+            }
+        }
+    }
 }
 
 fn robots(base_url: Option<&str>) -> String {
@@ -179,22 +193,22 @@ impl Sitemap {
         let _ = writeln!(self.current, "<url><loc>{}</loc></url>", xml(&url));
     }
 
-    fn files(mut self, base_url: Option<&str>, sink: &mut Sink<'_>) -> Result<(), BoxError> {
+    fn files(mut self, base_url: Option<&str>, sink: &mut dyn Sink) -> Result<(), BoxError> {
         if base_url.is_none() {
             return Ok(());
         }
         self.full.push(self.current);
         if let [only] = self.full.as_slice() {
-            return sink("sitemap.xml".to_owned(), enclosed("urlset", only));
+            return sink.add("sitemap.xml".to_owned(), enclosed("urlset", only));
         }
         let mut index = String::new();
         for (number, urls) in self.full.iter().enumerate() {
             let path = format!("sitemap-{}.xml", number + 1);
             let url = absolute(base_url, &path).unwrap_or_default();
             let _ = writeln!(index, "<sitemap><loc>{}</loc></sitemap>", xml(&url));
-            sink(path, enclosed("urlset", urls))?;
+            sink.add(path, enclosed("urlset", urls))?;
         }
-        sink("sitemap.xml".to_owned(), enclosed("sitemapindex", &index))
+        sink.add("sitemap.xml".to_owned(), enclosed("sitemapindex", &index))
     }
 }
 

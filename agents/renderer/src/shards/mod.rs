@@ -1,7 +1,7 @@
 //! The static search of a catalogue: shards that a page loads as plain scripts, also from `file://`.
 //!
 //! Four families of terms (names, words, facet values, spelling), each sorted and cut into [`blocks`];
-//! documents in small chunks; one root file. `assets/search/index.js` is the other half. One family is in memory at a time.
+//! documents in small chunks; one root file. `assets/search/index.js` is the other half.
 
 mod blocks;
 pub(crate) mod fold;
@@ -72,66 +72,104 @@ pub(crate) fn is_sort(field: &Field) -> bool {
     field.kind == Kind::Number && field.name != "key"
 }
 
-/// Takes a file: its name in the search folder and its text.
-type Emit<'a> = dyn FnMut(String, String) -> Result<(), BoxError> + 'a;
+/// Names and texts of files of `<catalogue>/search/`.
+pub(crate) type Texts = Vec<(String, String)>;
 
-/// Makes all files of `<catalogue>/search/`. `rows` are in document order.
-pub(crate) fn files(
-    catalogue: &str,
-    fields: &[Field],
-    rows: &[Row],
-    shown: &[Facet],
-    emit: &mut Emit<'_>,
-) -> Result<(), BoxError> {
-    let mut files = Files { catalogue, emit };
-    let mut labels = serde_json::Map::new();
-    let families = Families { fields, rows };
-
-    let names = families.names();
-    let sorted = names.sorted();
-    let entries = posting_entries(&names, &sorted);
-    let blocks = files.family("n", &entries)?;
-    labels.insert("n".to_owned(), blocks.label_text().into());
-    let tops = Tops { entries: &entries, terms: &names, ids: &sorted, blocks: &blocks }.text();
-    drop((entries, sorted));
-    drop(names);
-
-    let words = families.words();
-    let sorted = words.sorted();
-    let blocks = files.family("w", &posting_entries(&words, &sorted))?;
-    labels.insert("w".to_owned(), blocks.label_text().into());
-    drop(sorted);
-    let reversed = reversed(&words);
-    drop(words);
-    let blocks = files.family("r", &spelling_entries(&reversed))?;
-    labels.insert("r".to_owned(), blocks.label_text().into());
-    drop(reversed);
-
-    let values = families.facets();
-    let blocks = files.family("f", &posting_entries(&values, &values.sorted()))?;
-    labels.insert("f".to_owned(), blocks.label_text().into());
-    files.add("facets", &shown_facets(shown, &values))?;
-    drop(values);
-
-    files.documents(rows)?;
-    let sorts = files.sorts(fields, rows)?;
-    let facets: Vec<Value> =
-        fields.iter().filter(|field| field.facet).map(|field| json!([field.name, field.label])).collect();
-    // The order of the families in the root file is fixed, whatever order they were made in.
-    let labels: serde_json::Map<String, Value> =
-        ["w", "n", "f", "r"].into_iter().filter_map(|family| labels.remove_entry(family)).collect();
-    let root = json!({
-        "v": 1, "docs": rows.len(), "chunk": CHUNK, "blocks": labels, "tops": tops, "facets": facets, "sorts": sorts
-    });
-    files.add("index", &root)
+/// The static search of one catalogue. Its two parts may be made at once.
+#[derive(Clone, Copy)]
+pub(crate) struct Search<'a> {
+    /// Slug of the catalogue.
+    pub(crate) slug: &'a str,
+    /// The catalogue's index fields.
+    pub(crate) fields: &'a [Field],
+    /// In document order.
+    pub(crate) rows: &'a [Row],
 }
 
-struct Files<'a, 'e> {
+/// Names, words and spelling: their files, and what the root file says of them.
+pub(crate) struct TermsPart {
+    files: Texts,
+    /// Labels of the blocks of words, names and spelling.
+    labels: [String; 3],
+    tops: String,
+}
+
+/// Documents, facets and orders: their files, and what the root file says of them.
+pub(crate) struct DocumentsPart {
+    files: Texts,
+    /// Labels of the blocks of facet values.
+    labels: String,
+    sorts: Vec<Value>,
+}
+
+impl Search<'_> {
+    /// Makes the first part.
+    pub(crate) fn terms(&self) -> Result<TermsPart, BoxError> {
+        let mut files = Files::new(self.slug);
+        let families = Families { fields: self.fields, rows: self.rows };
+
+        let names = families.names();
+        let sorted = names.sorted();
+        let entries = posting_entries(&names, &sorted);
+        let blocks = files.family("n", &entries)?;
+        let named = blocks.label_text();
+        let tops = Tops { entries: &entries, terms: &names, ids: &sorted, blocks: &blocks }.text();
+        drop((entries, sorted));
+        drop(names);
+
+        let words = families.words();
+        let sorted = words.sorted();
+        let worded = files.family("w", &posting_entries(&words, &sorted))?.label_text();
+        drop(sorted);
+        let reversed = reversed(&words);
+        drop(words);
+        let spelled = files.family("r", &spelling_entries(&reversed))?.label_text();
+        Ok(TermsPart { files: files.texts, labels: [worded, named, spelled], tops })
+    }
+
+    /// Makes the second part; lists show the values in `shown`.
+    pub(crate) fn documents(&self, shown: &[Facet]) -> Result<DocumentsPart, BoxError> {
+        let mut files = Files::new(self.slug);
+        let values = Families { fields: self.fields, rows: self.rows }.facets();
+        let labels = files.family("f", &posting_entries(&values, &values.sorted()))?.label_text();
+        files.add("facets", &shown_facets(shown, &values))?;
+        drop(values);
+        files.documents(self.rows)?;
+        let sorts = files.sorts(self.fields, self.rows)?;
+        Ok(DocumentsPart { files: files.texts, labels, sorts })
+    }
+
+    /// All files: those of both parts, and the root file.
+    pub(crate) fn files(&self, terms: TermsPart, documents: DocumentsPart) -> Result<Texts, BoxError> {
+        let facets: Vec<Value> = self
+            .fields
+            .iter()
+            .filter(|field| field.facet)
+            .map(|field| json!([field.name, field.label]))
+            .collect();
+        let [words, names, spelling] = terms.labels;
+        let labels = json!({ "w": words, "n": names, "f": documents.labels, "r": spelling });
+        let mut files = Files { catalogue: self.slug, texts: terms.files };
+        files.texts.extend(documents.files);
+        let (docs, tops, sorts) = (self.rows.len(), terms.tops, documents.sorts);
+        let root = json!({
+            "v": 1, "docs": docs, "chunk": CHUNK, "blocks": labels, "tops": tops, "facets": facets, "sorts": sorts
+        });
+        files.add("index", &root)?;
+        Ok(files.texts)
+    }
+}
+
+struct Files<'a> {
     catalogue: &'a str,
-    emit: &'a mut Emit<'e>,
+    texts: Texts,
 }
 
-impl Files<'_, '_> {
+impl<'a> Files<'a> {
+    const fn new(catalogue: &'a str) -> Self {
+        Self { catalogue, texts: Vec::new() }
+    }
+
     fn add(&mut self, stem: &str, payload: &impl Serialize) -> Result<(), BoxError> {
         let mut text = String::from("quireShard(");
         for part in [serde_json::to_string(self.catalogue)?, serde_json::to_string(stem)?] {
@@ -140,7 +178,8 @@ impl Files<'_, '_> {
         }
         text.push_str(&serde_json::to_string(payload)?);
         text.push_str(");\n");
-        (self.emit)(format!("{stem}.js"), text)
+        self.texts.push((format!("{stem}.js"), text));
+        Ok(())
     }
 
     /// Writes the blocks of a family of terms.

@@ -48,9 +48,7 @@ impl Rows {
             title: record.title.as_str().into(),
             slug: record.slug.as_str().into(),
             summary: record.row.summary.as_str().into(),
-            fields: fields
-                .map(|values| values.iter().map(|value| self.shared(value)).collect())
-                .collect(),
+            fields: fields.map(|values| values.iter().map(|value| self.shared(value)).collect()).collect(),
         }
     }
 
@@ -83,17 +81,12 @@ impl PartialOrd for Units {
 }
 
 /// Sorts rows into document order, which is also the order of the list.
-pub(crate) fn sort_rows(rows: &mut [Row]) {
-    rows.sort_by_cached_key(|row| Units(phrase(&row.title).into()));
-    // Few titles fold to the same phrase.
-    let mut start = 0;
-    while let Some(first) = rows.get(start) {
-        let folded = phrase(&first.title);
-        let tail = rows.get(start..).unwrap_or_default();
-        let same = tail.iter().take_while(|row| phrase(&row.title) == folded).count().max(1);
-        if let Some(group) = rows.get_mut(start..start + same).filter(|group| group.len() > 1) {
-            group.sort_by(|a, b| order(&a.title, &b.title).then_with(|| order(&a.key, &b.key)));
-        }
-        start += same;
-    }
+pub(crate) fn sort_rows(rows: &mut Vec<Row>) {
+    let folded = std::mem::take(rows).into_iter().map(|row| (Units(phrase(&row.title).into()), row));
+    let mut folded: Vec<(Units, Row)> = folded.collect();
+    folded.sort_by(|(a, one), (b, other)| {
+        let titles = a.cmp(b).then_with(|| order(&one.title, &other.title));
+        titles.then_with(|| order(&one.key, &other.key))
+    });
+    rows.extend(folded.into_iter().map(|(_, row)| row));
 }

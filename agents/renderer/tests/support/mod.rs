@@ -128,7 +128,8 @@ pub fn catalogue_files(
         assert!(files.insert(path.clone(), bytes).is_none(), "{path} is made twice");
         Ok(())
     };
-    let (mut entries, mut rejects) = (entries.into_iter().map(|entry| Ok(Arc::new(entry))), rejects.into_iter().map(Ok));
+    let (mut entries, mut rejects) =
+        (entries.into_iter().map(|entry| Ok(Arc::new(entry))), rejects.into_iter().map(Ok));
     quire_renderer::project::catalogue_files(engine, &mut entries, &mut rejects, &mut sink).unwrap();
     files
 }
