@@ -2,7 +2,7 @@
 
 import { check } from "./lib.mjs";
 
-const words = (text) => text.toLowerCase().match(/[a-z]{6,}/g) ?? [];
+const words = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase().match(/\p{L}{6,}/gu) ?? [];
 const leads = (hit, record) => hit?.href === `${record.slug}.html`;
 
 /** Types into the box and waits until the answer to just this query is shown. */

@@ -70,14 +70,10 @@ fn digest(path: &Path) -> io::Result<(u64, blake3::Hash)> {
     let mut file = File::open(path)?;
     let len = file.metadata()?.len();
     let mut hasher = blake3::Hasher::new();
-    let mut buffer = Vec::new();
-    (&mut file).take(SEALED_BYTES).read_to_end(&mut buffer)?;
-    hasher.update(&buffer);
+    hasher.update_reader((&mut file).take(SEALED_BYTES))?;
     if len > SEALED_BYTES {
         file.seek(SeekFrom::Start(len.saturating_sub(SEALED_BYTES).max(SEALED_BYTES)))?;
-        buffer.clear();
-        file.take(SEALED_BYTES).read_to_end(&mut buffer)?;
-        hasher.update(&buffer);
+        hasher.update_reader(file.take(SEALED_BYTES))?;
     }
     Ok((len, hasher.finalize()))
 }

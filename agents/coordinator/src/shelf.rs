@@ -136,3 +136,87 @@ impl Shelf {
 fn address(entry: &Arc<Entry>) -> usize {
     Arc::as_ptr(entry).addr()
 }
+
+#[cfg(test)]
+mod tests {
+    use quire_proto::{Epoch, ItemId, ListRow, PackSlice, RecordVerdict};
+
+    use super::*;
+    use crate::manifest_io::{ChunkWriter, EntryReader};
+
+    fn entry(number: u32) -> Arc<Entry> {
+        let (key, digest) = (format!("k{number:05}"), Digest::of(&number.to_le_bytes()));
+        let slice = PackSlice { pack: digest, offset: 0, len: 1 };
+        let record = RecordVerdict {
+            title: key.clone(),
+            slug: key.clone(),
+            key,
+            digest,
+            body: slice,
+            claims: Vec::new(),
+            references: Vec::new(),
+            terms: Vec::new(),
+            row: ListRow::default(),
+            warnings: Vec::new(),
+        };
+        let item = ItemId { source: "s".into(), location: "l".into(), ordinal: number };
+        Arc::new(Entry {
+            item,
+            content: digest,
+            record: record.into(),
+            decided: Vec::new(),
+            inputs: digest,
+            files: Vec::new(),
+            page_warnings: Vec::new(),
+            document: slice,
+            epoch: Epoch(1),
+        })
+    }
+
+    fn write(shelf: &Shelf, entries: &[Arc<Entry>]) -> Vec<Chunk> {
+        let mut writer = ChunkWriter::new(shelf);
+        entries.iter().for_each(|entry| writer.push(Arc::clone(entry)).unwrap());
+        writer.finish().unwrap()
+    }
+
+    fn read(shelf: &Shelf, chunks: &[Chunk]) -> Vec<Arc<Entry>> {
+        EntryReader::new(shelf, chunks.to_vec()).map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn entries_are_shared_and_their_chunks_known_while_there_is_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open_with(folder.path(), 0).unwrap();
+        let entries: Vec<_> = (0..2_000).map(entry).collect();
+        let shelf = Shelf::new(&store, 1 << 30);
+        let chunks = write(&shelf, &entries);
+        assert!(read(&shelf, &chunks).iter().zip(&entries).all(|(one, other)| Arc::ptr_eq(one, other)));
+        assert_eq!(shelf.chunk_of(&entries[..chunks[0].count as usize]).as_ref(), Some(&chunks[0]));
+        assert_eq!(shelf.chunk_of(&entries[..1]), None);
+        let equal = [entry(0)];
+        assert_eq!(shelf.chunk_of(&equal), None, "equal is not the same");
+        // A chunk that is gone from the store is written again, though it is known.
+        store.remove_blob(&chunks[0].rows.pack).unwrap();
+        assert_eq!(write(&shelf, &entries), chunks);
+        assert!(store.has_blob(&chunks[0].rows.pack));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_read_from_the_store_and_what_is_forgotten_makes_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open_with(folder.path(), 0).unwrap();
+        let entries: Vec<_> = (0..2_000).map(entry).collect();
+        let chunks = write(&Shelf::new(&store, 0), &entries);
+        let half = entries.iter().map(|entry| entry.weight()).sum::<usize>() / 2;
+        let shelf = Shelf::new(&store, half);
+        shelf.load(&chunks);
+        let kept = |shelf: &Shelf| chunks.iter().filter(|chunk| shelf.peek(chunk).is_some()).count();
+        assert!((1..chunks.len()).contains(&kept(&shelf)), "{} of {}", kept(&shelf), chunks.len());
+        assert!(shelf.kept().weight <= half);
+        assert_eq!(read(&shelf, &chunks), entries);
+        shelf.retain(&HashSet::from([chunks[0].rows.pack]));
+        assert!(kept(&shelf) <= 1);
+        shelf.retain(&HashSet::new());
+        assert_eq!((kept(&shelf), shelf.kept().weight, shelf.kept().first.len()), (0, 0, 0));
+    }
+}

@@ -75,6 +75,7 @@ fn main() {
         "bare work of rendering: {:.0} us CPU a record",
         theirs.as_secs_f64() * 1e6 / records.len() as f64
     );
+    bare_values(repeats, &records);
     println!("ratio {:.2}", ours.as_secs_f64() / theirs.as_secs_f64());
 }
 
@@ -103,6 +104,39 @@ fn phases(repeats: usize, engine: &Engine, pages: &Pages, records: &[(RenderReco
         part("  context to md", &|_, _, context| render(markdown, Output::Text, context));
     }
     part("  body to json", &|record, body, _| twin(&look.slug, record, body).unwrap().len());
+}
+
+/// What a page's values and its twin take if only the libraries do it.
+fn bare_values(repeats: usize, records: &[(RenderRecord, Vec<u8>)]) {
+    let mut total = 0;
+    let each = |took: Duration| took.as_secs_f64() * 1e6 / records.len() as f64;
+    let parse = |body: &[u8]| serde_json::from_slice::<serde_json::Value>(body).unwrap();
+    let values = best(repeats, || {
+        let values = records.iter().map(|(_, body)| value(parse(body)));
+        total += values.filter(|value| value.len().is_some()).count();
+    });
+    println!("bare work of making values: {:.0} us CPU a record", each(values));
+    let parsed: Vec<serde_json::Value> = records.iter().map(|(_, body)| parse(body)).collect();
+    let twins = best(repeats, || {
+        total += parsed.iter().map(|body| serde_json::to_string_pretty(body).unwrap().len()).sum::<usize>();
+    });
+    println!("bare work of twins: {:.0} us CPU a record", each(twins));
+    println!("({total} values and bytes)");
+}
+
+fn value(json: serde_json::Value) -> Value {
+    match json {
+        serde_json::Value::Null => Value::from(()),
+        serde_json::Value::Bool(truth) => Value::from(truth),
+        serde_json::Value::Number(number) => {
+            number.as_i64().map_or_else(|| Value::from(number.as_f64()), Value::from)
+        }
+        serde_json::Value::String(text) => Value::from(text),
+        serde_json::Value::Array(items) => items.into_iter().map(value).collect(),
+        serde_json::Value::Object(members) => {
+            Value::from_pairs(members.into_iter().map(|(name, member)| (name, value(member))))
+        }
+    }
 }
 
 /// minijinja as it comes, with our helpers.

@@ -12,14 +12,15 @@ mod support;
 use std::{collections::BTreeMap, sync::Arc};
 
 use quire_proto::{
-    Problem, Severity,
+    Digest, Problem, RecordVerdict, Severity,
     manifest::{Entry, RejectRow},
 };
 use quire_renderer::{
     engine::Engine,
     look::Look,
-    project::{SiteCatalogue, root_files},
+    project::{Sink, SiteCatalogue, catalogue_files, root_files},
 };
+use quire_runtime::BoxError;
 
 const DEFINITION: &str = r#"
 catalogue: small
@@ -171,7 +172,8 @@ fn root(catalogues: Vec<SiteCatalogue<'_>>) -> BTreeMap<String, Vec<u8>> {
 }
 
 fn site(engine: Engine, entries: Vec<Entry>) -> BTreeMap<String, Vec<u8>> {
-    let (count, entries) = (entries.len() as u64, Box::new(entries.into_iter().map(Ok)));
+    let (count, entries) =
+        (entries.len() as u64, Box::new(entries.into_iter().map(|entry| Ok(Arc::new(entry)))));
     root(vec![SiteCatalogue { engine: Arc::new(engine), count, rejected: 0, entries }])
 }
 
@@ -207,12 +209,76 @@ fn a_large_sitemap_is_cut_into_parts() {
     let entry = entries(1).remove(0);
     let many = (0..50_001).map(move |number| {
         let mut entry = entry.clone();
-        entry.record.slug = format!("p{number}");
-        Ok(entry)
+        Arc::make_mut(&mut entry.record).slug = format!("p{number}");
+        Ok(Arc::new(entry))
     });
     let engine = Arc::new(engine(true));
     let files = root(vec![SiteCatalogue { engine, count: 50_001, rejected: 0, entries: Box::new(many) }]);
     assert_eq!(text(&files, "sitemap-1.xml").matches("<url>").count(), 50_000);
     assert_eq!(text(&files, "sitemap-2.xml").matches("<url>").count(), 3);
     assert!(text(&files, "sitemap.xml").contains("<loc>https://example.org/x/sitemap-2.xml</loc>"));
+}
+
+/// Files by path, with what they were said to be made from.
+#[derive(Default)]
+struct Kept {
+    files: BTreeMap<String, Vec<u8>>,
+    inputs: BTreeMap<String, Digest>,
+}
+
+impl Sink for Kept {
+    fn add(&mut self, path: String, bytes: Vec<u8>) -> Result<(), BoxError> {
+        self.files.insert(path, bytes);
+        Ok(())
+    }
+
+    fn keep(&mut self, path: &str, inputs: Digest) -> Result<bool, BoxError> {
+        self.inputs.insert(path.to_owned(), inputs);
+        Ok(false)
+    }
+}
+
+#[test]
+fn pages_of_the_list_are_made_from_what_they_show() {
+    let projected = |entries: Vec<Entry>| {
+        let mut kept = Kept::default();
+        let mut entries = entries.into_iter().map(|entry| Ok(Arc::new(entry)));
+        catalogue_files(&engine(false), &mut entries, &mut std::iter::empty(), &mut kept).unwrap();
+        kept
+    };
+    let change = |what: fn(&mut RecordVerdict)| {
+        let mut entries = entries(120);
+        what(Arc::make_mut(&mut entries[60].record));
+        entries
+    };
+    let before = projected(entries(120));
+    assert_eq!(before.inputs.len(), 3);
+    let mut warned = entries(120);
+    warned[5].decided.push(problem("r", None, Severity::Warn));
+    let changes = [
+        change(|record| record.row.summary = "Another.".into()),
+        change(|record| record.title = "Thing 59 and more".into()),
+        change(|record| record.slug = "elsewhere".into()),
+        change(|record| record.row.fields[1] = vec!["new tag".into()]),
+        change(|record| record.warnings.push(problem("r", None, Severity::Warn))),
+        entries(119),
+        entries(70),
+        warned,
+        entries(120),
+    ];
+    let mut differ = Vec::new();
+    for changed in changes {
+        let after = projected(changed);
+        let pages = after.inputs.iter().filter(|(path, _)| before.inputs.contains_key(*path));
+        let mut different = 0;
+        for (path, inputs) in pages {
+            let same = before.files[path] == after.files[path];
+            assert_eq!(before.inputs[path] == *inputs, same, "{path}");
+            different += usize::from(!same);
+        }
+        differ.push(different);
+    }
+    assert_eq!(differ[0], 1, "a summary stands on one page");
+    assert_eq!(*differ.last().unwrap(), 0);
+    assert!(differ[1..8].iter().all(|&pages| pages > 0), "{differ:?}");
 }

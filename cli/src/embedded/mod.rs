@@ -162,11 +162,19 @@ impl Embedded {
     /// # Errors
     /// If the stamps cannot be written.
     pub async fn stop(self) -> anyhow::Result<()> {
-        for agent in self.agents {
+        let Self { coordinator, agents, caches, site, .. } = self;
+        for agent in agents {
             agent.drain(DRAIN).await;
         }
-        self.caches.flush();
-        self.site.save_stamps()
+        // None of these has anything to do with the others, and people wait for the last one.
+        std::thread::scope(|scope| {
+            scope.spawn(|| drop(coordinator));
+            scope.spawn(|| {
+                caches.flush();
+                drop(caches);
+            });
+            site.save_stamps()
+        })
     }
 
     /// Service times so far.

@@ -1,6 +1,6 @@
 //! Properties of the decision.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use proptest::prelude::*;
 use quire_proto::{
@@ -228,7 +228,7 @@ fn look_ups_find_the_others_by_every_term_and_are_capped() {
                 offered,
                 wanted,
             };
-            record.terms = terms.iter().map(term).collect();
+            Arc::make_mut(record).terms = terms.iter().map(term).collect();
         }
         candidate
     };
@@ -330,9 +330,9 @@ fn synthetic(number: u32) -> Candidate {
     claims.push(claim("unique:name", &format!("name of {}", number - number % 50 / 49)));
     let mut candidate = candidate(number, claims, vec![]);
     if let Judged::Record(record) = &mut candidate.judged {
-        record.row.summary =
-            format!("The summary of number {number}, which is about as long as such a thing is");
-        record.row.fields = (0..4).map(|field| vec![format!("value {field} of {number}")]).collect();
+        let row = &mut Arc::make_mut(record).row;
+        row.summary = format!("The summary of number {number}, which is about as long as such a thing is");
+        row.fields = (0..4).map(|field| vec![format!("value {field} of {number}")]).collect();
     }
     candidate
 }

@@ -84,7 +84,7 @@ impl World {
                 };
                 let document = self.catalogue.document(&record.key, None, &body).unwrap();
                 let at = pack.add(&codec::encode(&document).unwrap());
-                entries.push((item.id, content, *record, at));
+                entries.push((item.id, content, record, at));
             }
             let pack = pack.finish();
             self.store.put_pack(&pack).unwrap();

@@ -2,6 +2,8 @@
 //! record: `cargo run --release -p quire-catalogue --example judge FOLDER`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod bare;
+
 use std::{collections::BTreeMap, fs, path::Path, process::ExitCode, time::Instant};
 
 use quire_catalogue::{Bundle, Catalogue};
@@ -40,30 +42,13 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         let records = verdicts.iter().filter(|one| matches!(one.verdict.judged, Judged::Record(_))).count();
         let rejects = verdicts.len() - records;
         if round == rounds {
-            bare(&items, &home)?;
+            bare::measure(&items, &home, &catalogue)?;
         }
         println!(
             "round {round}: {each} us CPU a record, {cpu} us CPU and {:?} in all, {records} records, {rejects} rejects",
             started.elapsed()
         );
     }
-    Ok(())
-}
-
-/// What hashing, parsing, the schema and writing out again take by themselves.
-fn bare(items: &[Item], home: &Path) -> Result<(), Box<dyn std::error::Error>> {
-    let schema = serde_json::from_slice(&fs::read(home.join("schema.json"))?)?;
-    let validator = jsonschema::validator_for(&schema)?;
-    let (cpu, mut valid, mut bytes) = (cpu_ns(), 0, 0);
-    for item in items {
-        bytes += Digest::of(&item.raw).to_string().len();
-        let value: serde_json::Value = serde_json::from_slice(&item.raw)?;
-        valid += usize::from(validator.is_valid(&value));
-        bytes += serde_json::to_vec(&value)?.len();
-    }
-    let each = cpu_ns().saturating_sub(cpu) / 1000 / u64::try_from(items.len().max(1))?;
-    println!("bare: {valid} valid, {bytes} bytes written");
-    println!("bare work of judging: {each} us CPU a record");
     Ok(())
 }
 
