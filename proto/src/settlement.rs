@@ -65,6 +65,9 @@ pub enum Outcome {
     Validated {
         /// Where the encoded `Vec<Verdict>` lies.
         verdicts: PackSlice,
+        /// The last of the bodies that the verdicts name; `None` if all are rejects.
+        #[serde(default)]
+        bodies: Option<PackSlice>,
     },
     /// Records were turned into index documents.
     Indexed {
@@ -89,6 +92,12 @@ pub enum Outcome {
     InputLost {
         /// The object.
         object: Digest,
+    },
+    /// Nothing can be written where results go: the disk is full, a quota used up, the file system read-only. Whoever
+    /// planned the parcel stops, for every other parcel would meet the same.
+    NoRoom {
+        /// What failed, outermost first.
+        error: String,
     },
     /// The parcel, down to a single record, could not be processed after its attempts.
     Dead {

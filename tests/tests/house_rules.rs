@@ -92,6 +92,10 @@ fn pure_crates_do_no_input_or_output_and_read_no_clock() {
                     assert!(!code.contains(word), "{}:{number} names {word}", path.display());
                 }
             }
+            for module in modules_of_std(&text) {
+                let word = format!("std::{module}");
+                assert!(!IMPURE.contains(&word.as_str()), "{} uses {word}", path.display());
+            }
         }
     }
 }
@@ -213,10 +217,54 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// The lines before a file's test module, with their numbers.
-fn production_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let until = text.find("#[cfg(test)]").unwrap_or(text.len());
-    text[..until].lines().enumerate().map(|(number, line)| (number + 1, line))
+/// The lines of a file without what is compiled for tests only, with their numbers.
+fn production_lines(text: &str) -> Vec<(usize, &str)> {
+    let mut lines = (1..).zip(text.lines());
+    let mut production = Vec::new();
+    while let Some((number, line)) = lines.next() {
+        if line.trim() != "#[cfg(test)]" {
+            production.push((number, line));
+            continue;
+        }
+        // The item below it ends with `;` on its line, or with a brace as far to the left as it begins.
+        let indent = line.len() - line.trim_start().len();
+        let end = format!("{}}}", &line[..indent]);
+        let mut rest = lines.by_ref().map(|(_, line)| line).skip_while(|line| line.trim().starts_with("#["));
+        if rest.next().is_some_and(|item| !item.ends_with(';') && !item.ends_with('}')) {
+            rest.find(|line| *line == end);
+        }
+    }
+    production
+}
+
+/// What stands right below `std` in `use std::{…}`.
+fn modules_of_std(text: &str) -> Vec<String> {
+    let mut modules = Vec::new();
+    for (start, _) in text.match_indices("use std::{") {
+        let mut depth = 1;
+        let mut word = String::new();
+        for letter in text[start + "use std::{".len()..].chars() {
+            match letter {
+                '{' => depth += 1,
+                '}' if depth == 1 => break,
+                '}' => depth -= 1,
+                ',' if depth == 1 => modules.push(std::mem::take(&mut word)),
+                letter if depth == 1 => word.push(letter),
+                _ => {}
+            }
+        }
+        modules.push(word);
+    }
+    let first = |word: String| word.trim().split("::").next().unwrap_or_default().to_owned();
+    modules.into_iter().map(first).collect()
+}
+
+#[test]
+fn the_rules_see_what_they_look_for() {
+    let text = "use std::{\n    io::{Read, Write},\n    fs,\n};\n#[cfg(test)]\nmod tests {\n    a\n}\nb\n#[cfg(test)]\nmod more;\nc\n";
+    assert_eq!(modules_of_std(text), ["io", "fs", ""]);
+    let lines: Vec<&str> = production_lines(text).into_iter().map(|(_, line)| line).collect();
+    assert_eq!(lines[4..], ["b", "c"]);
 }
 
 fn walk(folder: &Path, visit: &mut dyn FnMut(&Path)) {

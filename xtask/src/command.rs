@@ -1,8 +1,9 @@
 //! Runs other programs and says which one failed.
 
 use std::{
+    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use anyhow::{Context as _, bail};
@@ -26,6 +27,27 @@ pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     let status = command.status().with_context(|| format!("cannot start {}", show(command)))?;
     if !status.success() {
         bail!("{} ended with {status}", show(command));
+    }
+    Ok(())
+}
+
+/// Runs `command` and shows `watch` every line that it prints on standard output, which is printed here too.
+pub(crate) fn run_watched(command: &mut Command, watch: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
+    let shown = show(command);
+    println!("$ {shown}");
+    let started = command.stdout(Stdio::piped()).spawn();
+    let mut child = started.with_context(|| format!("cannot start {shown}"))?;
+    if let Some(output) = child.stdout.take() {
+        for line in BufReader::new(output).split(b'\n') {
+            let line = line?;
+            let line = String::from_utf8_lossy(&line);
+            println!("{line}");
+            watch(&line);
+        }
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("{shown} ended with {status}");
     }
     Ok(())
 }

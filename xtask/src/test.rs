@@ -1,4 +1,6 @@
-//! Every test there is: Rust, then the browser.
+//! Every test there is, and how many checks were skipped.
+
+use std::collections::BTreeMap;
 
 use clap::Args;
 
@@ -24,5 +26,17 @@ pub(crate) fn run(args: &TestArgs) -> anyhow::Result<()> {
     command.args(args.filter.as_deref());
     command.env("NATS_SERVER", nats).env("CHROMIUM", chromium).env("QUIRE_BROWSER_TESTS", browser);
     command.env("QUIRE_TEST_TOOLS", "promised");
-    command::run(&mut command)
+    // What a test prints is shown, so that no skipped check goes unseen.
+    command.args(["--", "--show-output"]);
+    let mut skipped = BTreeMap::new();
+    let ended = command::run_watched(&mut command, &mut |line| {
+        if let Some(reason) = line.strip_prefix("skipped: ") {
+            *skipped.entry(reason.to_owned()).or_insert(0_u32) += 1;
+        }
+    });
+    println!("{} checks skipped", skipped.values().sum::<u32>());
+    for (reason, times) in skipped {
+        println!("  {times} × {reason}");
+    }
+    ended
 }

@@ -241,7 +241,7 @@ impl Shared {
         state.number += 1;
         self.folder.clear();
         let pointer = Pointer { young: state.number, old: None };
-        match self.open(pointer) {
+        match self.open_and_point_to(pointer) {
             Ok(pair) => state.pair = Some(pair),
             Err(trouble) => {
                 let error = &trouble as &dyn Error;
@@ -253,8 +253,13 @@ impl Shared {
     fn open(&self, pointer: Pointer) -> Result<Pair, Trouble> {
         let young = Generation::open(&self.folder, pointer.young)?;
         let old = pointer.old.map(|old| Generation::open(&self.folder, old)).transpose()?;
-        self.folder.point_to(pointer)?;
         Ok(Pair { young, old })
+    }
+
+    fn open_and_point_to(&self, pointer: Pointer) -> Result<Pair, Trouble> {
+        let pair = self.open(pointer)?;
+        self.folder.point_to(pointer)?;
+        Ok(pair)
     }
 
     fn open_in_background(self: &Arc<Self>) {
@@ -289,6 +294,7 @@ impl Shared {
         match opened {
             Ok(Some(pair)) if *done => pair.leak(),
             _ if *done => {}
+            // The folder points to them already.
             Ok(Some(pair)) => self.state_mut().pair = Some(pair),
             Ok(None) => self.begin(&mut self.state_mut()),
             Err(trouble) => self.rebuild(&mut self.state_mut(), &trouble),

@@ -87,6 +87,21 @@ pub enum RunError {
         /// The path.
         path: String,
     },
+    /// A stage can write nothing.
+    #[error("{error}; finished work is kept: make room and run again")]
+    NoRoom {
+        /// What the stage said.
+        error: String,
+    },
+    /// What is published of a catalogue is damaged.
+    #[error("the state of {catalogue} is damaged; build that catalogue again, its pages stay as they are")]
+    Damaged {
+        /// The catalogue.
+        catalogue: String,
+        /// What is damaged.
+        #[source]
+        source: Box<RunError>,
+    },
     /// Files could not be copied into the site.
     #[error("cannot publish {what}: {error}")]
     Publish {
@@ -107,15 +122,35 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// Errors of ours that went through the projector come out as they were.
+    pub(crate) fn of_projector(error: BoxError) -> Self {
+        error.downcast::<Self>().map_or_else(Self::Project, |error| *error)
+    }
+
+    /// Damage names the catalogue whose state it is in; any other error stays as it is.
+    pub(crate) fn in_catalogue(self, catalogue: &str) -> Self {
+        match self {
+            Self::Damaged { .. } => self,
+            error if error.is_damage() => {
+                Self::Damaged { catalogue: catalogue.to_owned(), source: Box::new(error) }
+            }
+            error => error,
+        }
+    }
+
+    /// Whether building these catalogues anew may mend what is damaged.
+    #[must_use]
+    pub fn is_mended_by<'a>(&self, mut catalogues: impl Iterator<Item = &'a str>) -> bool {
+        match self {
+            Self::Damaged { catalogue, .. } => catalogues.any(|built| built == catalogue),
+            error => error.is_damage(),
+        }
+    }
+
     /// Whether something that the store should have is missing or damaged: without the last manifest, all is made anew.
     #[must_use]
     pub const fn is_damage(&self) -> bool {
-        matches!(
-            self,
-            Self::Decode { .. }
-                | Self::Store(
-                    StoreError::Missing(_) | StoreError::Damaged(_) | StoreError::OutOfRange { .. }
-                )
-        )
+        matches!(self, Self::Damaged { .. } | Self::Decode { .. })
+            || matches!(self, Self::Store(error) if error.is_damage())
     }
 }

@@ -57,12 +57,15 @@ impl Finish<'_> {
             wanted = match known.remove(&name).filter(|(epoch, _)| *epoch == committed.manifest.epoch) {
                 Some((_, files)) => merge(files, wanted).await?,
                 None => {
-                    let (wanted, more) = self.publish(&record, call, &committed, wanted).await?;
+                    let (wanted, more) = self
+                        .publish(&record, call, &committed, wanted)
+                        .await
+                        .map_err(|error| error.in_catalogue(&name))?;
                     written += more;
                     wanted
                 }
             };
-            states.push(self.state(committed).await?);
+            states.push(self.state(committed).await.map_err(|error| error.in_catalogue(&name))?);
         }
         let rest = Rest {
             store: self.options.store.clone(),
@@ -283,7 +286,7 @@ impl Rest {
             }
             Ok(wanted.push(Wanted { path, digest })?)
         };
-        self.projector.root_files(states, &mut sink).map_err(RunError::Project)?;
+        self.projector.root_files(states, &mut sink).map_err(RunError::of_projector)?;
         self.written += written;
         Ok(())
     }

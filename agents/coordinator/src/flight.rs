@@ -209,8 +209,10 @@ impl<'a> Flight<'a> {
         let children = settlement.announced.iter().map(|announced| announced.id).collect();
         for (id, settlement) in self.ledger.settle(settlement.parcel, children, settlement) {
             let Some(slot) = self.slot_of.remove(&id) else { continue };
-            if let Outcome::InputLost { object } = settlement.outcome {
-                return Err(StoreError::Missing(object).into());
+            match settlement.outcome {
+                Outcome::InputLost { object } => return Err(StoreError::Missing(object).into()),
+                Outcome::NoRoom { error } => return Err(RunError::NoRoom { error }),
+                _ => {}
             }
             self.slot_of.extend(settlement.announced.iter().map(|child| (child.id, slot)));
             let over = self.slots.get_mut(&slot).is_some_and(|pending| {

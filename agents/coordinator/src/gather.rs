@@ -51,7 +51,7 @@ impl Gathered {
                     self.reject(verdict)?;
                 }
             }
-            Outcome::Validated { verdicts } => self.verdicts.push(verdicts),
+            Outcome::Validated { verdicts, .. } => self.verdicts.push(verdicts),
             Outcome::Dead { error, subjects, .. } if settlement.stage == StageName::Fetch => {
                 for subject in subjects {
                     match subject.strip_prefix(name.as_str()).and_then(|rest| rest.strip_prefix(':')) {
@@ -67,6 +67,7 @@ impl Gathered {
             }
             Outcome::Split
             | Outcome::InputLost { .. }
+            | Outcome::NoRoom { .. }
             | Outcome::Indexed { .. }
             | Outcome::Rendered { .. }
             | Outcome::Published { .. } => {}

@@ -64,16 +64,10 @@ pub(crate) fn project(
         row.map_err(BoxError::from)
     });
     let mut rejects = RejectReader::new(shelf, rejects.to_vec()).map(|row| row.map_err(BoxError::from));
-    projector.catalogue_files(&plan.encoded, &mut entries, &mut rejects, &mut packer).map_err(own)?;
+    projector
+        .catalogue_files(&plan.encoded, &mut entries, &mut rejects, &mut packer)
+        .map_err(RunError::of_projector)?;
     packer.finish()
-}
-
-/// Errors that went through the projector come out as they were.
-fn own(error: BoxError) -> RunError {
-    match error.downcast::<RunError>() {
-        Ok(error) => *error,
-        Err(error) => RunError::Project(error),
-    }
 }
 
 struct Packer<'a> {

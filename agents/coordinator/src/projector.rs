@@ -97,6 +97,8 @@ impl CatalogueState {
 
     /// The accepted records, ascending by key; read chunk by chunk.
     pub fn entries(&self) -> impl Iterator<Item = Result<Arc<Entry>, BoxError>> + use<> {
-        EntryReader::new(&self.shelf, self.manifest.entries.clone()).map(|row| row.map_err(BoxError::from))
+        let name = self.name.clone();
+        EntryReader::new(&self.shelf, self.manifest.entries.clone())
+            .map(move |row| row.map_err(|error| error.in_catalogue(&name).into()))
     }
 }

@@ -95,12 +95,7 @@ impl Renderer {
         let (mut pages, mut bytes) = (0, 0);
         for file in files {
             let failed = |error: crate::edge::SiteError| {
-                let doing = format!("publishing {}", file.path);
-                if error.is_transient() {
-                    StageError::transient(doing, error)
-                } else {
-                    StageError::permanent(doing, error)
-                }
+                StageError::new(error.class(), format!("publishing {}", file.path), Some(error.into()))
             };
             if site.holds(&file.path, &file.digest).map_err(failed)? {
                 continue;

@@ -222,6 +222,6 @@ fn a_name_taken_by_a_folder_is_an_error_that_leaves_nothing_behind() {
     put(&writer, "a/b.html", "b");
     let error = writer.write("a", &Digest::of(b"x"), b"x").unwrap_err();
     assert_eq!(error.to_string(), "cannot write a");
-    assert!(!error.is_transient());
+    assert_eq!(error.class(), quire_runtime::ErrorClass::Permanent);
     assert!(names(&base.path().join("tmp")).is_empty());
 }

@@ -22,6 +22,9 @@ pub enum ErrorClass {
     /// An object that the parcel refers to is missing or damaged. No retry of its reader makes it again, and no
     /// record is at fault: who planned the parcel is told, and plans anew.
     InputLost(Digest),
+    /// Nothing can be written: see [`is_no_room`]. No record is at fault; tried again, and if that does not help, who
+    /// planned the parcel is told, and stops.
+    NoRoom,
     /// The upstream asks for less: tried later, not counted as an attempt.
     Overload {
         /// When to come back, where the upstream said so.
@@ -32,13 +35,21 @@ pub enum ErrorClass {
 impl ErrorClass {
     /// Trouble with the disk may go away; an object that is damaged or missing has to be made again.
     #[must_use]
-    pub const fn of(error: &StoreError) -> Self {
+    pub fn of(error: &StoreError) -> Self {
         match error {
+            StoreError::Io { source, .. } if is_no_room(source) => Self::NoRoom,
             StoreError::Missing(object) | StoreError::Damaged(object) => Self::InputLost(*object),
             _ if error.is_transient() => Self::Transient,
             _ => Self::Permanent,
         }
     }
+}
+
+/// Whether the disk is full, a quota used up, or the file system read-only.
+#[must_use]
+pub fn is_no_room(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem)
 }
 
 /// A failed handler: what it was doing, and why that failed.

@@ -28,7 +28,7 @@ pub use agent::{Agent, AgentOptions, AgentStats, LaneStats};
 pub use compute::{ComputeError, ComputePool};
 pub use context::Context;
 pub use crash::{CRASH_POINTS, CRASH_VARIABLE, crash_point};
-pub use error::{BoxError, ErrorClass, StageError, chain};
+pub use error::{BoxError, ErrorClass, StageError, chain, is_no_room};
 pub use histogram::{Histogram, Summary};
 pub use metrics::{Counts, Ending, LaneMetrics, Metrics};
 pub use results::{RESULTS, ResultsCache};

@@ -28,6 +28,8 @@ pub enum Ending {
     Split,
     /// Given up because its input is missing or damaged: it is planned anew.
     InputLost,
+    /// Given up because nothing can be written: the run stops.
+    NoRoom,
     /// Became a dead letter.
     Dead,
 }
@@ -59,6 +61,8 @@ pub struct Counts {
     pub split: u64,
     /// Parcels given up because their input was missing or damaged; they were planned anew.
     pub input_lost: u64,
+    /// Parcels given up because nothing could be written.
+    pub no_room: u64,
     /// Parcels that became dead letters.
     pub dead: u64,
     /// Handlers that panicked.
@@ -115,6 +119,7 @@ impl Metrics {
             Ending::Delayed => counts.delayed += 1,
             Ending::Split => counts.split += 1,
             Ending::InputLost => counts.input_lost += 1,
+            Ending::NoRoom => counts.no_room += 1,
             Ending::Dead => counts.dead += 1,
         }
         if matches!(ending, Ending::Processed | Ending::Cached) {

@@ -29,6 +29,8 @@ use crate::{
     split,
 };
 
+/// How often a parcel is tried while nothing can be written, before its run is told to stop.
+const NO_ROOM_ATTEMPTS: u32 = 3;
 /// Longest pause that an upstream may ask for.
 const MAX_DELAY: Duration = Duration::from_secs(600);
 
@@ -215,6 +217,10 @@ impl<S: Stage> Pump<S> {
             ErrorClass::Overload { retry_after } => self
                 .delay(id)
                 .map(|pause| (Ending::Delayed, retry_after.map_or(pause, |after| after.min(MAX_DELAY)))),
+            ErrorClass::NoRoom if attempts >= NO_ROOM_ATTEMPTS => {
+                return self.tell_no_room(parcel, error, service).await;
+            }
+            ErrorClass::NoRoom => Some((Ending::Retried, self.options.backoff.pause(id, attempts))),
             ErrorClass::Transient if attempts < self.options.max_attempts => {
                 Some((Ending::Retried, self.options.backoff.pause(id, attempts)))
             }
@@ -225,7 +231,12 @@ impl<S: Stage> Pump<S> {
         };
         self.count(parcel, ending, Some(service));
         let stage = self.stage.name();
-        tracing::warn!(error = error.chain(), %stage, lane = %parcel.header.lane, attempts, "parcel given back");
+        if error.class() == ErrorClass::NoRoom {
+            // Every parcel meets it: the run tells of it once.
+            tracing::debug!(error = error.chain(), %stage, attempts, "no room; parcel given back");
+        } else {
+            tracing::warn!(error = error.chain(), %stage, lane = %parcel.header.lane, attempts, "parcel given back");
+        }
         Ok(Word::Nak(pause))
     }
 
@@ -244,9 +255,29 @@ impl<S: Stage> Pump<S> {
         service: Duration,
     ) -> Result<Word, TellError> {
         tracing::warn!(error = error.chain(), stage = %self.stage.name(), "a parcel's input is lost");
-        let settlement =
-            settle::settlement(parcel, Vec::new(), Outcome::InputLost { object }, service, false);
-        self.count(parcel, Ending::InputLost, Some(service));
+        self.tell_end(parcel, Outcome::InputLost { object }, Ending::InputLost, service).await
+    }
+
+    /// Settles a parcel whose result cannot be written.
+    async fn tell_no_room(
+        &self,
+        parcel: &Parcel,
+        error: &StageError,
+        service: Duration,
+    ) -> Result<Word, TellError> {
+        self.tell_end(parcel, Outcome::NoRoom { error: error.chain() }, Ending::NoRoom, service).await
+    }
+
+    /// Settles a parcel without a result.
+    async fn tell_end(
+        &self,
+        parcel: &Parcel,
+        outcome: Outcome,
+        ending: Ending,
+        service: Duration,
+    ) -> Result<Word, TellError> {
+        let settlement = settle::settlement(parcel, Vec::new(), outcome, service, false);
+        self.count(parcel, ending, Some(service));
         self.tell(&[], &settlement, PublishOptions::default()).await?;
         Ok(Word::Ack)
     }

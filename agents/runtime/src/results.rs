@@ -8,7 +8,7 @@ use crate::Store;
 /// The cache's name.
 pub const RESULTS: &str = "results";
 /// Raised when handlers come to give other results for the same work. The release is part of the key as well.
-const GENERATION: u64 = 1;
+const GENERATION: u64 = 2;
 
 /// Outcomes by [`Work::pure_digest`]. Cheap to clone.
 #[derive(Clone)]
@@ -65,7 +65,7 @@ impl std::fmt::Debug for ResultsCache {
 /// What an outcome names in the store: the end of each pack, as a longer one has the rest as well.
 fn slices(outcome: &Outcome) -> impl Iterator<Item = &PackSlice> {
     let mut slices: Vec<&PackSlice> = match outcome {
-        Outcome::Validated { verdicts } => vec![verdicts],
+        Outcome::Validated { verdicts, bodies } => [verdicts].into_iter().chain(bodies).collect(),
         Outcome::Indexed { documents } => documents.iter().map(|record| &record.document).collect(),
         Outcome::Rendered { pages } => {
             pages.iter().flat_map(|record| &record.files).map(|file| &file.from).collect()
@@ -75,6 +75,7 @@ fn slices(outcome: &Outcome) -> impl Iterator<Item = &PackSlice> {
         | Outcome::Published { .. }
         | Outcome::Split
         | Outcome::InputLost { .. }
+        | Outcome::NoRoom { .. }
         | Outcome::Dead { .. } => Vec::new(),
     };
     // One look at the disk a pack: its last slice.

@@ -92,6 +92,7 @@ pub(crate) async fn publish_settlement(broker: &Broker, settlement: &Settlement)
     let ending = match settlement.outcome {
         Outcome::Split => "split",
         Outcome::InputLost { .. } => "input lost",
+        Outcome::NoRoom { .. } => "no room",
         Outcome::Dead { .. } => "dead",
         _ => "done",
     };

@@ -42,13 +42,13 @@ async fn child() {
             store.put_pack(&pack).map(|()| pack.slice(0))
         });
         let verdicts = verdicts.await??.expect("a slice");
-        Ok(Processed::leaf(Outcome::Validated { verdicts }))
+        Ok(Processed::leaf(Outcome::Validated { verdicts, bodies: None }))
     });
     let parcel = Parcel { header: header(1, 0, Lane::Normal), work: read(3) };
     bench.publish(&parcel).await;
     let mut lines: Vec<String> = Vec::new();
     for settlement in bench.settled(parcel.header.id).await {
-        if let Outcome::Validated { verdicts } = &settlement.outcome {
+        if let Outcome::Validated { verdicts, .. } = &settlement.outcome {
             bench.store.get_slice(verdicts).expect("the pack");
         }
         lines.push(format!(

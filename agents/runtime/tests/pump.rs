@@ -15,7 +15,7 @@ use std::{
 use common::{Bench, dead, header, locations, processed, read_outcome, read_parcel, until, validate};
 use quire_broker::{InProcessOptions, Message, Queue};
 use quire_proto::{Digest, Lane, Outcome, Parcel, StageName, Work, pack::PackBuilder};
-use quire_runtime::{Context, Counts, Processed, StageError};
+use quire_runtime::{Context, Counts, Processed, StageError, StoreError};
 
 /// A counter shared with a handler.
 fn counter() -> (Arc<AtomicU32>, Arc<AtomicU32>) {
@@ -133,6 +133,39 @@ async fn a_transient_error_that_stays_ends_after_its_attempts() {
     let letters = bench.dead_letters();
     assert_eq!((letters.len(), letters[0].parcel.as_ref(), letters[0].attempts), (1, Some(&parcel), 4));
     assert_eq!((&letters[0].error, letters[0].stage), (&error, StageName::Fetch));
+}
+
+#[tokio::test]
+async fn a_parcel_without_its_input_or_without_room_is_settled_whole_and_at_once() {
+    let no_room = || {
+        let source = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        StoreError::Io { doing: "writing blob", name: "x".into(), source }
+    };
+    let lost = Digest::of(b"lost");
+    type Fault = Box<dyn Fn() -> StoreError + Send + Sync>;
+    let cases: [(Fault, u32); 2] = [(Box::new(no_room), 3), (Box::new(move || StoreError::Damaged(lost)), 1)];
+    for (fault, expected_calls) in cases {
+        let bench = Bench::new();
+        let (calls, counted) = counter();
+        let fault = Arc::new(fault);
+        let _agent = bench.agent(StageName::Fetch, move |_, _| {
+            calls.fetch_add(1, Ordering::Relaxed);
+            let error = fault();
+            async { Err(StageError::from(error)) }
+        });
+        let parcel = read_parcel(0, 8);
+        bench.publish(&parcel).await;
+        let settlement = bench.settlement().await;
+        assert_eq!(settlement.parcel, parcel.header.id);
+        match &settlement.outcome {
+            Outcome::NoRoom { error } => assert!(error.contains("no storage space"), "{error}"),
+            outcome => assert_eq!(*outcome, Outcome::InputLost { object: lost }),
+        }
+        assert_eq!((settlement.announced.len(), counted.load(Ordering::Relaxed)), (0, expected_calls));
+        assert!(bench.dead_letters().is_empty());
+        let counts = counts(&bench, StageName::Fetch);
+        assert_eq!((counts.split, counts.dead, counts.no_room + counts.input_lost), (0, 0, 1));
+    }
 }
 
 #[tokio::test]
@@ -344,7 +377,7 @@ async fn pure_work_is_not_done_twice_while_its_packs_are_there() {
             let pack = builder.finish();
             let verdicts = pack.slice(position).expect("a slice");
             ctx.store().put_pack(&pack)?;
-            Ok(Processed::leaf(Outcome::Validated { verdicts }))
+            Ok(Processed::leaf(Outcome::Validated { verdicts, bodies: None }))
         }
     });
     let mut settlements = Vec::new();
@@ -362,7 +395,7 @@ async fn pure_work_is_not_done_twice_while_its_packs_are_there() {
     );
     assert_eq!(counted.load(Ordering::Relaxed), 1);
 
-    let Outcome::Validated { verdicts } = settlements[0].outcome else { panic!("another outcome") };
+    let Outcome::Validated { verdicts, .. } = settlements[0].outcome else { panic!("another outcome") };
     assert!(bench.store.remove_blob(&verdicts.pack).expect("removed"));
     bench.publish(&Parcel { header: header(4, 0, Lane::Normal), work: validate("same") }).await;
     let settlement = bench.settlement().await;

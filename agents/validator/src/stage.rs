@@ -64,5 +64,6 @@ fn put(store: &Store, judgement: &Judgement) -> Result<Processed, StageError> {
     }
     store.put_pack(&judgement.verdicts)?;
     let verdicts = judgement.slice;
-    Ok(Processed::leaf(Outcome::Validated { verdicts }))
+    let bodies = judgement.bodies.as_ref().and_then(|pack| pack.slices().last());
+    Ok(Processed::leaf(Outcome::Validated { verdicts, bodies }))
 }

@@ -58,7 +58,7 @@ impl Bench {
         let items = texts.iter().enumerate().map(|(ordinal, text)| item(ordinal, text)).collect();
         let processed = self.process(Work::Validate(items)).await.unwrap();
         assert_eq!(processed.children, []);
-        let Outcome::Validated { verdicts } = processed.outcome else { panic!() };
+        let Outcome::Validated { verdicts, .. } = processed.outcome else { panic!() };
         codec::decode(&self.store.get_slice(&verdicts).unwrap()).unwrap()
     }
 }

@@ -16,13 +16,13 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use quire_cache::{CacheOptions, CacheStore};
 use quire_catalogue::Catalogues;
-use quire_coordinator::{Coordinator, CoordinatorOptions, Progress, RunRequest};
+use quire_coordinator::{Coordinator, CoordinatorOptions, Progress, RunError, RunRequest};
 use quire_fetcher::{Fetcher, FetcherOptions};
 use quire_indexer::Indexer;
 use quire_proto::{BuildReport, CacheCounts, Lane, RunReport};
 use quire_renderer::{Engines, Renderer};
 use quire_runtime::{
-    Agent, AgentOptions, ComputePool, Metrics, ResultsCache, Store,
+    Agent, AgentOptions, ComputePool, Metrics, ResultsCache, Store, StoreError,
     broker::{Broker, InProcessOptions},
 };
 use quire_validator::Validator;
@@ -119,18 +119,24 @@ impl Embedded {
         folders: &[CatalogueFolder],
         cancelled: &CancellationToken,
     ) -> anyhow::Result<BuildReport> {
-        let runs = self.run_all(folders, false, cancelled).await?;
-        let (runs, finished) = match self.coordinator.finish_site(cancelled).await {
-            Err(error) if error.is_damage() => {
-                tracing::warn!(
-                    error = quire_runtime::chain(&error),
-                    "files of the state are damaged; building anew"
-                );
-                let runs = self.run_all(folders, true, cancelled).await?;
-                (runs, self.coordinator.finish_site(cancelled).await?)
+        match self.pass(folders, false, cancelled).await {
+            Err(error) if is_mendable(&error, folders) => {
+                let error = format!("{error:#}");
+                tracing::warn!(error, "files of the state are damaged; building anew");
+                self.pass(folders, true, cancelled).await
             }
-            finished => (runs, finished?),
-        };
+            ended => ended,
+        }
+    }
+
+    async fn pass(
+        &self,
+        folders: &[CatalogueFolder],
+        anew: bool,
+        cancelled: &CancellationToken,
+    ) -> anyhow::Result<BuildReport> {
+        let runs = self.run_all(folders, anew, cancelled).await?;
+        let finished = self.coordinator.finish_site(cancelled).await?;
         self.follower.finished().await?;
         Ok(BuildReport { runs, manifest: finished.manifest })
     }
@@ -188,6 +194,15 @@ impl Embedded {
             let counts = CacheCounts { hits: stats.hits_l1 + stats.hits_l2, misses: stats.misses };
             report.caches.insert(stats.name.to_owned(), counts);
         }
+    }
+}
+
+/// Whether building these catalogues without what earlier runs left may help.
+fn is_mendable(error: &anyhow::Error, folders: &[CatalogueFolder]) -> bool {
+    match error.downcast_ref::<RunError>() {
+        Some(error) => error.is_mended_by(folders.iter().map(|folder| folder.name.as_str())),
+        // The index reads the store as well.
+        None => error.chain().any(|cause| cause.downcast_ref().is_some_and(StoreError::is_damage)),
     }
 }
 

@@ -139,6 +139,7 @@ fn parse(code: &str) -> Result<Jq<'_>, Flaw> {
     let mut parsed = parsed?;
     lint::term(code, &mut parsed)?;
     term::meter_products(&mut parsed);
+    term::meter_folds(&mut parsed);
     Ok(parsed)
 }
 

@@ -209,7 +209,10 @@ impl Stage for ScriptValidator {
         pack.add(&codec::encode(&verdicts).unwrap());
         let pack = pack.finish();
         ctx.store().put_pack(&pack)?;
-        Ok(Processed::leaf(Outcome::Validated { verdicts: pack.slice(0).unwrap() }))
+        Ok(Processed::leaf(Outcome::Validated {
+            verdicts: pack.slice(0).unwrap(),
+            bodies: bodies.slices().last(),
+        }))
     }
 }
 

@@ -85,6 +85,13 @@ impl Upstream for FilesUpstream {
         Box::pin(async move {
             ctx.compute(move || {
                 let walked = walk(&root, &patterns, follow, limits);
+                if walked.failures.is_empty() {
+                    let found = walked.found.iter().map(|listed| listed.location.as_str());
+                    for pattern in patterns.without_match(found) {
+                        let root = root.path().display();
+                        tracing::warn!(%root, pattern, "no file matches this pattern of the source");
+                    }
+                }
                 Listing { found: walked.found, failure: told(&walked.failures) }
             })
             .await

@@ -3,11 +3,13 @@
 //! `*` and `?` stop at `/`, `**` crosses it. Names that start with a dot are skipped unless a pattern spells
 //! the dot. Folders that no pattern can reach are not walked.
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
 /// Globs of a source, compiled.
 #[derive(Debug, Clone)]
 pub(crate) struct Patterns {
+    /// The patterns of `include`, one by one.
+    each: Vec<Glob>,
     include: GlobSet,
     /// Those of `include` that spell a leading dot: only they reach hidden names.
     dotted: GlobSet,
@@ -34,6 +36,7 @@ impl Patterns {
         let exclude = exclude.iter().map(|glob| inside(glob)).collect::<Result<Vec<_>, _>>()?;
         let dotted: Vec<&str> = include.iter().copied().filter(|glob| spells_dot(glob)).collect();
         Ok(Self {
+            each: include.iter().map(|glob| glob_of(glob)).collect::<Result<_, _>>()?,
             include: compile(&include)?,
             dotted: compile(&dotted)?,
             exclude: compile(&exclude)?,
@@ -45,6 +48,18 @@ impl Patterns {
     pub(crate) fn take(&self, location: &str) -> bool {
         let wanted = if is_hidden(location) { &self.dotted } else { &self.include };
         wanted.is_match(location) && !self.exclude.is_match(location)
+    }
+
+    /// Patterns that match none of these locations: often a slip of the pen.
+    pub(crate) fn without_match<'a>(
+        &'a self,
+        found: impl Iterator<Item = &'a str> + Clone,
+    ) -> impl Iterator<Item = &'a str> {
+        let matches = move |glob: &Glob| {
+            let matcher = glob.compile_matcher();
+            found.clone().any(|location| matcher.is_match(location))
+        };
+        self.each.iter().filter(move |glob| !matches(glob)).map(Glob::glob)
     }
 
     /// Whether something below this folder may be taken.
@@ -101,10 +116,14 @@ fn inside(pattern: &str) -> Result<&str, PatternError> {
 fn compile(globs: &[&str]) -> Result<GlobSet, PatternError> {
     let mut set = GlobSetBuilder::new();
     for glob in globs {
-        let broken = |source| PatternError::Glob { pattern: (*glob).to_owned(), source };
-        set.add(GlobBuilder::new(glob).literal_separator(true).build().map_err(broken)?);
+        set.add(glob_of(glob)?);
     }
     set.build().map_err(|source| PatternError::Glob { pattern: globs.join(", "), source })
+}
+
+fn glob_of(glob: &str) -> Result<Glob, PatternError> {
+    let broken = |source| PatternError::Glob { pattern: glob.to_owned(), source };
+    GlobBuilder::new(glob).literal_separator(true).build().map_err(broken)
 }
 
 fn spells_dot(glob: &str) -> bool {
@@ -133,6 +152,17 @@ mod tests {
         assert!(deep.take("data/a.json"));
         assert!(deep.take("data/x/y/a.json"));
         assert!(!deep.take("other/a.json"));
+    }
+
+    #[test]
+    fn a_pattern_that_matches_nothing_is_told() {
+        let two = patterns(&["**/*.json", "**/*.jsn"], &[]);
+        let unmatched = |found: &[&'static str]| {
+            two.without_match(found.iter().copied()).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(unmatched(&["a/b.json", "c.json"]), ["**/*.jsn"]);
+        assert_eq!(unmatched(&["a/b.json", "c.jsn"]), Vec::<String>::new());
+        assert_eq!(unmatched(&[]), ["**/*.json", "**/*.jsn"]);
     }
 
     #[test]

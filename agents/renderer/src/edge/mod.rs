@@ -15,6 +15,8 @@ pub use path::{RefusedPath, check_path};
 pub use stamp::{Stamp, Stamps};
 pub use writer::SiteWriter;
 
+use quire_runtime::{ErrorClass, is_no_room};
+
 /// Why a file could not be put into the site, or taken out of it.
 #[derive(Debug, thiserror::Error)]
 pub enum SiteError {
@@ -57,11 +59,16 @@ impl SiteError {
         move |errno| Self::Io { doing, path, source: errno.into() }
     }
 
-    /// Whether the same call may succeed later without anyone changing anything but the disk's free space.
+    /// What an agent does about it.
     #[must_use]
-    pub fn is_transient(&self) -> bool {
-        use std::io::ErrorKind::{Interrupted, QuotaExceeded, ResourceBusy, StorageFull, TimedOut};
-        matches!(self, Self::Io { source, .. }
-            if matches!(source.kind(), StorageFull | QuotaExceeded | ResourceBusy | Interrupted | TimedOut))
+    pub fn class(&self) -> ErrorClass {
+        use std::io::ErrorKind::{Interrupted, ResourceBusy, TimedOut};
+        match self {
+            Self::Io { source, .. } if is_no_room(source) => ErrorClass::NoRoom,
+            Self::Io { source, .. } if matches!(source.kind(), ResourceBusy | Interrupted | TimedOut) => {
+                ErrorClass::Transient
+            }
+            _ => ErrorClass::Permanent,
+        }
     }
 }

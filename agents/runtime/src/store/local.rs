@@ -50,7 +50,7 @@ impl LocalFolder {
     pub(super) fn put_blob(&self, digest: &Digest, bytes: &[u8]) -> Result<(), StoreError> {
         // A file of the right length may still be damaged: whoever made its content again is here to mend it.
         if self.blob_bytes(digest) == Some(bytes.len() as u64)
-            && self.get_blob(digest)?.is_some_and(|there| there == bytes)
+            && self.get_blob(digest).is_ok_and(|there| there.is_some_and(|there| there == bytes))
         {
             return Ok(());
         }
@@ -68,6 +68,20 @@ impl LocalFolder {
 
     pub(super) fn blob_bytes(&self, digest: &Digest) -> Option<u64> {
         fs::metadata(self.blob_path(digest)).ok().filter(fs::Metadata::is_file).map(|file| file.len())
+    }
+
+    /// Removes a blob that was found damaged, unless somebody has mended it meanwhile: it is taken aside first, so that
+    /// what is looked at again is what is removed.
+    pub(super) fn remove_damaged(&self, digest: &Digest) -> io::Result<()> {
+        let (place, aside) = (self.blob_path(digest), self.tmp_path());
+        match fs::rename(&place, &aside) {
+            Err(error) if is_absent(&error) => return Ok(()),
+            moved => moved?,
+        }
+        if fs::read(&aside).is_ok_and(|bytes| Digest::of(&bytes) == *digest) {
+            return fs::rename(&aside, &place);
+        }
+        fs::remove_file(&aside)
     }
 
     pub(super) fn remove_blob(&self, digest: &Digest) -> Result<bool, StoreError> {
@@ -156,11 +170,15 @@ impl LocalFolder {
         if is_object_name(name) { Ok(self.dir.join(name)) } else { Err(StoreError::Name(name.to_owned())) }
     }
 
+    fn tmp_path(&self) -> PathBuf {
+        let number = NEXT_TMP.fetch_add(1, Ordering::Relaxed);
+        self.dir.join(TMP).join(format!("{}-{number}", process::id()))
+    }
+
     /// Writes a file under `tmp/` whose name nobody else has, in whichever process or container.
     fn write_tmp(&self, bytes: &[u8], durable: bool) -> io::Result<PathBuf> {
         loop {
-            let number = NEXT_TMP.fetch_add(1, Ordering::Relaxed);
-            let path = self.dir.join(TMP).join(format!("{}-{number}", process::id()));
+            let path = self.tmp_path();
             let file = OpenOptions::new().write(true).create_new(true).open(&path);
             match file.and_then(|file| fill(file, bytes, durable)) {
                 Ok(()) => return Ok(path),

@@ -55,6 +55,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether an object that should be there is missing or not what it was: it has to be made again.
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        matches!(self, Self::Missing(_) | Self::Damaged(_) | Self::OutOfRange { .. })
+    }
+
     /// Whether the same call may succeed later. A damaged or missing object has to be made again first.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
@@ -123,7 +129,9 @@ impl Store {
         }
         let bytes = self.folder.get_blob(digest)?.ok_or(StoreError::Missing(*digest))?;
         if Digest::of(&bytes) != *digest {
-            self.folder.remove_blob(digest)?;
+            self.folder
+                .remove_damaged(digest)
+                .map_err(|error| StoreError::io("removing damaged blob", digest.to_hex(), error))?;
             tracing::warn!(blob = %digest, "damaged blob removed");
             return Err(StoreError::Damaged(*digest));
         }
