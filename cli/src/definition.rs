@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use quire_catalogue::Diagnostic;
+use quire_renderer::TemplateProblem;
 use quire_runtime::Store;
 
 use crate::embedded::CatalogueFolder;
@@ -13,18 +14,25 @@ pub(crate) fn problems(folder: &CatalogueFolder) -> Vec<Diagnostic> {
     // A template that is named but not there is the definition's problem, and told already.
     for problem in quire_renderer::check(&folder.catalogue) {
         if !problems.iter().any(|known| known.message.contains(&problem.file)) {
-            problems.push(Diagnostic {
-                file: problem.file,
-                line: problem.line,
-                column: 1,
-                len: 0,
-                message: problem.message,
-                help: None,
-                snippet: None,
-            });
+            let text = folder.bundle.file(&problem.file);
+            problems.push(in_template(problem, text));
         }
     }
     problems
+}
+
+/// The problem of a template with its line, and what the message quotes underlined, or all of the line.
+fn in_template(problem: TemplateProblem, text: Option<&[u8]>) -> Diagnostic {
+    let TemplateProblem { file, line, message } = problem;
+    let text = String::from_utf8_lossy(text.unwrap_or_default());
+    let snippet = (line as usize).checked_sub(1).and_then(|line| text.lines().nth(line)).map(str::to_owned);
+    let shown = snippet.as_deref().unwrap_or_default();
+    let quoted = message.split('"').nth(1).filter(|word| shown.contains(word));
+    let marked = quoted.unwrap_or_else(|| shown.trim());
+    let start = shown.find(marked).unwrap_or(0);
+    let characters = |text: &str| u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+    let (column, len) = (1 + characters(shown.get(..start).unwrap_or_default()), characters(marked));
+    Diagnostic { file, line, column, len, message, help: None, snippet }
 }
 
 /// Refuses catalogues with problems, so that a slip of the pen never empties a site. A definition that the store has
@@ -46,4 +54,24 @@ pub(crate) fn refuse_broken(folders: &[CatalogueFolder], store: &Store) -> anyho
     }
     anyhow::ensure!(told.is_empty(), "{}the site stays as it is", told);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_of_a_template_shows_its_line() {
+        let problem = |line, message: &str| {
+            let (file, message) = ("templates/record.html".to_owned(), message.to_owned());
+            in_template(TemplateProblem { file, line, message }, Some("<p>\n  {{ é|shout }}\n".as_bytes()))
+        };
+        let told = problem(2, "there is no filter \"shout\"").to_string();
+        assert!(told.contains("templates/record.html:2:8"), "{told}");
+        assert!(told.contains("2 |   {{ é|shout }}\n  |        ^^^^^\n"), "{told}");
+        let told = problem(2, "unexpected end").to_string();
+        assert!(told.contains("2 |   {{ é|shout }}\n  |   ^^^^^^^^^^^^^\n"), "{told}");
+        assert!(!problem(0, "there is no such template").to_string().contains('|'));
+        assert!(!problem(9, "beyond the end").to_string().contains('^'));
+    }
 }

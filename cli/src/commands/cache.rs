@@ -40,7 +40,7 @@ const NAMES: [&str; 2] = [MEMO, RESULTS];
 pub fn run(args: &CacheArgs) -> anyhow::Result<Exit> {
     match &args.action {
         CacheAction::Stats { state, json } => {
-            let caches = State::open(&state.state)?.open_caches()?;
+            let caches = State::open_existing(&state.state)?.open_caches()?;
             let memo = caches.cache::<Memo>(MEMO, CacheOptions::default()).scan().count();
             let results = caches.cache::<Outcome>(RESULTS, CacheOptions::default()).scan().count();
             let row = |name, entries| Row { name, entries };
@@ -53,7 +53,7 @@ pub fn run(args: &CacheArgs) -> anyhow::Result<Exit> {
             {
                 anyhow::bail!("no cache is named `{name}`: there are {}", NAMES.join(" and "));
             }
-            State::open(&state.state)?.open_caches()?.clear(name.as_deref());
+            State::open_existing(&state.state)?.open_caches()?.clear(name.as_deref());
             let cleared = name.as_deref().unwrap_or("all");
             if *json {
                 output::json(&Cleared { cleared })?

@@ -39,6 +39,20 @@ impl State {
         }
     }
 
+    /// Locks a folder that a build has made.
+    ///
+    /// # Errors
+    /// If there is none, or another process holds it.
+    pub fn open_existing(folder: &Path) -> anyhow::Result<Self> {
+        if !folder.join("lock").is_file() {
+            bail!(
+                "there is no state in {}: a build makes it, or give its folder with --state",
+                folder.display()
+            );
+        }
+        Self::open(folder)
+    }
+
     /// Opens the caches.
     ///
     /// # Errors
