@@ -1,8 +1,12 @@
 //! Filters and facets: keyword values that hits must have, and counts of those that they have.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    ops::{Bound, Range},
+};
 
 use serde::Serialize;
+use tantivy::columnar::Dictionary;
 
 use crate::{
     SearchError,
@@ -84,50 +88,84 @@ pub(crate) fn allowed(
 
 /// Counts the values of all facet fields among the records found.
 pub(crate) fn count(snapshot: &Snapshot, found: &[Found]) -> Result<Vec<FacetCounts>, SearchError> {
-    let mut by_field: HashMap<String, HashMap<String, u32>> = snapshot
-        .specs
-        .iter()
-        .filter(|spec| spec.facet && !spec.text)
-        .map(|spec| (spec.name.clone(), HashMap::new()))
-        .collect();
-    for segment in &snapshot.segments {
-        for (term, count) in count_terms(segment, found)? {
-            if let Some((field, value)) = parse_keyword(&term)
-                && let Some(values) = by_field.get_mut(field)
-            {
-                *values.entry(value.to_owned()).or_default() += count;
+    let counted: Vec<Counted<'_>> =
+        snapshot.segments.iter().filter_map(|segment| Counted::new(segment, found)).collect();
+    // Only of a single segment are the most frequent values those of the whole.
+    let most = if counted.len() == 1 { MAX_VALUES } else { usize::MAX };
+    let facets = snapshot.specs.iter().filter(|spec| spec.facet && !spec.text);
+    facets
+        .map(|spec| {
+            let mut sums: HashMap<String, u32> = HashMap::new();
+            for segment in &counted {
+                segment.values(&spec.name, most, &mut |value, count| {
+                    *sums.entry(value.to_owned()).or_default() += count;
+                })?;
             }
-        }
-    }
-    let facets = snapshot.specs.iter().filter_map(|spec| {
-        let values = by_field.remove(&spec.name)?;
-        let mut values: Vec<_> =
-            values.into_iter().map(|(value, count)| FacetCount { value, count }).collect();
-        values.sort_unstable_by(|a, b| b.count.cmp(&a.count).then_with(|| a.value.cmp(&b.value)));
-        values.truncate(MAX_VALUES);
-        Some(FacetCounts { field: spec.name.clone(), values })
-    });
-    Ok(facets.collect())
+            let mut values: Vec<_> =
+                sums.into_iter().map(|(value, count)| FacetCount { value, count }).collect();
+            values.sort_unstable_by(|a, b| b.count.cmp(&a.count).then_with(|| a.value.cmp(&b.value)));
+            values.truncate(MAX_VALUES);
+            Ok(FacetCounts { field: spec.name.clone(), values })
+        })
+        .collect()
 }
 
-/// Counts keyword terms by their number in the segment's dictionary, and names those that occur.
-fn count_terms(segment: &Segment, found: &[Found]) -> Result<Vec<(String, u32)>, SearchError> {
-    let Some(column) = &segment.facets else { return Ok(Vec::new()) };
-    let end = segment.base + segment.reader.max_doc();
-    let mut counts = vec![0_u32; column.num_terms()];
-    for found in found.iter().filter(|found| (segment.base..end).contains(&found.doc)) {
-        for ord in column.term_ords(found.doc - segment.base) {
-            if let Some(count) = counts.get_mut(ord as usize) {
-                *count += 1;
+/// How often keyword terms of a segment occur among the records found, by their number in its dictionary.
+struct Counted<'a> {
+    dictionary: &'a Dictionary,
+    counts: Vec<u32>,
+}
+
+impl<'a> Counted<'a> {
+    fn new(segment: &'a Segment, found: &[Found]) -> Option<Self> {
+        let column = segment.facets.as_ref()?;
+        let end = segment.base + segment.reader.max_doc();
+        let mut counts = vec![0_u32; column.num_terms()];
+        for found in found.iter().filter(|found| (segment.base..end).contains(&found.doc)) {
+            for ord in column.term_ords(found.doc - segment.base) {
+                if let Some(count) = counts.get_mut(ord as usize) {
+                    *count += 1;
+                }
             }
         }
+        Some(Self { dictionary: column.dictionary(), counts })
     }
-    let mut named = Vec::new();
-    for (ord, count) in (0..).zip(counts).filter(|(_, count)| *count > 0) {
-        let mut term = String::new();
-        if column.ord_to_str(ord, &mut term)? {
-            named.push((term, count));
+
+    /// Tells the `most` frequent values of a field that occur at all.
+    fn values(&self, field: &str, most: usize, tell: &mut dyn FnMut(&str, u32)) -> Result<(), SearchError> {
+        let range = self.range(field)?;
+        let start = range.start as u64;
+        let counts = self.counts.get(range).unwrap_or_default();
+        let mut occurring: Vec<(u64, u32)> =
+            (start..).zip(counts.iter().copied()).filter(|(_, count)| *count > 0).collect();
+        if occurring.len() > most {
+            // The dictionary is sorted, so of equal counts the first value comes first.
+            occurring.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+            occurring.truncate(most);
+            occurring.sort_unstable_by_key(|(ord, _)| *ord);
         }
+        let ords: Vec<u64> = occurring.iter().map(|(ord, _)| *ord).collect();
+        let mut counts = occurring.into_iter().map(|(_, count)| count);
+        self.dictionary.sorted_ords_to_term_cb(&ords, |term| {
+            let term = std::str::from_utf8(term).ok().and_then(parse_keyword);
+            if let (Some((_, value)), Some(count)) = (term, counts.next()) {
+                tell(value, count);
+            }
+        })?;
+        Ok(())
     }
-    Ok(named)
+
+    /// Numbers of a field's terms: they begin with its name and stand together.
+    fn range(&self, field: &str) -> Result<Range<usize>, SearchError> {
+        let (first, behind) = (format!("{field}\0"), format!("{field}\u{1}"));
+        let bounds = self.dictionary.term_bounds_to_ord(Bound::Included(first), Bound::Excluded(behind))?;
+        let place = |bound: Bound<u64>, unbounded: usize| match bound {
+            Bound::Included(ord) | Bound::Excluded(ord) => {
+                usize::try_from(ord).map_or(self.counts.len(), |ord| ord.min(self.counts.len()))
+            }
+            Bound::Unbounded => unbounded,
+        };
+        let (start, end) = (place(bounds.0, 0), place(bounds.1, self.counts.len()));
+        Ok(start..end.max(start))
+    }
 }
