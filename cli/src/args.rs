@@ -68,6 +68,9 @@ pub struct BuildArgs {
     /// Do everything anew: ignore what earlier runs found out
     #[arg(long)]
     pub full: bool,
+    /// Take catalogues off the site that are not built now
+    #[arg(long)]
+    pub prune: bool,
     /// Exit with 3 if anything was rejected or dead
     #[arg(long)]
     pub strict: bool,

@@ -148,6 +148,30 @@ fn the_report_has_the_shape_that_others_rely_on() {
 }
 
 #[test]
+fn a_catalogue_that_is_not_built_stays_until_it_is_pruned() {
+    let quire = Quire::new();
+    for name in ["birds", "trees"] {
+        assert_eq!(quire.run(["new", name]).code, Some(0));
+    }
+    let both = Build { catalogues: vec!["birds".into(), "trees".into()], ..Build::default() };
+    let both = quire.build(&both).manifest;
+    let birds = build_of(Path::new("birds"));
+    assert_eq!(quire.build(&birds).manifest, both);
+    let alone = Quire::new();
+    alone.run(["new", "birds"]);
+    assert_eq!(quire.build(&birds.argument("--prune")).manifest, alone.build(&birds_of()).manifest);
+    assert_eq!(tree(&quire.site()), tree(&alone.site()));
+    assert!(!quire.state().join("index/trees").exists());
+    // It comes back as it was.
+    let again = Build { catalogues: vec!["birds".into(), "trees".into()], ..Build::default() };
+    assert_eq!(quire.build(&again).manifest, both);
+}
+
+fn birds_of() -> Build {
+    build_of(Path::new("birds"))
+}
+
+#[test]
 fn usage_that_is_wrong_exits_with_two_and_every_command_has_help_with_an_example() {
     let quire = Quire::new();
     assert_eq!(quire.run(["build", "--no-such-flag"]).code, Some(2));

@@ -17,6 +17,7 @@ use crate::{
     collect::Collector,
     finish::{Finish, Known},
     flight::{Lines, RunFacts},
+    forget,
     plan::Plan,
     report::Tally,
     router::Router,
@@ -200,6 +201,26 @@ impl Coordinator {
         let report = finish.run(known).await?;
         self.collect_garbage().await?;
         Ok(report)
+    }
+
+    /// Catalogues that the site shows besides those in `built`, sorted.
+    ///
+    /// # Errors
+    /// [`RunError::Store`].
+    pub async fn others(&self, built: Vec<String>) -> Result<Vec<String>, RunError> {
+        let store = self.options.store.clone();
+        on_thread(move || forget::others(&store, &built)).await
+    }
+
+    /// Forgets a catalogue: the next [`finish_site`](Self::finish_site) takes it off the site. Waits for runs under way.
+    ///
+    /// # Errors
+    /// [`RunError::Store`]; the catalogue then stays, or is gone.
+    pub async fn forget(&self, catalogue: String) -> Result<(), RunError> {
+        let _alone = self.active.write().await;
+        self.published().committed = true;
+        let store = self.options.store.clone();
+        on_thread(move || forget::forget(&store, &catalogue)).await
     }
 
     /// Only if something was committed, and only while no run is under way; else a later call does it.

@@ -15,6 +15,7 @@ mod error;
 mod finish;
 mod flight;
 mod folder;
+mod forget;
 mod gather;
 mod ledger;
 mod listing;

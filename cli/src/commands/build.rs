@@ -40,7 +40,7 @@ async fn build(
 ) -> anyhow::Result<Exit> {
     let cancelled = interruptible();
     let progress = Arc::new(Reporter::new());
-    let options = Options { out: args.out.clone(), workers, full: args.full, progress };
+    let options = Options { out: args.out.clone(), workers, full: args.full, prune: args.prune, progress };
     definition::refuse_broken(folders, &Store::open(&state.store()).context("cannot open the store")?)?;
     let embedded = Embedded::start(state, folders, options)?;
     let result = embedded.build(folders, &cancelled).await;

@@ -103,7 +103,8 @@ fn dry_build(folder: &CatalogueFolder) -> anyhow::Result<(RunReport, Vec<Listed>
         .context("cannot start the runtime")?;
     let folders = std::slice::from_ref(folder);
     let report = runtime.block_on(async {
-        let options = Options { out: out.clone(), workers, full: true, progress: Arc::new(NoProgress) };
+        let options =
+            Options { out: out.clone(), workers, full: true, prune: false, progress: Arc::new(NoProgress) };
         let embedded = Embedded::start(&state, folders, options)?;
         let report = embedded.build(folders, &CancellationToken::new()).await;
         let stopped = embedded.stop().await;

@@ -35,6 +35,17 @@ impl Follower {
         Ok(())
     }
 
+    /// Removes the index of a catalogue that is gone.
+    pub(super) fn forget(&self, catalogue: &str) -> anyhow::Result<()> {
+        let folder = self.index.join(catalogue);
+        match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot remove the index in {}", folder.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn follow(&self, run: &RunId) {
         let (index, store) = (self.index.clone(), self.store.clone());
         let Some((catalogue, _)) = run.as_str().rsplit_once('-') else { return };

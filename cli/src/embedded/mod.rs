@@ -45,6 +45,8 @@ pub struct Options {
     pub workers: usize,
     /// Ignore what earlier runs found out.
     pub full: bool,
+    /// Take catalogues off the site that are not built.
+    pub prune: bool,
     /// Who watches.
     pub progress: Arc<dyn Progress>,
 }
@@ -58,6 +60,7 @@ pub struct Embedded {
     follower: Arc<index::Follower>,
     site: Arc<site::Site>,
     full: bool,
+    prune: bool,
 }
 
 impl Embedded {
@@ -107,7 +110,8 @@ impl Embedded {
             launch.agent(Renderer::new(engines, Some(site.writer()))),
         ];
         let coordinator = Coordinator::new(coordination);
-        Ok(Self { coordinator, agents, caches, metrics, follower, site, full: options.full })
+        let Options { full, prune, .. } = options;
+        Ok(Self { coordinator, agents, caches, metrics, follower, site, full, prune })
     }
 
     /// Runs every catalogue once and publishes the site.
@@ -136,9 +140,25 @@ impl Embedded {
         cancelled: &CancellationToken,
     ) -> anyhow::Result<BuildReport> {
         let runs = self.run_all(folders, anew, cancelled).await?;
+        self.part_with_others(folders).await?;
         let finished = self.coordinator.finish_site(cancelled).await?;
         self.follower.finished().await?;
         Ok(BuildReport { runs, manifest: finished.manifest })
+    }
+
+    /// Forgets catalogues that are not built, or says that they stay.
+    async fn part_with_others(&self, folders: &[CatalogueFolder]) -> anyhow::Result<()> {
+        let built = folders.iter().map(|folder| folder.name.clone()).collect();
+        for catalogue in self.coordinator.others(built).await? {
+            if self.prune {
+                self.coordinator.forget(catalogue.clone()).await?;
+                self.follower.forget(&catalogue)?;
+                tracing::info!(catalogue, "taken off the site");
+            } else {
+                tracing::info!(catalogue, "not built now; the site still shows it (--prune takes it off)");
+            }
+        }
+        Ok(())
     }
 
     async fn run_all(
