@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CatalogueRef, Digest, Epoch, ItemId, PackSlice, PageFile, Problem, RecordVerdict, RunId};
+use crate::{CatalogueRef, Claim, Digest, Epoch, ItemId, PackSlice, PageFile, Problem, RecordVerdict, RunId};
 
 /// Version of the manifest's format; another version is not read but built anew.
 pub const FORMAT: u32 = 1;
@@ -114,6 +114,9 @@ pub struct RejectRow {
     pub problems: Vec<Problem>,
     /// The verdict of a record that is right by itself and lost a claim: it may be accepted when the holder goes.
     pub record: Option<Arc<RecordVerdict>>,
+    /// What an item that is wrong by itself would claim.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<Claim>,
 }
 
 /// Whether a chunk ends after the row with this key: one key in 128 does.

@@ -28,6 +28,10 @@ pub enum Judged {
         key: Option<String>,
         /// All problems, at least one of severity *reject*.
         problems: Vec<Problem>,
+        /// What it would claim if it were right, as far as that can be told: it holds none of it, but hears at once who
+        /// does.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        claims: Vec<Claim>,
     },
 }
 

@@ -148,6 +148,31 @@ fn the_report_has_the_shape_that_others_rely_on() {
 }
 
 #[test]
+fn a_record_that_the_schema_refuses_hears_of_its_conflicts_too_and_only_of_those_there_are() {
+    let quire = Quire::new();
+    quire.run(["new", "birds"]);
+    let twin = quire.folder().join("birds/data/z.json");
+    fs::write(&twin, r#"{ "id": "grey-heron", "name": "Z", "description": "No heron.", "tags": [1] }"#)
+        .unwrap();
+    let rules = || {
+        let report = quire.build(&build_of(Path::new("birds")));
+        let rejects = fs::read(quire.site().join("birds/rejects.json")).unwrap();
+        let rejects: Vec<Value> = serde_json::from_slice(&rejects).unwrap();
+        let rules = rejects.iter().map(|line| line["rule"].as_str().unwrap().to_owned());
+        (report.runs[0].records.rejected, rules.collect::<Vec<_>>())
+    };
+    let both = vec!["unique:key".to_owned(), "schema:type".to_owned()];
+    let told = rules();
+    assert_eq!((told.0, &told.1), (1, &both));
+    let heron = quire.folder().join("birds/data/grey-heron.json");
+    let text = fs::read_to_string(&heron).unwrap();
+    fs::write(&heron, text.replace("\"grey-heron\"", "\"grey-heron-2\"")).unwrap();
+    assert_eq!(rules(), (1, vec!["schema:type".to_owned()]));
+    fs::write(&heron, text).unwrap();
+    assert_eq!(rules(), (1, both));
+}
+
+#[test]
 fn a_catalogue_that_is_not_built_stays_until_it_is_pruned() {
     let quire = Quire::new();
     for name in ["birds", "trees"] {

@@ -85,18 +85,18 @@ struct Draft {
 pub(crate) fn judge(catalogue: &Catalogue, item: &Item) -> Assessment {
     // The last resort: no item may take the process down, not even by a fault in a library.
     catch_unwind(AssertUnwindSafe(|| judge_item(catalogue, item))).unwrap_or_else(|_| {
-        rejected(item, None, vec![problem("internal", "judging this item failed".to_owned())])
+        rejected(item, None, vec![problem("internal", "judging this item failed".to_owned())], Vec::new())
     })
 }
 
 fn judge_item(catalogue: &Catalogue, item: &Item) -> Assessment {
     let judging = match catalogue.judging() {
         Ok(judging) => judging,
-        Err(flaws) => return rejected(item, None, vec![unusable(flaws)]),
+        Err(flaws) => return rejected(item, None, vec![unusable(flaws)], Vec::new()),
     };
     let value = match decode::decode(item.format, &item.raw, catalogue.limits(&item.id.source)) {
         Ok(value) => value,
-        Err(fault) => return rejected(item, None, vec![fault.into_problem(item.line)]),
+        Err(fault) => return rejected(item, None, vec![fault.into_problem(item.line)], Vec::new()),
     };
     let again =
         || decode::decode(item.format, &item.raw, catalogue.limits(&item.id.source)).unwrap_or_default();
@@ -105,7 +105,12 @@ fn judge_item(catalogue: &Catalogue, item: &Item) -> Assessment {
     let rejects = draft.found.problems.iter().any(|problem| problem.severity == Severity::Reject);
     match draft.key {
         Some(_) if !rejects => accepted(item, draft),
-        key => rejected(item, key.map(|(key, _)| key), draft.found.problems),
+        key => {
+            let Found { problems, mut claims, .. } = draft.found;
+            // Losing any other claim rejects nothing.
+            claims.retain(|claim| claim.severity == Severity::Reject);
+            rejected(item, key.map(|(key, _)| key), problems, claims)
+        }
     }
 }
 
@@ -306,12 +311,12 @@ fn accepted(item: &Item, draft: Draft) -> Assessment {
     Assessment { verdict, body: Some(draft.body) }
 }
 
-fn rejected(item: &Item, key: Option<String>, mut problems: Vec<Problem>) -> Assessment {
+fn rejected(item: &Item, key: Option<String>, mut problems: Vec<Problem>, claims: Vec<Claim>) -> Assessment {
     for problem in &mut problems {
         problem.line = problem.line.or(Some(item.line.max(1)));
         problem.message = short_message(std::mem::take(&mut problem.message));
     }
-    let judged = Judged::Rejected { key, problems: in_order(problems) };
+    let judged = Judged::Rejected { key, problems: in_order(problems), claims };
     Assessment { verdict: Verdict { item: item.id.clone(), content: item.content, judged }, body: None }
 }
 

@@ -85,7 +85,11 @@ fn of_entry(entry: &Entry) -> Candidate {
 fn of_reject(row: RejectRow) -> Candidate {
     let judged = match row.record {
         Some(record) => Judged::Record(record),
-        None => Judged::Rejected { key: row.key, problems: row.problems },
+        None => {
+            // What it would claim is looked at again: whoever holds it now is told instead.
+            let own = row.problems.into_iter().filter(|problem| problem.holder.is_none()).collect();
+            Judged::Rejected { key: row.key, problems: own, claims: row.claims }
+        }
     };
     Candidate { item: row.item, content: row.content, origin: Origin::Kept, judged }
 }

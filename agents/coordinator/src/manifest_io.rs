@@ -68,7 +68,9 @@ impl ManifestRow for RejectRow {
     }
 
     fn weight(&self) -> usize {
-        256 + self.problems.len() * 256 + self.record.as_deref().map_or(0, record_weight)
+        256 + self.problems.len() * 256
+            + self.claims.len() * 256
+            + self.record.as_deref().map_or(0, record_weight)
     }
 }
 
@@ -271,7 +273,14 @@ mod tests {
 
     fn reject(number: u32) -> RejectRow {
         let item = ItemId { source: "s".into(), location: format!("{number:06}").into(), ordinal: 0 };
-        RejectRow { item, content: Digest::of(b"x"), key: None, problems: Vec::new(), record: None }
+        RejectRow {
+            item,
+            content: Digest::of(b"x"),
+            key: None,
+            problems: Vec::new(),
+            record: None,
+            claims: Vec::new(),
+        }
     }
 
     fn write(shelf: &Shelf, numbers: impl Iterator<Item = u32>) -> Vec<Chunk> {

@@ -216,7 +216,11 @@ fn verdict(item: ItemId, content: Digest, refusal: Refusal) -> Verdict {
         holder: None,
         severity: Severity::Reject,
     };
-    Verdict { item, content, judged: Judged::Rejected { key: None, problems: vec![problem] } }
+    Verdict {
+        item,
+        content,
+        judged: Judged::Rejected { key: None, problems: vec![problem], claims: Vec::new() },
+    }
 }
 
 #[cfg(test)]

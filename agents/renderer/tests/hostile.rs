@@ -106,6 +106,7 @@ fn site(text: &str) -> Vec<(String, String)> {
         key: Some(text.to_owned()),
         problems: vec![Problem { severity: Severity::Reject, ..problem }],
         record: None,
+        claims: Vec::new(),
     };
     let files = support::catalogue_files(&engine, vec![entry.clone()], vec![reject]);
     let html = files.into_iter().filter(|(path, _)| path.ends_with(".html"));

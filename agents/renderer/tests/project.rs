@@ -130,6 +130,7 @@ fn rejects_and_warnings_are_listed_by_item_with_their_holders() {
                 problem("key", holder, Severity::Reject),
             ],
             record: None,
+            claims: Vec::new(),
         }
     };
     let rejects = vec![reject("0001.json", Some("K0001")), reject("a.json", Some("gone"))];

@@ -78,7 +78,7 @@ fn encoded(mut verdicts: Vec<Verdict>) -> Result<Vec<u8>, CodecError> {
 fn reject(verdict: &mut Verdict) {
     let (key, line) = match &verdict.judged {
         Judged::Record(record) => (Some(record.key.clone()), record.claims.first().map(|claim| claim.line)),
-        Judged::Rejected { key, problems } => {
+        Judged::Rejected { key, problems, .. } => {
             (key.clone(), problems.first().and_then(|problem| problem.line))
         }
     };
@@ -93,5 +93,5 @@ fn reject(verdict: &mut Verdict) {
         holder: None,
         severity: Severity::Reject,
     };
-    verdict.judged = Judged::Rejected { key, problems: vec![problem] };
+    verdict.judged = Judged::Rejected { key, problems: vec![problem], claims: Vec::new() };
 }

@@ -128,7 +128,7 @@ async fn a_record_that_claims_too_much_is_rejected_and_its_neighbours_are_not() 
     }
     let greedy = format!(r#"{{"id": "greedy", "name": "G", "tags": [{}"last"]}}"#, tags);
     let verdicts = bench.judge(&[&greedy, r#"{"id": "a", "name": "A"}"#]).await;
-    let Judged::Rejected { key, problems } = &verdicts[0].judged else { panic!() };
+    let Judged::Rejected { key, problems, .. } = &verdicts[0].judged else { panic!() };
     assert_eq!((key.as_deref(), problems[0].rule.as_str()), (Some("greedy"), "too-large"));
     assert!(matches!(verdicts[1].judged, Judged::Record(_)));
 }

@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, sync::Arc};
 
-use quire_proto::{Digest, ItemId, Judged, PackSlice, Problem, RecordVerdict, Verdict};
+use quire_proto::{Claim, Digest, ItemId, Judged, PackSlice, Problem, RecordVerdict, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::runs::Row;
@@ -41,6 +41,14 @@ impl Candidate {
         }
     }
 
+    /// What it claims, or would claim.
+    pub(crate) fn claims(&self) -> &[Claim] {
+        match &self.judged {
+            Judged::Record(record) => &record.claims,
+            Judged::Rejected { claims, .. } => claims,
+        }
+    }
+
     fn body(&self) -> Option<PackSlice> {
         self.record().map(|record| record.body)
     }
@@ -56,7 +64,7 @@ impl Row for Candidate {
     fn weight(&self) -> usize {
         let judged = match &self.judged {
             Judged::Record(record) => record_weight(record),
-            Judged::Rejected { problems, .. } => problems.len() * 256,
+            Judged::Rejected { problems, claims, .. } => problems.len() * 256 + claims_weight(claims),
         };
         192 + self.item.location.len() + judged
     }
@@ -86,8 +94,11 @@ impl Row for Accepted {
 
 /// Roughly what a record's verdict takes in memory.
 pub(crate) fn record_weight(record: &RecordVerdict) -> usize {
-    let claims: usize = record.claims.iter().map(|claim| 160 + claim.value.len() + claim.pointer.len()).sum();
     let fields: usize = record.row.fields.iter().flatten().map(|value| 32 + value.len()).sum();
     let others = record.references.len() * 192 + record.terms.len() * 64 + record.warnings.len() * 256;
-    400 + record.title.len() + record.row.summary.len() + claims + fields + others
+    400 + record.title.len() + record.row.summary.len() + claims_weight(&record.claims) + fields + others
+}
+
+fn claims_weight(claims: &[Claim]) -> usize {
+    claims.iter().map(|claim| 160 + claim.value.len() + claim.pointer.len()).sum()
 }

@@ -129,9 +129,9 @@ impl<'a> Explainer<'a> {
     /// The decision's problems of a row, in a fixed order, without repeats.
     pub(super) fn problems(&self, row: u32, record: &RecordVerdict) -> Vec<Problem> {
         let mut findings = findings(self.groups, self.solution, row);
-        self.fold_slugs(&mut findings, record);
-        let mut problems: Vec<Problem> =
-            findings.iter().filter_map(|finding| self.problem(finding, record)).collect();
+        fold_slugs(&mut findings, &record.claims);
+        let of_finding = |finding| self.problem(finding, &record.claims, &record.references);
+        let mut problems: Vec<Problem> = findings.iter().filter_map(of_finding).collect();
         if problems.is_empty() && !self.solution.accepted(row) {
             problems.push(unexplained());
         }
@@ -140,22 +140,22 @@ impl<'a> Explainer<'a> {
         problems
     }
 
-    /// Whoever has the record's key has the name of its page too: one cause, one problem.
-    fn fold_slugs(&self, findings: &mut Vec<Finding<'_>>, record: &RecordVerdict) {
-        let lost = |finding: &Finding<'_>, rule: &str| match finding {
-            Finding::Held { holder, by } => {
-                record.claims.get(holder.index as usize).filter(|claim| claim.rule == rule).map(|_| *by)
-            }
-            _ => None,
-        };
-        let key_lost_to: Vec<u32> = findings.iter().filter_map(|finding| lost(finding, "key")).collect();
-        findings.retain(|finding| lost(finding, "slug").is_none_or(|by| !key_lost_to.contains(&by)));
+    /// Who holds what a row that is wrong by itself would claim.
+    pub(super) fn conflicts(&self, row: u32, claims: &[Claim]) -> Vec<Problem> {
+        let mut findings = findings(self.groups, self.solution, row);
+        findings.retain(|finding| matches!(finding, Finding::Held { .. }));
+        fold_slugs(&mut findings, claims);
+        let mut problems: Vec<Problem> =
+            findings.iter().filter_map(|finding| self.problem(finding, claims, &[])).collect();
+        problems.sort();
+        problems.dedup();
+        problems
     }
 
-    fn problem(&self, finding: &Finding<'_>, record: &RecordVerdict) -> Option<Problem> {
+    fn problem(&self, finding: &Finding<'_>, claims: &[Claim], references: &[Reference]) -> Option<Problem> {
         let name = finding.other().and_then(|row| self.names.get(&row));
-        let claim = |holder: &Holder| record.claims.get(holder.index as usize);
-        let reference = |seeker: &Seeker| record.references.get(seeker.index as usize);
+        let claim = |holder: &Holder| claims.get(holder.index as usize);
+        let reference = |seeker: &Seeker| references.get(seeker.index as usize);
         let (rule, mut problem) = match finding {
             Finding::Held { holder, .. } => (&claim(holder)?.rule, lost_claim(claim(holder)?, name?)),
             Finding::Excluded { holder, .. } => (&claim(holder)?.rule, excluded(claim(holder)?, name?)),
@@ -167,6 +167,18 @@ impl<'a> Explainer<'a> {
         }
         Some(problem)
     }
+}
+
+/// Whoever has the record's key has the name of its page too: one cause, one problem.
+fn fold_slugs(findings: &mut Vec<Finding<'_>>, claims: &[Claim]) {
+    let lost = |finding: &Finding<'_>, rule: &str| match finding {
+        Finding::Held { holder, by } => {
+            claims.get(holder.index as usize).filter(|claim| claim.rule == rule).map(|_| *by)
+        }
+        _ => None,
+    };
+    let key_lost_to: Vec<u32> = findings.iter().filter_map(|finding| lost(finding, "key")).collect();
+    findings.retain(|finding| lost(finding, "slug").is_none_or(|by| !key_lost_to.contains(&by)));
 }
 
 fn lost_claim(claim: &Claim, name: &Name) -> Problem {

@@ -108,17 +108,19 @@ impl Verdicts<'_> {
             Judged::Record(record) => {
                 self.rejected += 1;
                 let (key, problems) = (Some(record.key.clone()), explainer.problems(row, &record));
-                (self.reject)(RejectRow { item, content, key, problems, record: Some(record) })
+                let claims = Vec::new();
+                (self.reject)(RejectRow { item, content, key, problems, record: Some(record), claims })
             }
-            Judged::Rejected { key, problems } => {
+            Judged::Rejected { key, mut problems, claims } => {
                 *(if origin == Origin::Dead { &mut self.dead } else { &mut self.rejected }) += 1;
-                (self.reject)(RejectRow { item, content, key, problems, record: None })
+                problems.extend(explainer.conflicts(row, &claims));
+                (self.reject)(RejectRow { item, content, key, problems, record: None, claims })
             }
         }
     }
 }
 
-/// First pass: every claim and reference, which rows are records at all, and where rows come from.
+/// First pass: every claim and reference, also what rows that are wrong by themselves would claim; which rows are records at all, and where rows come from.
 fn take_stakes(
     candidates: &Sorted<Candidate>,
     workspace: &Workspace,
@@ -134,9 +136,8 @@ fn take_stakes(
         sources.add(&candidate.item.source, &candidate.item.location);
         let record = candidate.record();
         records.push(record.is_some());
-        if let Some(record) = record {
-            stakes.add(row, record).map_err(RunError::Spill)?;
-        }
+        let references = record.map(|record| record.references.as_slice()).unwrap_or_default();
+        stakes.add(row, candidate.claims(), references).map_err(RunError::Spill)?;
     }
     Ok((stakes, records, sources.finish()))
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use quire_proto::{DigestBuilder, RecordVerdict, Severity};
+use quire_proto::{Claim, DigestBuilder, Reference, Severity};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -51,14 +51,19 @@ impl Stakes {
         Self(workspace.small_runs())
     }
 
-    /// Adds all stakes of a row's record.
-    pub(super) fn add(&mut self, row: u32, record: &RecordVerdict) -> std::io::Result<()> {
-        for (claim, index) in record.claims.iter().zip(0..) {
+    /// Adds all stakes of a row.
+    pub(super) fn add(
+        &mut self,
+        row: u32,
+        claims: &[Claim],
+        references: &[Reference],
+    ) -> std::io::Result<()> {
+        for (claim, index) in claims.iter().zip(0..) {
             let payload = claim.payload.map(|payload| halve(&payload));
             let (value, reject) = (value(&claim.rule, &claim.value), claim.severity == Severity::Reject);
             self.0.push(Stake { value, row, index, reject, kind: Kind::Holds { payload } })?;
         }
-        for (reference, index) in record.references.iter().zip(0..) {
+        for (reference, index) in references.iter().zip(0..) {
             let kind = Kind::Seeks { must_exist: reference.must_exist };
             let value = value(&reference.target, &reference.value);
             self.0.push(Stake { value, row, index, reject: reference.severity == Severity::Reject, kind })?;

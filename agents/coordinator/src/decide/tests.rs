@@ -114,6 +114,39 @@ fn the_first_in_order_holds_a_contested_claim_and_the_loser_names_it() {
 }
 
 #[test]
+fn an_item_that_is_wrong_by_itself_hears_who_holds_what_it_would_claim_and_holds_nothing() {
+    let name = |value: &str| vec![claim("unique:name", value)];
+    let wrong = |number: u32, value: &str| {
+        let mut candidate = candidate(number, name(value), vec![]);
+        let own = Problem {
+            rule: "schema:type".into(),
+            pointer: "/x".into(),
+            line: Some(1),
+            message: "wrong".into(),
+            holder: None,
+            severity: Severity::Reject,
+        };
+        let claims = candidate.claims().to_vec();
+        candidate.judged = Judged::Rejected { key: None, problems: vec![own], claims };
+        candidate
+    };
+    // The first one would hold the name if it were right; as it is not, the second one does.
+    let result = decided([
+        wrong(1, "a"),
+        candidate(2, name("a"), vec![]),
+        wrong(3, "a"),
+        wrong(4, "b"),
+        candidate(5, name("c"), vec![]),
+    ]);
+    assert_eq!(result.keys(), ["k2", "k5"]);
+    for number in [1, 3] {
+        let told: Vec<&str> = result.why(number).iter().map(|problem| problem.message.as_str()).collect();
+        assert_eq!(told, ["wrong", "name 'a' already in use by 'k2' (00002.json)"]);
+    }
+    assert_eq!(result.why(4).len(), 1);
+}
+
+#[test]
 fn a_rule_is_named_with_its_kind_and_a_message_of_the_catalogue_stands_in_place_of_ours() {
     let claims = || vec![claim("own", "x"), claim("name", "n")];
     let result = decided([candidate(1, claims(), vec![]), candidate(2, claims(), vec![])]);

@@ -137,7 +137,7 @@ fn judge(item: &Item, bodies: &mut PackBuilder) -> (Judged, usize) {
             holder: None,
             severity: Severity::Reject,
         };
-        return (Judged::Rejected { key: None, problems: vec![problem] }, position);
+        return (Judged::Rejected { key: None, problems: vec![problem], claims: Vec::new() }, position);
     };
     let claim = |rule: &str, value: String| Claim {
         rule: rule.into(),

@@ -252,6 +252,7 @@ impl Bench {
                 key: None,
                 problems: Vec::new(),
                 record: None,
+                claims: Vec::new(),
             })
             .collect();
         let manifest = Manifest {
