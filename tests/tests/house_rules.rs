@@ -230,8 +230,8 @@ fn production_lines(text: &str) -> Vec<(usize, &str)> {
         let indent = line.len() - line.trim_start().len();
         let end = format!("{}}}", &line[..indent]);
         let mut rest = lines.by_ref().map(|(_, line)| line).skip_while(|line| line.trim().starts_with("#["));
-        if rest.next().is_some_and(|item| !item.ends_with(';') && !item.ends_with('}')) {
-            rest.find(|line| *line == end);
+        if rest.next().is_some_and(|item| !item.ends_with([';', '}', ','])) {
+            rest.find(|line| line.trim_end_matches([';', ',']) == end);
         }
     }
     production
@@ -261,10 +261,10 @@ fn modules_of_std(text: &str) -> Vec<String> {
 
 #[test]
 fn the_rules_see_what_they_look_for() {
-    let text = "use std::{\n    io::{Read, Write},\n    fs,\n};\n#[cfg(test)]\nmod tests {\n    a\n}\nb\n#[cfg(test)]\nmod more;\nc\n";
+    let text = "use std::{\n    io::{Read, Write},\n    fs,\n};\n#[cfg(test)]\nmod tests {\n    a\n}\nb\n#[cfg(test)]\nmod more;\nc\n#[cfg(test)]\nuse x::{\n    y,\n};\nd\n";
     assert_eq!(modules_of_std(text), ["io", "fs", ""]);
     let lines: Vec<&str> = production_lines(text).into_iter().map(|(_, line)| line).collect();
-    assert_eq!(lines[4..], ["b", "c"]);
+    assert_eq!(lines[4..], ["b", "c", "d"]);
 }
 
 fn walk(folder: &Path, visit: &mut dyn FnMut(&Path)) {

@@ -126,6 +126,37 @@ fn what_a_run_finds_damaged_under_way_is_made_again() {
 }
 
 #[test]
+fn damage_in_a_catalogue_that_is_not_built_names_it_and_building_it_mends_it() {
+    let quire = Quire::new();
+    let of = |names: &[&str]| Build {
+        catalogues: names.iter().map(|name| quire.folder().join(name)).collect(),
+        ..Build::default()
+    };
+    for name in ["birds", "trees"] {
+        assert_eq!(quire.run(["new", name]).code, Some(0));
+    }
+    quire.build(&of(&["birds"]));
+    let blobs = quire.state().join("store/blobs");
+    let ours = tree(&blobs);
+    let page = quire.folder().join("trees/data/oak.json");
+    fs::write(&page, r#"{ "id": "oak", "name": "Oak", "description": "A tree.", "tags": ["tall"] }"#)
+        .unwrap();
+    let first = quire.build(&of(&["trees"])).manifest;
+    for path in tree(&blobs).into_keys().filter(|path| !ours.contains_key(path)) {
+        fs::write(blobs.join(path), "damaged").unwrap();
+    }
+    let heron = quire.folder().join("birds/data/grey-heron.json");
+    let text = fs::read_to_string(&heron).unwrap();
+    fs::write(&heron, text.replace("Grey heron", "Gray heron")).unwrap();
+    let ended: system_tests::Ended = quire.build_command(&of(&["birds"])).output().unwrap().into();
+    assert_eq!(ended.code, Some(1), "{}", ended.err);
+    assert!(ended.err.contains("the state of trees is damaged"), "{}", ended.err);
+    assert!(quire.site().join("trees/oak.html").is_file(), "its pages stay");
+    fs::write(&heron, &text).unwrap();
+    assert_eq!(quire.build(&of(&["trees", "birds"])).manifest, first);
+}
+
+#[test]
 fn a_site_that_someone_changed_is_mended() {
     let quire = Quire::with("FINDINGS_ROOT", sample());
     let first = quire.build(&Build::of("findings"));

@@ -283,7 +283,7 @@ fn a_full_disk_is_a_clear_error_and_the_next_build_goes_on() {
     assert!(full.err.to_lowercase().contains("no space"), "{}", full.err);
     assert!(!full.err.contains("panicked"), "{}", full.err);
     assert!(!full.err.contains("parcel"), "every parcel tells of it: {}", full.err);
-    assert_eq!(full.err.matches("finished work is kept: make room and run again").count(), 1, "{}", full.err);
+    assert_eq!(full.err.matches("finished work is kept: make room there").count(), 1, "{}", full.err);
 
     assert!(mount("remount,size=200m"));
     let ended: system_tests::Ended = quire.build_command(&build).output().unwrap().into();

@@ -8,12 +8,15 @@ use std::{
 use anyhow::Context as _;
 use clap::Args;
 
-use crate::command::{self, cargo, root};
+use crate::{
+    command::{self, cargo, root},
+    data,
+};
 
 /// What to measure.
 #[derive(Args)]
 pub(crate) struct BenchArgs {
-    /// Folder of unpacked finding models (`defs/defs`, `golden_markdown` … below it); without it, only what needs no data is measured.
+    /// Folder of unpacked finding models (`defs/defs`, `golden_markdown` … below it); default: those beside the repository.
     #[arg(long, value_name = "DIR")]
     findings: Option<PathBuf>,
     /// Also build 100,000 records, which takes minutes.
@@ -36,8 +39,11 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     ]))?;
     measure(&mut program("throughput"))?;
     measure(&mut program("lanes"))?;
-    let Some(findings) = &args.findings else {
-        println!("skipped: judge, pages, lists, search_quality, build (they need --findings DIR)");
+    let given = args.findings.clone();
+    let Some(findings) = given.map_or_else(data::findings, |given| Ok(Some(given)))? else {
+        println!(
+            "skipped: judge, pages, lists, search_quality, build (there are no real models; give --findings DIR)"
+        );
         return Ok(());
     };
     let (models, catalogue) = (findings.join("defs/defs"), root().join("catalogues/findings"));

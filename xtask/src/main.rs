@@ -3,6 +3,7 @@
 
 mod bench;
 mod command;
+mod data;
 mod lint;
 mod preview;
 mod test;

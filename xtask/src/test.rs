@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::{
     command::{self, cargo},
-    tools,
+    data, tools,
 };
 
 /// What to run.
@@ -26,6 +26,9 @@ pub(crate) fn run(args: &TestArgs) -> anyhow::Result<()> {
     command.args(args.filter.as_deref());
     command.env("NATS_SERVER", nats).env("CHROMIUM", chromium).env("QUIRE_BROWSER_TESTS", browser);
     command.env("QUIRE_TEST_TOOLS", "promised");
+    if let Some(findings) = data::findings()? {
+        command.env("QUIRE_FINDINGS_DATA", findings);
+    }
     // What a test prints is shown, so that no skipped check goes unseen.
     command.args(["--", "--show-output"]);
     let mut skipped = BTreeMap::new();

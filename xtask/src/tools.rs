@@ -91,6 +91,14 @@ pub(crate) fn cargo_deny() -> anyhow::Result<PathBuf> {
     Ok(program)
 }
 
+/// The program that unpacks the real data.
+pub(crate) fn zstd() -> anyhow::Result<()> {
+    if output(Command::new("zstd").arg("--version")).is_none() {
+        install_debian_packages(&["zstd"])?;
+    }
+    Ok(())
+}
+
 fn install_debian_packages(packages: &[&str]) -> anyhow::Result<()> {
     let names = packages.join(" ");
     if output(Command::new("id").arg("-u")).as_deref() != Some("0") {

@@ -88,7 +88,7 @@ pub enum RunError {
         path: String,
     },
     /// A stage can write nothing.
-    #[error("{error}; finished work is kept: make room and run again")]
+    #[error("{error}; finished work is kept: make room there, or make it writable, and run again")]
     NoRoom {
         /// What the stage said.
         error: String,

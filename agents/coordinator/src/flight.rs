@@ -5,7 +5,8 @@
 //! again under new ids: lost messages and a wiped broker heal that way. Results of the first try that come late are
 //! litter.
 //!
-//! A parcel whose input is lost ends the flight: the run plans anew without what earlier runs left.
+//! A parcel whose input is lost ends the flight, and the run plans anew without what earlier runs left. A parcel that finds
+//! no room to write ends flight and run.
 
 use std::{collections::BTreeMap, collections::HashMap, future::Future, pin::Pin, sync::Arc, time::Duration};
 

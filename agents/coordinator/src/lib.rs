@@ -42,5 +42,5 @@ pub use coordinator::{Coordinator, CoordinatorOptions, RunRequest};
 pub use error::RunError;
 pub use folder::{FolderError, read_folder};
 pub use progress::{Event, NoProgress, Phase, Progress};
-pub use projector::{CatalogueState, EntryIter, FileSink, Projector, RejectIter};
+pub use projector::{CatalogueState, EntryIter, Projector, RejectIter};
 pub use site::{SiteEdge, SiteReport};

@@ -103,7 +103,7 @@ impl<T: ManifestRow> ChunkWriter<T> {
 
     fn close(&mut self, last: String) -> Result<(), RunError> {
         let known = T::chunk_of(&self.rows, &self.shelf);
-        let chunk = match known.filter(|chunk| self.shelf.store().has_blob(&chunk.rows.pack)) {
+        let chunk = match known.filter(|chunk| self.shelf.store().has_slice(&chunk.rows)) {
             Some(chunk) => chunk,
             None => self.write(last)?,
         };

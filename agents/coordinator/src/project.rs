@@ -7,10 +7,10 @@ use quire_proto::{
     manifest::{Chunk, Manifest},
     pack::PackBuilder,
 };
-use quire_runtime::{BoxError, Store};
+use quire_runtime::{BoxError, FileSink, Store};
 
 use crate::{
-    FileSink, Projector, RunError,
+    Projector, RunError,
     manifest_io::{EntryReader, RejectReader},
     plan::Plan,
     shelf::Shelf,

@@ -2,11 +2,8 @@
 
 use std::sync::Arc;
 
-use quire_proto::{
-    Digest,
-    manifest::{Entry, Manifest, RejectRow},
-};
-use quire_runtime::BoxError;
+use quire_proto::manifest::{Entry, Manifest, RejectRow};
+use quire_runtime::{BoxError, FileSink};
 
 use crate::{
     manifest_io::{self, EntryReader},
@@ -17,32 +14,6 @@ use crate::{
 pub type EntryIter<'a> = dyn Iterator<Item = Result<Arc<Entry>, BoxError>> + 'a;
 /// Rejected items, ascending by item.
 pub type RejectIter<'a> = dyn Iterator<Item = Result<RejectRow, BoxError>> + 'a;
-
-/// Takes files.
-pub trait FileSink {
-    /// Takes a file: its path in the site, with `/`, and its bytes.
-    ///
-    /// # Errors
-    /// When it cannot take it.
-    fn add(&mut self, path: String, bytes: Vec<u8>) -> Result<(), BoxError>;
-
-    /// Keeps the file that the last manifest has at `path` if it was made from the same `inputs` under the same bundle;
-    /// whether it does. If it does not, the file is to be made and added.
-    ///
-    /// # Errors
-    /// When it cannot take anything more.
-    fn keep(&mut self, path: &str, inputs: Digest) -> Result<bool, BoxError>;
-}
-
-impl<F: FnMut(String, Vec<u8>) -> Result<(), BoxError>> FileSink for F {
-    fn add(&mut self, path: String, bytes: Vec<u8>) -> Result<(), BoxError> {
-        self(path, bytes)
-    }
-
-    fn keep(&mut self, _path: &str, _inputs: Digest) -> Result<bool, BoxError> {
-        Ok(false)
-    }
-}
 
 /// Makes the files that belong to no single record. Pure: the same rows and bundle give the same files.
 pub trait Projector: Send + Sync + 'static {

@@ -18,9 +18,9 @@ use quire_proto::{
 use quire_renderer::{
     engine::Engine,
     look::Look,
-    project::{Sink, SiteCatalogue, catalogue_files, root_files},
+    project::{SiteCatalogue, catalogue_files, root_files},
 };
-use quire_runtime::BoxError;
+use quire_runtime::{BoxError, FileSink};
 
 const DEFINITION: &str = r#"
 catalogue: small
@@ -227,7 +227,7 @@ struct Kept {
     inputs: BTreeMap<String, Digest>,
 }
 
-impl Sink for Kept {
+impl FileSink for Kept {
     fn add(&mut self, path: String, bytes: Vec<u8>) -> Result<(), BoxError> {
         self.files.insert(path, bytes);
         Ok(())

@@ -200,8 +200,12 @@ impl Queues {
 }
 
 /// Starts a thread; whether that went well. A pool that lacks some threads still works as long as a shared one lives.
+/// Stack of a thread; only what is used is ever taken. Values that an expression nests once for each of a record's
+/// members are taken apart by recursion.
+const STACK_BYTES: usize = 256 << 20;
+
 fn start(name: String, body: impl FnOnce() + Send + 'static) -> bool {
-    let started = thread::Builder::new().name(name).spawn(body);
+    let started = thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(body);
     if let Err(error) = &started {
         tracing::error!(error = %error, "compute thread not started");
     }

@@ -38,7 +38,9 @@ impl ErrorClass {
     pub fn of(error: &StoreError) -> Self {
         match error {
             StoreError::Io { source, .. } if is_no_room(source) => Self::NoRoom,
-            StoreError::Missing(object) | StoreError::Damaged(object) => Self::InputLost(*object),
+            StoreError::Missing(object)
+            | StoreError::Damaged(object)
+            | StoreError::OutOfRange { pack: object, .. } => Self::InputLost(*object),
             _ if error.is_transient() => Self::Transient,
             _ => Self::Permanent,
         }

@@ -32,9 +32,13 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::with(YAML)
+    }
+
+    fn with(yaml: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
-        let bundle = Bundle::new(BTreeMap::from([("catalogue.yaml".to_owned(), YAML.as_bytes().to_vec())]));
+        let bundle = Bundle::new(BTreeMap::from([("catalogue.yaml".to_owned(), yaml.as_bytes().to_vec())]));
         store.put_blob(&bundle.digest(), &Bytes::from(bundle.encode())).unwrap();
         let validator = Validator::new(Catalogues::new());
         Self { _dir: dir, store, pool: ComputePool::new(1), validator, bundle: bundle.digest() }
@@ -130,6 +134,17 @@ async fn a_record_that_claims_too_much_is_rejected_and_its_neighbours_are_not() 
     let verdicts = bench.judge(&[&greedy, r#"{"id": "a", "name": "A"}"#]).await;
     let Judged::Rejected { key, problems, .. } = &verdicts[0].judged else { panic!() };
     assert_eq!((key.as_deref(), problems[0].rule.as_str()), (Some("greedy"), "too-large"));
+    assert!(matches!(verdicts[1].judged, Judged::Record(_)));
+}
+
+#[tokio::test]
+async fn a_record_that_normalising_nests_without_end_is_rejected_and_the_thread_lives() {
+    let normalise = "record: { normalise: \"if .l then .l = reduce .l[] as $x (0; [.]) else . end\", ";
+    let bench = Bench::with(&YAML.replace("record: { ", normalise));
+    let deep = format!(r#"{{"id": "deep", "name": "D", "l": [{}0]}}"#, "0,".repeat(300_000));
+    let verdicts = bench.judge(&[&deep, r#"{"id": "a", "name": "A"}"#]).await;
+    let Judged::Rejected { problems, .. } = &verdicts[0].judged else { panic!("it has a JSON form") };
+    assert!(problems[0].message.contains("nested deeper"), "{problems:?}");
     assert!(matches!(verdicts[1].judged, Judged::Record(_)));
 }
 

@@ -1,12 +1,11 @@
 //! The renderer's lists and root files, as the coordinator asks for them.
 
-use quire_coordinator::{CatalogueState, EntryIter, FileSink, Projector, RejectIter};
-use quire_proto::Digest;
+use quire_coordinator::{CatalogueState, EntryIter, Projector, RejectIter};
 use quire_renderer::{
     Engines,
-    project::{self, Sink, SiteCatalogue},
+    project::{self, SiteCatalogue},
 };
-use quire_runtime::BoxError;
+use quire_runtime::{BoxError, FileSink};
 
 /// Hands rows to the renderer's functions.
 pub(super) struct RendererProjector(pub(super) Engines);
@@ -20,7 +19,7 @@ impl Projector for RendererProjector {
         sink: &mut dyn FileSink,
     ) -> Result<(), BoxError> {
         let compiled = self.0.of(bundle)?;
-        project::catalogue_files(&compiled.engine, &mut *entries, &mut *rejects, &mut Forward(sink))
+        project::catalogue_files(&compiled.engine, &mut *entries, &mut *rejects, sink)
     }
 
     fn root_files(&self, catalogues: &[CatalogueState], sink: &mut dyn FileSink) -> Result<(), BoxError> {
@@ -33,19 +32,6 @@ impl Projector for RendererProjector {
                 entries: Box::new(state.entries()),
             });
         }
-        project::root_files(listed, &mut Forward(sink))
-    }
-}
-
-/// The coordinator's sink as the renderer's.
-struct Forward<'a>(&'a mut dyn FileSink);
-
-impl Sink for Forward<'_> {
-    fn add(&mut self, path: String, bytes: Vec<u8>) -> Result<(), BoxError> {
-        self.0.add(path, bytes)
-    }
-
-    fn keep(&mut self, path: &str, inputs: Digest) -> Result<bool, BoxError> {
-        self.0.keep(path, inputs)
+        project::root_files(listed, sink)
     }
 }

@@ -139,7 +139,6 @@ fn parse(code: &str) -> Result<Jq<'_>, Flaw> {
     let mut parsed = parsed?;
     lint::term(code, &mut parsed)?;
     term::meter_products(&mut parsed);
-    term::meter_folds(&mut parsed);
     Ok(parsed)
 }
 

@@ -32,8 +32,6 @@ pub(super) struct Run<'a> {
     pub(super) lut: &'a Lut<Quire>,
     /// Steps left.
     pub(super) fuel: &'a Cell<u32>,
-    /// Rounds of loops and folds so far.
-    pub(super) rounds: &'a Cell<u32>,
 }
 
 impl<'a> HasLut<'a, Quire> for Run<'a> {
@@ -44,12 +42,6 @@ impl<'a> HasLut<'a, Quire> for Run<'a> {
 
 /// Longest string that `*` makes, in bytes.
 const MAX_REPEATED: usize = 16 * 1024 * 1024;
-
-/// Deepest nesting that loops and folds may build.
-const MAX_NESTING: u32 = 1_000;
-/// Rounds after which nesting is looked at. One round adds a few hundred levels at most, as expressions are short, so
-/// no value comes near what the stack of a thread can take apart.
-const ROUNDS: u32 = 8;
 
 /// Functions of jq that depend on the world outside the record, or change it.
 pub(super) const IMPURE: [&str; 13] = [
@@ -76,17 +68,15 @@ const LEFT_OUT: [&str; 9] =
 type Native = (&'static str, Box<[Bind]>, RunPtr<Quire>);
 
 /// Natives of ours; names with `!` cannot be written in an expression.
-fn own() -> [Native; 7] {
+fn own() -> [Native; 6] {
     [
         ("fold", v(0), |cv| bome(text_to_text(cv.1, fold))),
         ("slugify", v(0), |cv| bome(text_to_text(cv.1, slugify))),
         ("fromjson", v(0), |cv| bome(from_json(cv.1))),
         ("quire_step", v(0), |cv| {
-            let run = cv.0.data();
-            let stepped = step(run.fuel).and_then(|()| Ok(shallow(run.rounds, cv.1)?));
-            Box::new(std::iter::once(stepped))
+            let left = cv.0.data().fuel;
+            Box::new(std::iter::once(step(left).map(|()| cv.1)))
         }),
-        ("!shallow", v(0), |cv| bome(shallow(cv.0.data().rounds, cv.1))),
         ("range", v(3), |mut cv| {
             let by = cv.0.pop_var();
             let to = cv.0.pop_var();
@@ -136,24 +126,6 @@ fn step<'a>(fuel: &Cell<u32>) -> Result<(), Exn<'a, Val>> {
         }
         // Not an error but an exception: `try` cannot catch it and go on.
         None => Err(Exn::halt(1)),
-    }
-}
-
-/// The value, unless it is nested too deeply.
-fn shallow(rounds: &Cell<u32>, value: Val) -> ValR {
-    rounds.set(rounds.get().wrapping_add(1));
-    if rounds.get().is_multiple_of(ROUNDS) && is_deeper(&value, MAX_NESTING) {
-        return Err(Error::str(format_args!("a loop builds a value of more than {MAX_NESTING} levels")));
-    }
-    Ok(value)
-}
-
-fn is_deeper(value: &Val, levels: u32) -> bool {
-    let Some(below) = levels.checked_sub(1) else { return true };
-    match value {
-        Val::Arr(items) => items.iter().any(|item| is_deeper(item, below)),
-        Val::Obj(members) => members.values().any(|member| is_deeper(member, below)),
-        _ => false,
     }
 }
 

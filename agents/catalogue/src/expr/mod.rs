@@ -5,10 +5,11 @@
 //! evaluates the expression instead. Everything else is compiled by jaq.
 //!
 //! What is bounded: text and nesting of an expression, its outputs, iterations of `range`, `repeat`, `while`, `until`
-//! and `recurse`, nesting that loops, `reduce` and `foreach` build, the size of strings made by `*`. Definitions must not call themselves. What depends on the world is
+//! and `recurse`, the size of strings made by `*`. Definitions must not call themselves. What depends on the world is
 //! not there: `env`, `$ENV`, `now`, `input`, `debug`, `halt`, local time zones.
 //! What is not bounded: nested iteration over a record's own lists (`.a[] as $x | .a[] as $y | …` takes the square of
-//! the length), and memory of values that an expression doubles again and again with `+`.
+//! the length), memory of values that an expression doubles again and again, and nesting that `reduce` or definitions
+//! build level by level: whoever evaluates the expressions of others should do so on a thread with a large stack.
 
 mod compile;
 mod constant;
@@ -239,9 +240,7 @@ fn evaluate(filter: &Filter, input: Val) -> Evaluated<Vec<Val>> {
 
 fn collect(filter: &Filter, input: Val) -> Evaluated<Vec<Val>> {
     let fuel = Cell::new(MAX_STEPS);
-    let rounds = Cell::new(0);
-    let run = Run { lut: &filter.lut, fuel: &fuel, rounds: &rounds };
-    let ctx = Ctx::<Quire>::new(run, Vars::new([]));
+    let ctx = Ctx::<Quire>::new(Run { lut: &filter.lut, fuel: &fuel }, Vars::new([]));
     let mut out = Vec::new();
     for output in filter.id.run((ctx, input)) {
         match output {

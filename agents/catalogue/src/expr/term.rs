@@ -107,17 +107,6 @@ pub(super) fn meter_products(term: &mut Jq<'_>) {
     };
 }
 
-/// Has every round of `reduce` and `foreach` look whether it builds too deep a value.
-pub(super) fn meter_folds(term: &mut Jq<'_>) {
-    each_part(term, &mut |part| meter_folds(part));
-    if let Term::Fold(_, _, _, args) = term
-        && let Some(update) = args.get_mut(1)
-    {
-        let shallow = Term::Call("!shallow", Vec::new());
-        *update = Term::BinOp(Box::new(std::mem::take(update)), BinaryOp::Pipe(None), Box::new(shallow));
-    }
-}
-
 /// Puts `if any(a; .) then a | select(.) else b end` in place of every `a // b`: where jaq tells the places of
 /// outputs, it does not leave out what is null or false.
 pub(super) fn select_alternatives(term: &mut Jq<'_>) {

@@ -4,9 +4,9 @@
 
 use std::{fs, io, path::PathBuf};
 
-use quire_coordinator::{CatalogueState, EntryIter, FileSink, Projector, RejectIter, SiteEdge};
+use quire_coordinator::{CatalogueState, EntryIter, Projector, RejectIter, SiteEdge};
 use quire_proto::Digest;
-use quire_runtime::BoxError;
+use quire_runtime::{BoxError, FileSink};
 
 pub struct FolderSite(pub PathBuf);
 

@@ -4,9 +4,8 @@
 //! spreadsheet would take for a formula begins with `'`: one that starts with `=`, `+`, `-`, `@`, a tab or a
 //! carriage return and is not a number. The JSON has the values as they are.
 
-use quire_runtime::BoxError;
+use quire_runtime::{BoxError, FileSink};
 
-use super::Sink;
 use crate::{
     look::{Field, Look},
     shards::Row,
@@ -17,7 +16,7 @@ use crate::{
 const COLUMNS: [&str; 4] = ["key", "title", "summary", "page"];
 
 /// Writes both files; `rows` ascend by key.
-pub(super) fn files(look: &Look, rows: &[&Row], sink: &mut dyn Sink) -> Result<(), BoxError> {
+pub(super) fn files(look: &Look, rows: &[&Row], sink: &mut dyn FileSink) -> Result<(), BoxError> {
     let mut files = DataFiles::new(look);
     rows.iter().for_each(|row| files.add(row));
     files.finish(&look.slug, sink)
@@ -92,7 +91,7 @@ impl<'a> DataFiles<'a> {
         out.extend_from_slice(b"}}");
     }
 
-    fn finish(mut self, slug: &str, sink: &mut dyn Sink) -> Result<(), BoxError> {
+    fn finish(mut self, slug: &str, sink: &mut dyn FileSink) -> Result<(), BoxError> {
         self.json.extend_from_slice(b"\n]\n");
         sink.add(format!("{slug}/data.csv"), self.csv)?;
         sink.add(format!("{slug}/data.json"), self.json)

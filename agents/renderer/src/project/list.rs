@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use minijinja::Value;
 use quire_proto::{Digest, DigestBuilder};
-use quire_runtime::BoxError;
+use quire_runtime::{BoxError, FileSink};
 
-use super::{Counts, Sink, catalogue, frame};
+use super::{Counts, catalogue, frame};
 use crate::{
     engine::{Engine, Output, object},
     look::{Field, Kind},
@@ -33,7 +33,7 @@ pub(super) fn files(
     rows: &[Row],
     facets: &[Facet],
     counts: Counts,
-    sink: &mut dyn Sink,
+    sink: &mut dyn FileSink,
 ) -> Result<(), BoxError> {
     let look = engine.look();
     let total = rows.len().div_ceil(PER_PAGE).max(1);

@@ -7,7 +7,6 @@ mod data;
 mod list;
 mod rejects;
 mod root;
-mod sink;
 
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use quire_proto::{
     Problem,
     manifest::{Entry, RejectRow},
 };
-use quire_runtime::BoxError;
+use quire_runtime::{BoxError, FileSink};
 
 use crate::{
     engine::{Engine, object},
@@ -26,7 +25,6 @@ use minijinja::Value;
 
 pub(crate) use root::SITE_TITLE;
 pub use root::{SiteCatalogue, root_files};
-pub use sink::Sink;
 
 /// Most values of a facet that the list shows.
 const MAX_FACET_VALUES: usize = 24;
@@ -39,7 +37,7 @@ pub fn catalogue_files(
     engine: &Engine,
     entries: &mut dyn Iterator<Item = Result<Arc<Entry>, BoxError>>,
     rejects: &mut dyn Iterator<Item = Result<RejectRow, BoxError>>,
-    sink: &mut dyn Sink,
+    sink: &mut dyn FileSink,
 ) -> Result<(), BoxError> {
     let look = engine.look();
     let (mut rows, warned) = rows(entries)?;

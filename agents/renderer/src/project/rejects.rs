@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use minijinja::Value;
 use quire_proto::{ItemId, Problem, Severity, manifest::RejectRow};
-use quire_runtime::BoxError;
+use quire_runtime::{BoxError, FileSink};
 use serde::Serialize;
 
-use super::{Counts, Sink, catalogue, frame};
+use super::{Counts, catalogue, frame};
 use crate::{
     engine::{Engine, Output, object},
     shards::Row,
@@ -63,7 +63,7 @@ pub(super) fn files(
     rows: &[&Row],
     mut warned: Vec<Warned>,
     rejects: &mut dyn Iterator<Item = Result<RejectRow, BoxError>>,
-    sink: &mut dyn Sink,
+    sink: &mut dyn FileSink,
 ) -> Result<Counts, BoxError> {
     warned.sort_by(|a, b| a.item.cmp(&b.item));
     let mut gathered = Gathered::new(rows);

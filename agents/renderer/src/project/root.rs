@@ -4,9 +4,8 @@ use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use minijinja::Value;
 use quire_proto::manifest::Entry;
-use quire_runtime::BoxError;
+use quire_runtime::{BoxError, FileSink};
 
-use super::Sink;
 use crate::{
     engine::{Engine, Output, assets, object},
     page,
@@ -38,7 +37,7 @@ pub struct SiteCatalogue<'a> {
 ///
 /// # Errors
 /// What the iterators, the sink or a template say.
-pub fn root_files(catalogues: Vec<SiteCatalogue<'_>>, sink: &mut dyn Sink) -> Result<(), BoxError> {
+pub fn root_files(catalogues: Vec<SiteCatalogue<'_>>, sink: &mut dyn FileSink) -> Result<(), BoxError> {
     for (path, bytes) in assets() {
         sink.add(format!("assets/{path}"), bytes.to_vec())?;
     }
@@ -193,7 +192,7 @@ impl Sitemap {
         let _ = writeln!(self.current, "<url><loc>{}</loc></url>", xml(&url));
     }
 
-    fn files(mut self, base_url: Option<&str>, sink: &mut dyn Sink) -> Result<(), BoxError> {
+    fn files(mut self, base_url: Option<&str>, sink: &mut dyn FileSink) -> Result<(), BoxError> {
         if base_url.is_none() {
             return Ok(());
         }

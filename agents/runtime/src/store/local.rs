@@ -46,7 +46,7 @@ impl LocalFolder {
         Ok(Self { dir: dir.to_owned() })
     }
 
-    /// A file of the right length counts as there: a damaged one is found by its reader.
+    /// Nothing is written if it is there already.
     pub(super) fn put_blob(&self, digest: &Digest, bytes: &[u8]) -> Result<(), StoreError> {
         // A file of the right length may still be damaged: whoever made its content again is here to mend it.
         if self.blob_bytes(digest) == Some(bytes.len() as u64)
@@ -73,9 +73,10 @@ impl LocalFolder {
     /// Removes a blob that was found damaged, unless somebody has mended it meanwhile: it is taken aside first, so that
     /// what is looked at again is what is removed.
     pub(super) fn remove_damaged(&self, digest: &Digest) -> io::Result<()> {
-        let (place, aside) = (self.blob_path(digest), self.tmp_path());
+        // The name is taken first: somebody else, in another container, may think of the same one.
+        let (place, aside) = (self.blob_path(digest), self.write_tmp(&[], false)?);
         match fs::rename(&place, &aside) {
-            Err(error) if is_absent(&error) => return Ok(()),
+            Err(error) if is_absent(&error) => return fs::remove_file(&aside),
             moved => moved?,
         }
         if fs::read(&aside).is_ok_and(|bytes| Digest::of(&bytes) == *digest) {
@@ -170,15 +171,11 @@ impl LocalFolder {
         if is_object_name(name) { Ok(self.dir.join(name)) } else { Err(StoreError::Name(name.to_owned())) }
     }
 
-    fn tmp_path(&self) -> PathBuf {
-        let number = NEXT_TMP.fetch_add(1, Ordering::Relaxed);
-        self.dir.join(TMP).join(format!("{}-{number}", process::id()))
-    }
-
     /// Writes a file under `tmp/` whose name nobody else has, in whichever process or container.
     fn write_tmp(&self, bytes: &[u8], durable: bool) -> io::Result<PathBuf> {
         loop {
-            let path = self.tmp_path();
+            let number = NEXT_TMP.fetch_add(1, Ordering::Relaxed);
+            let path = self.dir.join(TMP).join(format!("{}-{number}", process::id()));
             let file = OpenOptions::new().write(true).create_new(true).open(&path);
             match file.and_then(|file| fill(file, bytes, durable)) {
                 Ok(()) => return Ok(path),

@@ -34,8 +34,8 @@ pub enum StoreError {
     /// No such blob.
     #[error("blob {0} is not in the store")]
     Missing(Digest),
-    /// The bytes were not those of the digest; the file has been removed.
-    #[error("blob {0} was damaged and has been removed")]
+    /// The bytes are not those of the digest.
+    #[error("blob {0} is damaged")]
     Damaged(Digest),
     /// A slice reaches beyond the end of its pack.
     #[error("slice {offset}+{len} reaches beyond the {bytes} bytes of pack {pack}")]
@@ -122,17 +122,18 @@ impl Store {
     /// The bytes of a blob, from memory if it was used lately, else read and verified.
     ///
     /// # Errors
-    /// [`StoreError::Missing`], [`StoreError::Damaged`] (the file is gone then), [`StoreError::Io`].
+    /// [`StoreError::Missing`], [`StoreError::Damaged`] (the file is gone then, if it could be removed), [`StoreError::Io`].
     pub fn get_blob(&self, digest: &Digest) -> Result<Bytes, StoreError> {
         if let Some(bytes) = self.recent.get(digest) {
             return Ok(bytes);
         }
         let bytes = self.folder.get_blob(digest)?.ok_or(StoreError::Missing(*digest))?;
         if Digest::of(&bytes) != *digest {
-            self.folder
-                .remove_damaged(digest)
-                .map_err(|error| StoreError::io("removing damaged blob", digest.to_hex(), error))?;
-            tracing::warn!(blob = %digest, "damaged blob removed");
+            match self.folder.remove_damaged(digest) {
+                Ok(()) => tracing::warn!(blob = %digest, "damaged blob removed"),
+                // It is damaged all the same, and found so by its next reader.
+                Err(error) => tracing::warn!(blob = %digest, %error, "damaged blob cannot be removed"),
+            }
             return Err(StoreError::Damaged(*digest));
         }
         self.recent.put(digest, &bytes);

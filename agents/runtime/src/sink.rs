@@ -1,25 +1,26 @@
-//! Who takes the files.
+//! Who takes the files of a site that belong to no single record.
 
 use quire_proto::Digest;
-use quire_runtime::BoxError;
+
+use crate::BoxError;
 
 /// Takes files. A closure that takes a path and bytes is one that keeps nothing.
-pub trait Sink {
-    /// Takes a file: its path in the site and its bytes.
+pub trait FileSink {
+    /// Takes a file: its path in the site, with `/`, and its bytes.
     ///
     /// # Errors
     /// When it cannot take it.
     fn add(&mut self, path: String, bytes: Vec<u8>) -> Result<(), BoxError>;
 
-    /// Keeps the file at `path` as it is if it was made from the same `inputs` by the same templates; whether it does.
-    /// If it does not, the file is to be made and added.
+    /// Keeps the file that is at `path` already if it was made from the same `inputs` by the same templates; whether it
+    /// does. If it does not, the file is to be made and added.
     ///
     /// # Errors
     /// When it cannot take anything more.
     fn keep(&mut self, path: &str, inputs: Digest) -> Result<bool, BoxError>;
 }
 
-impl<F: FnMut(String, Vec<u8>) -> Result<(), BoxError>> Sink for F {
+impl<F: FnMut(String, Vec<u8>) -> Result<(), BoxError>> FileSink for F {
     fn add(&mut self, path: String, bytes: Vec<u8>) -> Result<(), BoxError> {
         self(path, bytes)
     }
