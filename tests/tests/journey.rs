@@ -152,7 +152,7 @@ fn a_record_that_the_schema_refuses_hears_of_its_conflicts_too_and_only_of_those
     let quire = Quire::new();
     quire.run(["new", "birds"]);
     let twin = quire.folder().join("birds/data/z.json");
-    fs::write(&twin, r#"{ "id": "grey-heron", "name": "Z", "description": "No heron.", "tags": [1] }"#)
+    fs::write(&twin, r#"{ "id": "grey-heron", "name": "Zed", "description": "No heron at all.", "tags": [1] }"#)
         .unwrap();
     let rules = || {
         let report = quire.build(&build_of(Path::new("birds")));
@@ -161,7 +161,7 @@ fn a_record_that_the_schema_refuses_hears_of_its_conflicts_too_and_only_of_those
         let rules = rejects.iter().map(|line| line["rule"].as_str().unwrap().to_owned());
         (report.runs[0].records.rejected, rules.collect::<Vec<_>>())
     };
-    let both = vec!["unique:key".to_owned(), "schema:type".to_owned()];
+    let both = vec!["schema:type".to_owned(), "unique:key".to_owned()];
     let told = rules();
     assert_eq!((told.0, &told.1), (1, &both));
     let heron = quire.folder().join("birds/data/grey-heron.json");
