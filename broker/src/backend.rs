@@ -3,9 +3,11 @@
 use std::{future::Future, pin::Pin};
 
 use bytes::Bytes;
+use tokio::sync::watch;
 
 use crate::{
-    Bucket, Change, Delivery, KvError, PublishError, PublishOptions, PullError, Queue, QueueInfo, Revision,
+    Bucket, Change, Delivery, KvError, PublishError, PublishOptions, PullError, Queue, QueueInfo, Readiness,
+    Revision,
     message::Batch,
 };
 
@@ -33,6 +35,7 @@ pub(crate) trait Backend: Send + Sync {
     fn ready<'a>(&'a self, queues: &'a [Queue]) -> Boxed<'a, Result<Queue, PullError>>;
     fn info(&self, queue: Queue) -> QueueInfo;
     fn set_paused(&self, queue: Queue, paused: bool);
+    fn readiness(&self) -> watch::Receiver<Readiness>;
     fn close(&self) -> Boxed<'_, ()>;
 
     fn get<'a>(

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use tokio::task::coop::consume_budget;
+use tokio::{sync::watch, task::coop::consume_budget};
 
 use crate::{
-    Bucket, Delivery, InProcessOptions, Kv, Message, PublishError, PublishOptions, Published, PublishedAll,
-    PullError, Queue, QueueInfo, backend::Backend, memory::Memory, message::Batch,
+    Bucket, ConnectError, Delivery, InProcessOptions, JetStreamOptions, Kv, Message, PublishError,
+    PublishOptions, Published, PublishedAll, PullError, Queue, QueueInfo, Readiness, backend::Backend,
+    jetstream::JetStream, memory::Memory, message::Batch,
 };
 
 /// Queues with acknowledgements, and buckets. Cheap to clone; all clones are the same broker.
@@ -23,6 +24,23 @@ impl Broker {
     #[must_use]
     pub fn in_process(options: InProcessOptions) -> Self {
         Self { backend: Memory::start(options) }
+    }
+
+    /// A broker at NATS servers. It connects in the background and for as long as it takes; it returns once it is
+    /// connected and everything it needs was found there. Later it waits out lost connections by itself
+    /// ([`Self::readiness`]). The caller bounds the wait, by dropping.
+    ///
+    /// # Errors
+    /// [`ConnectError::Missing`] where streams, consumers or buckets are missing: [`crate::apply`] makes them, and so
+    /// does this with [`JetStreamOptions::dev`].
+    pub async fn jet_stream(options: JetStreamOptions) -> Result<Self, ConnectError> {
+        Ok(Self { backend: JetStream::connect(options).await? })
+    }
+
+    /// Whether the backend can be reached, to be watched.
+    #[must_use]
+    pub fn readiness(&self) -> watch::Receiver<Readiness> {
+        self.backend.readiness()
     }
 
     /// Publishes a message, waiting for room as long as the backend's limit says. Who waits is served in turn, headroom
@@ -53,7 +71,8 @@ impl Broker {
         Ok(Published { duplicate: batch.taken.duplicates > 0 })
     }
 
-    /// Publishes a message if there is room now. A remote backend may answer from what it knows of the queue.
+    /// Publishes a message if there is room now. A remote backend takes nothing without waiting for the answer: it says
+    /// that it is full, and [`Self::publish_with`] with [`PublishOptions::at_once`] is what asks it.
     ///
     /// # Errors
     /// [`PublishError::Full`] at once, and as [`Self::publish`].
@@ -126,7 +145,8 @@ impl Broker {
         }
     }
 
-    /// What is known about a queue.
+    /// What is known about a queue. A remote backend tells what it last heard, a few seconds old at most, and looks
+    /// again for the next who asks.
     #[must_use]
     pub fn info(&self, queue: Queue) -> QueueInfo {
         self.backend.info(queue)

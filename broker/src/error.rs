@@ -1,5 +1,7 @@
 //! What can go wrong, and what may be tried again.
 
+use std::path::PathBuf;
+
 use crate::{Queue, Revision};
 
 /// An error of a backend's transport.
@@ -26,6 +28,18 @@ pub enum PublishError {
     /// The broker is closed.
     #[error("broker is closed")]
     Closed,
+    /// The broker lacks a stream, consumer or bucket.
+    #[error("{what} does not exist at the broker; `quire admin apply` creates it")]
+    Missing {
+        /// Which.
+        what: String,
+    },
+    /// The broker does not permit it.
+    #[error("the broker does not permit {what}; check the permissions of its credentials")]
+    Denied {
+        /// What was tried.
+        what: String,
+    },
     /// The backend cannot be reached.
     #[error("broker is unavailable")]
     Unavailable(#[source] Source),
@@ -35,8 +49,59 @@ impl PublishError {
     /// Whether the same message may be accepted later.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Full { .. } | Self::Unavailable(_))
+        matches!(self, Self::Full { .. } | Self::Missing { .. } | Self::Unavailable(_))
     }
+}
+
+/// Why there is no broker.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The address of the servers cannot be used.
+    #[error("`{url}` is no address of NATS servers")]
+    Url {
+        /// The address, without secrets.
+        url: String,
+        /// What is wrong with it.
+        #[source]
+        source: Source,
+    },
+    /// The credentials cannot be used.
+    #[error("credentials file {} cannot be used", file.display())]
+    Credentials {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Streams, consumers (`stream/consumer`) or buckets (`KV_bucket`) are missing.
+    #[error("missing at the broker: {}; `quire admin apply` creates them", names.join(", "))]
+    Missing {
+        /// Which.
+        names: Vec<String>,
+    },
+    /// The broker does not permit it.
+    #[error("the broker does not permit {what}; check the permissions of its credentials")]
+    Denied {
+        /// What was tried.
+        what: String,
+    },
+    /// The server refused what was asked.
+    #[error("the broker cannot be set up")]
+    Refused(#[source] Source),
+}
+
+/// Whether the broker can be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// It can.
+    Ready,
+    /// It cannot; it is tried again without end.
+    Unready {
+        /// Why, as far as it is known.
+        reason: String,
+    },
 }
 
 /// Why nothing can be pulled.
@@ -46,6 +111,18 @@ pub enum PullError {
     /// The broker hands out nothing any more.
     #[error("broker is closed")]
     Closed,
+    /// The broker lacks a stream, consumer or bucket.
+    #[error("{what} does not exist at the broker; `quire admin apply` creates it")]
+    Missing {
+        /// Which.
+        what: String,
+    },
+    /// The broker does not permit it.
+    #[error("the broker does not permit {what}; check the permissions of its credentials")]
+    Denied {
+        /// What was tried.
+        what: String,
+    },
     /// The backend cannot be reached.
     #[error("broker is unavailable")]
     Unavailable(#[source] Source),
@@ -73,7 +150,7 @@ pub enum KvError {
         /// The revision that is there.
         found: Option<Revision>,
     },
-    /// Keys are 1 to 256 of `A-Z a-z 0-9 - _ = / .`, no `.` first or last.
+    /// Keys are 1 to 256 of `A-Z a-z 0-9 - _ = / .`, no `.` first, last or twice in a row.
     #[error("key `{key}` has a form that is not allowed")]
     Key {
         /// The key.
@@ -93,6 +170,18 @@ pub enum KvError {
     /// The broker is closed.
     #[error("broker is closed")]
     Closed,
+    /// The broker lacks a stream, consumer or bucket.
+    #[error("{what} does not exist at the broker; `quire admin apply` creates it")]
+    Missing {
+        /// Which.
+        what: String,
+    },
+    /// The broker does not permit it.
+    #[error("the broker does not permit {what}; check the permissions of its credentials")]
+    Denied {
+        /// What was tried.
+        what: String,
+    },
     /// The backend cannot be reached.
     #[error("broker is unavailable")]
     Unavailable(#[source] Source),

@@ -195,6 +195,7 @@ fn check_key(key: &str) -> Result<(), KvError> {
     let good = (1..=MAX_KEY).contains(&key.len())
         && key.bytes().all(allowed)
         && !key.starts_with('.')
-        && !key.ends_with('.');
+        && !key.ends_with('.')
+        && !key.contains("..");
     if good { Ok(()) } else { Err(KvError::Key { key: key.chars().take(MAX_KEY).collect() }) }
 }

@@ -1,7 +1,7 @@
 //! Messages in and out: lanes with acknowledgements, key-value buckets and leases.
 //!
-//! [`Broker`] is a handle that is cheap to clone and hides its backend; today that is the in-process one
-//! ([`Broker::in_process`]). What every backend must do is written down, and tested, in [`contract`].
+//! [`Broker`] is a handle that is cheap to clone and hides its backend: this process ([`Broker::in_process`]) or NATS
+//! JetStream ([`Broker::jet_stream`]). What every backend must do is written down, and tested, in [`contract`].
 //!
 //! - A *queue* ([`Queue`]) is a lane of a stage, the settlements, or the dead letters. It keeps its order.
 //! - A *delivery* ([`Delivery`]) is a message on lease: settled by `ack`, `nak` or `term`; forgotten, it comes again.
@@ -14,6 +14,7 @@ mod broker;
 pub mod contract;
 mod delivery;
 mod error;
+mod jetstream;
 mod kv;
 mod lease;
 mod memory;
@@ -23,7 +24,8 @@ mod queue;
 
 pub use broker::Broker;
 pub use delivery::Delivery;
-pub use error::{KvError, LeaseError, PublishError, PullError};
+pub use error::{ConnectError, KvError, LeaseError, PublishError, PullError, Readiness};
+pub use jetstream::{Applied, JetStreamOptions, Layout, apply};
 pub use kv::{Bucket, Change, Kv, Revision, Watch};
 pub use lease::Lease;
 pub use message::{Message, Published, PublishedAll};

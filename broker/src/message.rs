@@ -1,5 +1,7 @@
 //! Messages on their way in.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use quire_proto::Digest;
 
@@ -8,17 +10,27 @@ use quire_proto::Digest;
 pub struct Message {
     /// What a repeat is recognised by.
     pub id: Digest,
-    /// Few and small: the W3C trace context.
+    /// Few and small: the W3C trace context. Remote backends hand them out in the order of their names, and drop those
+    /// that begin with `Nats-`.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub payload: Bytes,
+    /// The catalogue that it belongs to, for who watches or restricts subjects; a slug.
+    pub catalogue: Option<Arc<str>>,
 }
 
 impl Message {
     /// A message without headers.
     #[must_use]
     pub fn new(id: Digest, payload: impl Into<Bytes>) -> Self {
-        Self { id, headers: Vec::new(), payload: payload.into() }
+        Self { id, headers: Vec::new(), payload: payload.into(), catalogue: None }
+    }
+
+    /// Says which catalogue it belongs to. Other characters than letters, digits, `-` and `_` make it belong to none.
+    #[must_use]
+    pub fn with_catalogue(mut self, catalogue: impl Into<Arc<str>>) -> Self {
+        self.catalogue = Some(catalogue.into());
+        self
     }
 
     /// Adds a header.

@@ -20,11 +20,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 use crate::{
     Bucket, Delivery, InProcessOptions, KvError, PublishError, PublishOptions, PullError, Queue, QueueInfo,
-    Revision,
+    Readiness, Revision,
     backend::{Backend, Boxed, Expect, WatchBackend},
     message::Batch,
 };
@@ -199,6 +202,11 @@ impl Backend for Memory {
 
     fn set_paused(&self, queue: Queue, paused: bool) {
         self.station(queue).set_paused(paused);
+    }
+
+    fn readiness(&self) -> watch::Receiver<Readiness> {
+        // Memory is always there.
+        watch::channel(Readiness::Ready).1
     }
 
     fn close(&self) -> Boxed<'_, ()> {

@@ -1,0 +1,60 @@
+//! What can go wrong between here and the server, and how callers are told.
+
+use crate::{KvError, PublishError, PullError};
+
+/// Why a request failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Fault {
+    /// There is no connection, or no answer came.
+    #[error("the broker cannot be reached or does not answer")]
+    Lost,
+    /// No one listens: the stream is missing, or the server is not ready.
+    #[error("nothing at the broker answers {subject}")]
+    NoResponders { subject: String },
+    /// The stream, consumer or bucket does not exist.
+    #[error("{what} does not exist at the broker")]
+    Missing { what: String },
+    /// The server does not let us.
+    #[error("the broker does not permit {what}")]
+    Denied { what: String },
+    /// The server said no.
+    #[error("the broker refused: {text} (error {code})")]
+    Refused { code: u64, text: String },
+    /// The server sent what we cannot read, or we could not write it.
+    #[error("unexpected answer of the broker: {0}")]
+    Strange(String),
+    /// More than the server takes at all.
+    #[error("the message exceeds what the server takes")]
+    TooLarge,
+}
+
+impl Fault {
+    /// Whether waiting may help without anyone doing anything.
+    pub(super) const fn passes(&self) -> bool {
+        matches!(self, Self::Lost | Self::NoResponders { .. })
+    }
+
+    pub(super) fn into_publish(self) -> PublishError {
+        match self {
+            Self::Missing { what } => PublishError::Missing { what },
+            Self::Denied { what } => PublishError::Denied { what },
+            other => PublishError::Unavailable(Box::new(other)),
+        }
+    }
+
+    pub(super) fn into_pull(self) -> PullError {
+        match self {
+            Self::Missing { what } => PullError::Missing { what },
+            Self::Denied { what } => PullError::Denied { what },
+            other => PullError::Unavailable(Box::new(other)),
+        }
+    }
+
+    pub(super) fn into_kv(self) -> KvError {
+        match self {
+            Self::Missing { what } => KvError::Missing { what },
+            Self::Denied { what } => KvError::Denied { what },
+            other => KvError::Unavailable(Box::new(other)),
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Asks the server for messages as they are wanted, and brings them to the lane.
+//!
+//! Every doubt (no heartbeat, an error, a lost connection) ends the session: its inbox goes, and with it what was
+//! asked for. A new one begins with what is wanted then. What was on its way is handed out again after the ack wait.
+
+use std::{sync::Arc, time::Duration};
+
+use async_nats::{Message as Wire, StatusCode, Subscriber, jetstream};
+use futures_util::StreamExt as _;
+use serde_json::json;
+use tokio::{
+    sync::broadcast,
+    time::{Instant, sleep},
+};
+
+use super::{
+    Layout, apply,
+    attempts::Attempts,
+    fault::Fault,
+    lane::{Held, Lane},
+    link::{Link, concerns},
+    names, wire,
+};
+
+/// How long the server keeps a request for messages.
+const EXPIRES: Duration = Duration::from_secs(5);
+/// How often the server says that it still has it.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// Silence after which it is taken for lost.
+const SILENCE: Duration = Duration::from_millis(2_500);
+/// Pauses between sessions that fail: first and longest.
+const PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// Most messages asked for at once.
+const MAX_BATCH: usize = 256;
+
+/// Feeds one lane.
+pub(super) struct Feeder {
+    pub(super) lane: Arc<Lane>,
+    pub(super) link: Link,
+    pub(super) attempts: Attempts,
+    pub(super) ack_wait: Duration,
+    /// What to create where it is missing; nothing outside development.
+    pub(super) creates: Option<Layout>,
+}
+
+/// What was asked for and not yet answered.
+struct Session {
+    inbox: String,
+    answers: Subscriber,
+    denials: broadcast::Receiver<String>,
+    asked: usize,
+    heard: Instant,
+}
+
+/// What an answer without a message means.
+#[derive(Debug, PartialEq, Eq)]
+enum Status {
+    /// The server is there.
+    Heartbeat,
+    /// A request ended with so many messages still owed.
+    Ended(usize),
+    /// The session cannot go on.
+    Broken,
+}
+
+impl Feeder {
+    /// Feeds the lane until the task is aborted.
+    pub(super) async fn run(self) {
+        let mut failures = 0_u32;
+        loop {
+            self.link.wait_up().await;
+            let began = Instant::now();
+            let fault = self.session().await;
+            tracing::debug!(queue = %self.lane.queue, error = %fault, "asking for messages anew");
+            failures = if began.elapsed() > SILENCE { 0 } else { failures.saturating_add(1) };
+            if let Some(fault) = self.diagnose(fault).await {
+                self.lane.set_fault(Some(fault.clone()));
+                self.outlast(&fault).await;
+                self.lane.set_fault(None);
+            } else if self.link.is_up() {
+                sleep((PAUSE * 2_u32.saturating_pow(failures.min(8))).min(LONGEST_PAUSE)).await;
+            }
+        }
+    }
+
+    /// Waits until it is worth while to ask again.
+    async fn outlast(&self, fault: &Fault) {
+        if !matches!(fault, Fault::Missing { .. }) {
+            sleep(LONGEST_PAUSE).await;
+            return;
+        }
+        loop {
+            self.link.wait_up().await;
+            if let Some(layout) = &self.creates
+                && let Err(error) = apply::apply(&self.link, layout).await
+            {
+                tracing::warn!(%error, "what is missing at the broker cannot be created yet");
+            }
+            if apply::diagnose(&self.link, self.lane.queue).await.is_ok() {
+                return;
+            }
+            sleep(PAUSE * 4).await;
+        }
+    }
+
+    /// What callers shall know of a fault: not one that passes by itself.
+    async fn diagnose(&self, fault: Fault) -> Option<Fault> {
+        if matches!(fault, Fault::Denied { .. } | Fault::Missing { .. }) {
+            return Some(fault);
+        }
+        match apply::diagnose(&self.link, self.lane.queue).await {
+            Err(Fault::Missing { what }) => {
+                tracing::error!(what, "missing at the broker; `quire admin apply` creates it");
+                Some(Fault::Missing { what })
+            }
+            // An agent need not be permitted to look.
+            _ => None,
+        }
+    }
+
+    async fn session(&self) -> Fault {
+        match self.open().await {
+            Ok(mut session) => self.feed(&mut session).await,
+            Err(fault) => fault,
+        }
+    }
+
+    async fn open(&self) -> Result<Session, Fault> {
+        let denials = self.link.denials();
+        let inbox = self.link.client().new_inbox();
+        let answers = self.link.subscribe(inbox.clone()).await?;
+        Ok(Session { inbox, answers, denials, asked: 0, heard: Instant::now() })
+    }
+
+    async fn feed(&self, session: &mut Session) -> Fault {
+        loop {
+            if let Err(fault) = self.ask(session).await {
+                return fault;
+            }
+            let tick = self.lane.sweep();
+            tokio::select! {
+                answer = session.answers.next() => match answer {
+                    Some(answer) => {
+                        session.heard = Instant::now();
+                        if let Err(fault) = self.hear(session, answer).await {
+                            return fault;
+                        }
+                    }
+                    None => return Fault::Lost,
+                },
+                () = self.lane.demand.notified() => {}
+                () = self.link.wait_down() => return Fault::Lost,
+                denied = session.denials.recv() => {
+                    let next = names::next(self.lane.queue);
+                    if let Ok(what) = denied
+                        && (concerns(&what, &next) || concerns(&what, &session.inbox))
+                    {
+                        return Fault::Denied { what };
+                    }
+                }
+                () = sleep(tick) => {}
+            }
+            if session.asked > 0 && session.heard.elapsed() > SILENCE {
+                return Fault::Lost;
+            }
+        }
+    }
+
+    /// Asks for what is wanted beyond what was asked for.
+    async fn ask(&self, session: &mut Session) -> Result<(), Fault> {
+        let batch = self.lane.missing(session.asked).min(MAX_BATCH);
+        if batch == 0 {
+            return Ok(());
+        }
+        let request = json!({
+            "batch": batch,
+            "expires": nanos(EXPIRES),
+            "idle_heartbeat": nanos(HEARTBEAT),
+        });
+        if session.asked == 0 {
+            session.heard = Instant::now();
+        }
+        session.asked += batch;
+        let next = names::next(self.lane.queue);
+        let sent = self.link.client().publish_with_reply(next, session.inbox.clone(), request.to_string().into());
+        sent.await.map_err(|_| Fault::Lost)
+    }
+
+    async fn hear(&self, session: &mut Session, answer: Wire) -> Result<(), Fault> {
+        if answer.status.is_some() && answer.reply.is_none() {
+            match status(&answer) {
+                Status::Heartbeat => {}
+                Status::Ended(owed) => session.asked = session.asked.saturating_sub(owed),
+                Status::Broken => {
+                    let said = answer.description.unwrap_or_else(|| format!("{:?}", answer.status));
+                    return Err(Fault::Strange(said));
+                }
+            }
+            return Ok(());
+        }
+        session.asked = session.asked.saturating_sub(1);
+        self.receive(answer).await;
+        Ok(())
+    }
+
+    async fn receive(&self, answer: Wire) {
+        let arrived = Instant::now();
+        let message = jetstream::Message { message: answer, context: self.link.context().clone() };
+        let info = message.info().map(|info| (info.stream_sequence, info.delivered));
+        let (Ok((sequence, delivered)), Some(reply)) = (info, message.message.reply.clone()) else {
+            tracing::warn!(queue = %self.lane.queue, "an answer of the broker is no message of a stream");
+            return;
+        };
+        let delivered = u64::try_from(delivered).unwrap_or(1).max(1);
+        let attempt = self.attempts.of(self.lane.queue, sequence, delivered).await;
+        self.lane.arrive(Held {
+            message: wire::decode(message.message),
+            sequence,
+            delivered,
+            reply,
+            attempt,
+            presumed: attempt,
+            again: delivered > 1,
+            arrived,
+            lease_ends: arrived + self.ack_wait,
+        });
+    }
+}
+
+fn status(answer: &Wire) -> Status {
+    let owed = answer.headers.as_ref().and_then(|headers| headers.get("Nats-Pending-Messages"));
+    let owed = owed.and_then(|value| value.as_str().parse::<usize>().ok());
+    match answer.status {
+        Some(StatusCode::IDLE_HEARTBEAT) => Status::Heartbeat,
+        // Too large for the request, timed out, nothing there: the request is over, the consumer is well.
+        Some(StatusCode::TIMEOUT | StatusCode::NOT_FOUND) => owed.map_or(Status::Broken, Status::Ended),
+        // Deleted consumer, no responders, change of leader, server shutting down, too many requests.
+        _ => Status::Broken,
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,428 @@
+//! What this process knows of a queue: what has arrived, what is handed out, what waits.
+//!
+//! Nothing here waits or talks to the server: the feeder brings messages in, the settler carries words out.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_nats::Subject;
+use tokio::{sync::Notify, time::Instant};
+
+use super::fault::Fault;
+use crate::{
+    Message, Queue,
+    delivery::{Settle, Token, Word},
+};
+
+/// What may arrive ahead of demand at most.
+const MAX_AHEAD: usize = 64;
+/// A queue whose messages wait here longer than this is fed too far ahead.
+const STALE: Duration = Duration::from_millis(20);
+/// For so long after the last one was taken, messages are asked for ahead.
+const TAKING: Duration = Duration::from_millis(50);
+
+/// A message that the server has leased to this process.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) message: Message,
+    pub(super) sequence: u64,
+    /// The server's count of deliveries.
+    pub(super) delivered: u64,
+    /// Where its word goes.
+    pub(super) reply: Subject,
+    /// Which attempt it is if it is started.
+    pub(super) attempt: u32,
+    /// Attempts up to this delivery that others will believe in.
+    pub(super) presumed: u32,
+    pub(super) again: bool,
+    pub(super) arrived: Instant,
+    pub(super) lease_ends: Instant,
+}
+
+struct Flight {
+    held: Held,
+    started: bool,
+    expired: bool,
+}
+
+/// What the settler says to the server, in this order.
+#[derive(Debug)]
+pub(super) enum Errand {
+    /// A word for the server, where the message came from.
+    Say { reply: Subject, word: Vec<u8> },
+    /// Attempts that the server's count does not tell.
+    Remember { sequence: u64, delivered: u64, attempts: u32 },
+}
+
+/// Counters and places, for the queue's information.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Tally {
+    pub(super) buffered: usize,
+    pub(super) out: usize,
+    pub(super) delayed: usize,
+    pub(super) paused: bool,
+    pub(super) acked: u64,
+    pub(super) terminated: u64,
+    pub(super) redelivered: u64,
+}
+
+#[derive(Default)]
+struct State {
+    buffer: BTreeMap<u64, Held>,
+    out: HashMap<u64, Flight>,
+    delayed: BTreeMap<u64, Instant>,
+    errands: VecDeque<Errand>,
+    /// Messages that pullers wait for, and those who only want to know.
+    wanted: usize,
+    watched: usize,
+    /// How far ahead of demand messages are asked for, while they are being taken.
+    ahead: usize,
+    last_arrival: Option<Instant>,
+    last_taken: Option<Instant>,
+    tally: Tally,
+    fault: Option<Fault>,
+}
+
+/// A queue as this process sees it.
+pub(super) struct Lane {
+    pub(super) queue: Queue,
+    ack_wait: Duration,
+    state: Mutex<State>,
+    /// Told when something arrives, or the queue's fault or pause changes.
+    pub(super) arrived: Notify,
+    /// Told when the feeder may have to ask for more.
+    pub(super) demand: Notify,
+    /// Told when there is something to say to the server.
+    pub(super) errand: Notify,
+    /// Told when something that was handed out is settled.
+    pub(super) settled: Notify,
+}
+
+impl Lane {
+    pub(super) fn new(queue: Queue, ack_wait: Duration) -> Self {
+        Self {
+            queue,
+            ack_wait,
+            state: Mutex::default(),
+            arrived: Notify::new(),
+            demand: Notify::new(),
+            errand: Notify::new(),
+            settled: Notify::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long what arrived may wait here: others could have it.
+    fn patience(&self) -> Duration {
+        self.ack_wait / 3
+    }
+
+    /// Takes what has arrived, oldest first.
+    pub(super) fn take(&self, max: usize) -> Vec<(Message, u32, Token)> {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let mut taken = Vec::new();
+        while taken.len() < max && !state.tally.paused {
+            let Some((_, held)) = state.buffer.pop_first() else { break };
+            taken.push(self.hand_out(&mut state, held, now));
+        }
+        // One who finds nothing so soon after something came would have more if more were asked for ahead.
+        if taken.is_empty() && state.last_arrival.is_some_and(|at| now.duration_since(at) < STALE) {
+            state.ahead = (state.ahead * 2 + 1).min(MAX_AHEAD);
+        }
+        if !taken.is_empty() {
+            state.last_taken = Some(now);
+        }
+        let hungry = !taken.is_empty() && state.buffer.len() < state.ahead.div_ceil(2);
+        drop(state);
+        if hungry {
+            self.demand.notify_one();
+        }
+        taken
+    }
+
+    fn hand_out(&self, state: &mut State, mut held: Held, now: Instant) -> (Message, u32, Token) {
+        if now.duration_since(held.arrived) > STALE {
+            state.ahead /= 2;
+        }
+        if held.lease_ends < now + self.ack_wait * 7 / 8 {
+            held.lease_ends = now + self.ack_wait;
+            self.say(state, &held.reply, b"+WPI".to_vec());
+        }
+        state.tally.redelivered += u64::from(held.again);
+        held.again = true;
+        let given = (held.message.clone(), held.attempt, Token(held.sequence, held.delivered));
+        state.out.insert(held.sequence, Flight { held, started: false, expired: false });
+        given
+    }
+
+    /// Whether something can be handed out.
+    pub(super) fn deliverable(&self) -> bool {
+        let state = self.lock();
+        !state.tally.paused && !state.buffer.is_empty()
+    }
+
+    pub(super) fn fault(&self) -> Option<Fault> {
+        self.lock().fault.clone()
+    }
+
+    pub(super) fn set_fault(&self, fault: Option<Fault>) {
+        let mut state = self.lock();
+        if state.fault != fault {
+            state.fault = fault;
+            drop(state);
+            self.arrived.notify_waiters();
+        }
+    }
+
+    /// Says that `messages` are waited for, until the guard is dropped.
+    pub(super) fn want(&self, messages: usize) -> Want<'_> {
+        let mut state = self.lock();
+        if messages == 0 {
+            state.watched += 1;
+        } else {
+            state.wanted += messages;
+        }
+        drop(state);
+        self.demand.notify_one();
+        Want { lane: self, messages }
+    }
+
+    /// How many messages to ask the server for, beside those `asked` for already.
+    pub(super) fn missing(&self, asked: usize) -> usize {
+        let state = self.lock();
+        if state.tally.paused {
+            return 0;
+        }
+        let demand = state.wanted.max(usize::from(state.watched > 0));
+        let taking = demand > 0 || state.last_taken.is_some_and(|at| at.elapsed() < TAKING);
+        let ahead = if taking { state.ahead } else { 0 };
+        let have = state.buffer.len() + asked;
+        // Asked for by the half, so that not every message costs a request.
+        if have < demand || have < ahead.div_ceil(2) { demand.max(ahead) - have } else { 0 }
+    }
+
+    /// Takes in what the server has leased to us.
+    pub(super) fn arrive(&self, held: Held) {
+        let mut state = self.lock();
+        state.last_arrival = Some(held.arrived);
+        state.delayed.remove(&held.sequence);
+        // Whoever had it has lost it.
+        let lost = state.out.remove(&held.sequence).is_some();
+        if state.tally.paused {
+            self.return_to_server(&mut state, &held);
+        } else {
+            state.buffer.insert(held.sequence, held);
+        }
+        state.fault = None;
+        drop(state);
+        self.arrived.notify_waiters();
+        if lost {
+            self.settled.notify_waiters();
+        }
+    }
+
+    pub(super) fn set_paused(&self, paused: bool) {
+        let mut state = self.lock();
+        state.tally.paused = paused;
+        if paused {
+            self.return_all(&mut state);
+        }
+        drop(state);
+        self.arrived.notify_waiters();
+        self.demand.notify_one();
+    }
+
+    /// Gives everything back that is not handed out.
+    pub(super) fn give_back_all(&self) {
+        self.return_all(&mut self.lock());
+    }
+
+    fn return_all(&self, state: &mut State) {
+        for (_, held) in std::mem::take(&mut state.buffer) {
+            self.return_to_server(state, &held);
+        }
+    }
+
+    fn return_to_server(&self, state: &mut State, held: &Held) {
+        self.remember(state, held, held.attempt - 1);
+        self.say(state, &held.reply, b"-NAK".to_vec());
+    }
+
+    /// Remembers that `attempts` were made, if others would count otherwise.
+    fn remember(&self, state: &mut State, held: &Held, attempts: u32) {
+        if held.presumed != attempts {
+            let (sequence, delivered) = (held.sequence, held.delivered);
+            state.errands.push_back(Errand::Remember { sequence, delivered, attempts });
+            self.errand.notify_one();
+        }
+    }
+
+    fn say(&self, state: &mut State, reply: &Subject, word: Vec<u8>) {
+        state.errands.push_back(Errand::Say { reply: reply.clone(), word });
+        self.errand.notify_one();
+    }
+
+    /// Ends leases whose time is over, and gives back what waits here for too long; when to come again at most.
+    pub(super) fn sweep(&self) -> Duration {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let state = &mut *state;
+        state.delayed.retain(|_, until| *until > now);
+        let stale = |held: &Held| {
+            now.duration_since(held.arrived) >= self.patience() || held.lease_ends <= now + self.ack_wait / 8
+        };
+        let old: Vec<u64> = state.buffer.values().filter(|held| stale(held)).map(|held| held.sequence).collect();
+        for sequence in old {
+            state.ahead = 0;
+            if let Some(held) = state.buffer.remove(&sequence) {
+                self.return_to_server(state, &held);
+            }
+        }
+        let mut expired = false;
+        let mut idle = Vec::new();
+        for flight in state.out.values_mut().filter(|flight| !flight.expired) {
+            if flight.held.lease_ends <= now {
+                flight.expired = true;
+                expired = true;
+            } else if !flight.started && flight.held.lease_ends < now + self.ack_wait / 3 {
+                // Should it end like this, that was no attempt.
+                let attempts = flight.held.attempt - 1;
+                if flight.held.presumed != attempts {
+                    flight.held.presumed = attempts;
+                    idle.push(Errand::Remember {
+                        sequence: flight.held.sequence,
+                        delivered: flight.held.delivered,
+                        attempts,
+                    });
+                }
+            }
+        }
+        if !idle.is_empty() {
+            state.errands.extend(idle);
+            self.errand.notify_one();
+        }
+        if expired {
+            self.settled.notify_waiters();
+        }
+        (self.ack_wait / 16).max(Duration::from_millis(5))
+    }
+
+    /// What there is to say, in order.
+    pub(super) fn errands(&self) -> VecDeque<Errand> {
+        std::mem::take(&mut self.lock().errands)
+    }
+
+    /// Puts back what could not be said.
+    pub(super) fn repeat(&self, mut unsaid: VecDeque<Errand>) {
+        let mut state = self.lock();
+        unsaid.append(&mut state.errands);
+        state.errands = unsaid;
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        let state = self.lock();
+        let out = state.out.values().filter(|flight| !flight.expired).count();
+        Tally { buffered: state.buffer.len(), out, delayed: state.delayed.len(), ..state.tally }
+    }
+
+    /// Whether anything is handed out on a lease that lasts, or not yet said.
+    pub(super) fn is_busy(&self) -> bool {
+        let state = self.lock();
+        !state.errands.is_empty() || state.out.values().any(|flight| !flight.expired)
+    }
+
+    /// Takes back the lease of a flight that `word` ends or renews.
+    fn hear(&self, token: Token, word: Word) {
+        let mut state = self.lock();
+        let state = &mut *state;
+        let Some(flight) = state.out.get_mut(&token.0).filter(|flight| flight.held.delivered == token.1) else {
+            return;
+        };
+        let now = Instant::now();
+        match word {
+            Word::Progress | Word::Start if flight.expired => {}
+            Word::Progress | Word::Start => {
+                flight.held.lease_ends = now + self.ack_wait;
+                let reply = flight.held.reply.clone();
+                if word == Word::Start && !flight.started {
+                    flight.started = true;
+                    if flight.held.presumed != flight.held.attempt {
+                        flight.held.presumed = flight.held.attempt;
+                        let (sequence, delivered) = (flight.held.sequence, flight.held.delivered);
+                        let attempts = flight.held.attempt;
+                        state.errands.push_back(Errand::Remember { sequence, delivered, attempts });
+                    }
+                }
+                self.say(state, &reply, b"+WPI".to_vec());
+            }
+            _ => {
+                if let Some(flight) = state.out.remove(&token.0) {
+                    self.end(state, flight, word, now);
+                }
+            }
+        }
+    }
+
+    fn end(&self, state: &mut State, flight: Flight, word: Word, now: Instant) {
+        let Flight { mut held, started, expired } = flight;
+        held.attempt += u32::from(started);
+        match word {
+            Word::Ack => {
+                state.tally.acked += 1;
+                self.say(state, &held.reply, b"+ACK".to_vec());
+            }
+            Word::Term => {
+                state.tally.terminated += 1;
+                self.say(state, &held.reply, b"+TERM".to_vec());
+            }
+            // The server hands it out by itself.
+            _ if expired => {}
+            Word::Nak(delay) if !delay.is_zero() => {
+                self.remember(state, &held, held.attempt - 1);
+                state.delayed.insert(held.sequence, now + delay);
+                let nanos = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX).min(i64::MAX as u64);
+                self.say(state, &held.reply, format!("-NAK {{\"delay\": {nanos}}}").into_bytes());
+            }
+            _ if state.tally.paused => self.return_to_server(state, &held),
+            // The nearest one who may want it is here, and here it keeps its place.
+            _ => {
+                held.arrived = now;
+                state.buffer.insert(held.sequence, held);
+            }
+        }
+    }
+}
+
+impl Settle for Lane {
+    fn tell(&self, token: Token, word: Word) {
+        self.hear(token, word);
+        if !matches!(word, Word::Progress | Word::Start) {
+            self.arrived.notify_waiters();
+            self.settled.notify_waiters();
+        }
+    }
+}
+
+/// Demand for messages while it lives.
+pub(super) struct Want<'a> {
+    lane: &'a Lane,
+    messages: usize,
+}
+
+impl Drop for Want<'_> {
+    fn drop(&mut self) {
+        let mut state = self.lane.lock();
+        if self.messages == 0 {
+            state.watched -= 1;
+        } else {
+            state.wanted -= self.messages;
+        }
+    }
+}

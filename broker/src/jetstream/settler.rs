@@ -1,0 +1,63 @@
+//! Carries the words of holders to the server, in order.
+//!
+//! A word is one small message without an answer: if it is lost with a connection, the lease runs out and the
+//! message comes again, which is harmless. While there is no connection, words wait.
+
+use std::sync::Arc;
+
+use super::{
+    attempts::Attempts,
+    lane::{Errand, Lane},
+    link::Link,
+};
+
+/// Runs the errands of one lane.
+pub(super) struct Settler {
+    pub(super) lane: Arc<Lane>,
+    pub(super) link: Link,
+    pub(super) attempts: Attempts,
+}
+
+impl Settler {
+    /// Runs until the task is aborted.
+    pub(super) async fn run(self) {
+        loop {
+            self.lane.errand.notified().await;
+            self.link.wait_up().await;
+            self.run_errands().await;
+        }
+    }
+
+    /// Says all there is to say.
+    pub(super) async fn run_errands(&self) {
+        let mut errands = self.lane.errands();
+        let any = !errands.is_empty();
+        while let Some(errand) = errands.pop_front() {
+            if !self.link.is_up() {
+                errands.push_front(errand);
+                self.lane.repeat(errands);
+                self.lane.errand.notify_one();
+                return;
+            }
+            self.run_errand(errand).await;
+        }
+        if any {
+            self.lane.settled.notify_waiters();
+        }
+    }
+
+    async fn run_errand(&self, errand: Errand) {
+        match errand {
+            Errand::Say { reply, word } => {
+                // Fails only if the connection's task has ended: then the lease runs out.
+                let _ = self.link.client().publish(reply, word.into()).await;
+            }
+            Errand::Remember { sequence, delivered, attempts } => {
+                let queue = self.lane.queue;
+                if let Err(error) = self.attempts.write(queue, sequence, delivered, attempts).await {
+                    tracing::warn!(%queue, %error, "a delivery that was not started will count as an attempt");
+                }
+            }
+        }
+    }
+}
