@@ -12,6 +12,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::{apply, fault::Fault, layout::MAX_VALUE, link::Link, names, publish::Stored};
 use crate::{Bucket, KvError, Revision, backend::Expect};
 
+/// What a change is recognised by.
+const ID: &str = "Nats-Msg-Id";
 /// What marks a deletion.
 const OPERATION: &str = "KV-Operation";
 /// The server's error for a condition that does not hold.
@@ -28,6 +30,8 @@ pub(super) struct Entry {
     pub(super) data: Bytes,
     pub(super) revision: Revision,
     pub(super) deleted: bool,
+    /// The id of the change.
+    id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -48,11 +52,15 @@ struct RawMessage {
 pub(super) async fn last(link: &Link, bucket: &str, subject: &str) -> Result<Option<Entry>, Fault> {
     let call = format!("STREAM.MSG.GET.{}", names::bucket_stream(bucket));
     match link.api::<Found>(&call, &json!({ "last_by_subj": subject })).await {
-        Ok(Found { message }) => Ok(Some(Entry {
-            data: decoded(&message.data)?.into(),
-            revision: Revision(message.seq),
-            deleted: is_deletion(&decoded(&message.hdrs)?),
-        })),
+        Ok(Found { message }) => {
+            let headers = decoded(&message.hdrs)?;
+            Ok(Some(Entry {
+                data: decoded(&message.data)?.into(),
+                revision: Revision(message.seq),
+                deleted: header(&headers, OPERATION).is_some_and(|done| done == "DEL" || done == "PURGE"),
+                id: header(&headers, ID),
+            }))
+        }
         Err(Fault::Refused { code: NO_MESSAGE, .. }) => Ok(None),
         Err(fault) => Err(fault),
     }
@@ -62,13 +70,12 @@ fn decoded(text: &str) -> Result<Vec<u8>, Fault> {
     STANDARD.decode(text).map_err(|error| Fault::Strange(error.to_string()))
 }
 
-fn is_deletion(headers: &[u8]) -> bool {
+/// The value of a header in its raw form.
+fn header(headers: &[u8], name: &str) -> Option<String> {
     let text = String::from_utf8_lossy(headers);
-    text.lines().any(|line| {
-        line.split_once(':').is_some_and(|(name, value)| {
-            name.eq_ignore_ascii_case(OPERATION) && matches!(value.trim(), "DEL" | "PURGE")
-        })
-    })
+    let lines = text.lines().filter_map(|line| line.split_once(':'));
+    let mut values = lines.filter(|(known, _)| known.eq_ignore_ascii_case(name));
+    values.next().map(|(_, value)| value.trim().to_owned())
 }
 
 /// All buckets.
@@ -133,8 +140,8 @@ impl Buckets {
             Expect::Absent => Some(self.absent(bucket, key).await?),
         };
         let mut headers = HeaderMap::new();
-        // Repeated under the same id, a change whose answer was lost is not made twice, and not refused.
-        headers.insert("Nats-Msg-Id", self.link.client().new_inbox());
+        let id = self.link.client().new_inbox();
+        headers.insert(ID, id.as_str());
         if delete {
             headers.insert(OPERATION, "DEL");
         }
@@ -146,7 +153,7 @@ impl Buckets {
         match self.persist(bucket, store).await {
             Ok(stored) => Ok(Revision(stored.seq)),
             Err(Fault::Refused { code, .. }) if WRONG_REVISION.contains(&code) => {
-                Err(self.refusal(bucket, key, expect).await)
+                self.refused(bucket, key, expect, &id).await
             }
             Err(fault) => Err(fault.into_kv()),
         }
@@ -176,16 +183,27 @@ impl Buckets {
         }
     }
 
-    /// Someone else was faster: who, as far as it can be seen.
-    async fn refusal(&self, bucket: Bucket, key: &str, expect: Expect) -> KvError {
-        let found = match self.get(bucket, key).await {
-            Ok(found) => found.map(|(_, revision)| revision),
-            Err(error) => return error,
-        };
-        match expect {
-            Expect::At(expected) => KvError::Conflict { key: key.to_owned(), expected, found },
-            _ => KvError::Exists { key: key.to_owned(), found: found.unwrap_or_default() },
+    /// Someone else was faster: who, as far as it can be seen. Or it was this very change, whose answer was lost: the
+    /// server looks at the condition before it recognises a repeat.
+    async fn refused(
+        &self,
+        bucket: Bucket,
+        key: &str,
+        expect: Expect,
+        id: &str,
+    ) -> Result<Revision, KvError> {
+        let entry = self.entry(bucket, key).await.map_err(Fault::into_kv)?;
+        if let Some(entry) = &entry
+            && entry.id.as_deref() == Some(id)
+        {
+            return Ok(entry.revision);
         }
+        let found = entry.filter(|entry| !entry.deleted).map(|entry| entry.revision);
+        let key = key.to_owned();
+        Err(match expect {
+            Expect::At(expected) => KvError::Conflict { key, expected, found },
+            _ => KvError::Exists { key, found: found.unwrap_or_default() },
+        })
     }
 
     /// Repeats what fails for want of a connection, for a while.

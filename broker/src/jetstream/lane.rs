@@ -61,7 +61,6 @@ pub(super) enum Errand {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Tally {
     pub(super) buffered: usize,
-    pub(super) out: usize,
     pub(super) delayed: usize,
     pub(super) paused: bool,
     pub(super) acked: u64,
@@ -239,11 +238,6 @@ impl Lane {
         self.demand.notify_one();
     }
 
-    /// Gives everything back that is not handed out.
-    pub(super) fn give_back_all(&self) {
-        self.return_all(&mut self.lock());
-    }
-
     fn return_all(&self, state: &mut State) {
         for (_, held) in std::mem::take(&mut state.buffer) {
             self.return_to_server(state, &held);
@@ -328,8 +322,7 @@ impl Lane {
 
     pub(super) fn tally(&self) -> Tally {
         let state = self.lock();
-        let out = state.out.values().filter(|flight| !flight.expired).count();
-        Tally { buffered: state.buffer.len(), out, delayed: state.delayed.len(), ..state.tally }
+        Tally { buffered: state.buffer.len(), delayed: state.delayed.len(), ..state.tally }
     }
 
     /// Whether anything is handed out on a lease that lasts, or not yet said.

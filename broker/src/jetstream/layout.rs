@@ -15,7 +15,7 @@ pub(super) const HEADER_BYTES: usize = 64 << 10;
 /// Largest value of a bucket.
 pub(super) const MAX_VALUE: usize = 1 << 20;
 /// Largest bucket.
-const MAX_BUCKET: i64 = 256 << 20;
+const MAX_BUCKET: i64 = 64 << 20;
 /// How long attempts are remembered: longer than any back-off.
 const ATTEMPTS_AGE: Duration = Duration::from_secs(86_400);
 /// How long the write of a key is recognised as a repeat.

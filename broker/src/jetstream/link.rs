@@ -21,7 +21,7 @@ use crate::ConnectError;
 const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 const RECONNECT_JITTER: u64 = 150;
 /// How often a silent connection is tried.
-const PING: Duration = Duration::from_secs(3);
+const PING: Duration = Duration::from_secs(2);
 /// How long one attempt to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Refusals that a slow listener may be behind.

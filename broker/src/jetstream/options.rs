@@ -65,6 +65,9 @@ pub(super) fn without_secrets(url: &str) -> String {
 }
 
 /// Limits and times of streams, consumers and buckets; every queue has the same.
+///
+/// Servers reserve the bytes of all streams: `max_file_store` must hold 18 times `max_bytes` and `headroom_bytes`, and
+/// 256 MiB for the buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
     /// Copies of everything: 1, or 3 on a cluster.
@@ -90,9 +93,9 @@ impl Default for Layout {
         Self {
             replicas: 1,
             max_messages: 1 << 20,
-            max_bytes: 4 << 30,
+            max_bytes: 512 << 20,
             headroom_messages: 1 << 14,
-            headroom_bytes: 256 << 20,
+            headroom_bytes: 64 << 20,
             max_message_bytes: MAX_MESSAGE_BYTES,
             ack_wait: Duration::from_secs(6),
             dedup_window: Duration::from_secs(120),

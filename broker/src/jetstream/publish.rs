@@ -1,13 +1,14 @@
 //! Publishing: every message is answered by its stream, or sent again under the same id.
 
-use std::time::Duration;
+use std::{future::poll_fn, task::Poll, time::Duration};
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
-use futures_util::{StreamExt as _, stream::FuturesOrdered};
+use futures_util::future::maybe_done;
 use serde::Deserialize;
 use tokio::{
     sync::{Mutex, Semaphore, watch},
+    task::coop::unconstrained,
     time::{Instant, sleep, sleep_until, timeout_at},
 };
 
@@ -32,8 +33,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 const NO_ROOM: [u64; 3] = [10_077, 10_047, 10_023];
 /// The stream of the subject is not the one that is there.
 const STREAM_NOT_FOUND: u64 = 10_059;
-/// A sequence that no stream reaches.
-const NEVER: &str = "9007199254740991";
+/// An id that no message has.
+const NEVER: &str = "none";
 
 /// The stream's answer to a message.
 #[derive(Deserialize)]
@@ -165,12 +166,12 @@ impl Publisher {
         }
     }
 
-    /// Whether the stream has seen the message's id: it answers that before it looks at any condition, and the
-    /// condition here never holds, so nothing is stored.
+    /// Whether the stream has seen the message's id: it answers that before it looks at the id of the message before,
+    /// and that is never what is asked for here, so nothing is stored.
     async fn is_known(&self, message: &Message, limits: Limits) -> Result<bool, PublishError> {
         let mut headers = HeaderMap::new();
         headers.insert("Nats-Msg-Id", names::message_id(&message.id));
-        headers.insert("Nats-Expected-Last-Sequence", NEVER);
+        headers.insert("Nats-Expected-Last-Msg-Id", NEVER);
         let subject = names::subject(self.queue, message);
         let ask = || self.link.ask::<Stored>(subject.clone(), Some(headers.clone()), Bytes::new());
         match self.persist(limits, ask).await {
@@ -187,10 +188,7 @@ impl Publisher {
         batch: &mut Batch,
         limits: Limits,
     ) -> Result<(), PublishError> {
-        let answers: Vec<_> = {
-            let sends = waiting.parcels.iter().map(|parcel| self.send_one(&parcel.message));
-            sends.collect::<FuturesOrdered<_>>().collect().await
-        };
+        let answers = self.send_in_order(&waiting.parcels).await;
         let mut again = None;
         let parcels = std::mem::take(&mut waiting.parcels);
         for (mut parcel, answer) in parcels.into_iter().zip(answers) {
@@ -214,6 +212,23 @@ impl Publisher {
             Some(fault) => self.before_repeat(fault, limits).await,
             None => Ok(()),
         }
+    }
+
+    /// Sends all, then waits for the answers.
+    async fn send_in_order(&self, parcels: &[Parcel]) -> Vec<Result<Stored, Fault>> {
+        let mut sends = Vec::with_capacity(parcels.len());
+        for parcel in parcels {
+            // Polled once it is on its way, or in line for that; but not if this task's budget ended just then.
+            let mut send = Box::pin(maybe_done(unconstrained(self.send_one(&parcel.message))));
+            poll_fn(|context| Poll::Ready(send.as_mut().poll(context).is_ready())).await;
+            sends.push(send);
+        }
+        let mut answers = Vec::with_capacity(sends.len());
+        for mut send in sends {
+            send.as_mut().await;
+            answers.push(send.as_mut().take_output().unwrap_or(Err(Fault::Lost)));
+        }
+        answers
     }
 
     async fn send_one(&self, message: &Message) -> Result<Stored, Fault> {
