@@ -7,8 +7,7 @@ use tokio::sync::watch;
 
 use crate::{
     Bucket, Change, Delivery, KvError, PublishError, PublishOptions, PullError, Queue, QueueInfo, Readiness,
-    Revision,
-    message::Batch,
+    Revision, message::Batch,
 };
 
 /// A future behind a pointer, so that the trait can be one too.

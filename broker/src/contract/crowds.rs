@@ -142,7 +142,8 @@ pub async fn producers_that_wait_for_room_are_all_served(make: impl AsyncFn(InPr
 pub async fn a_hundred_thousand_messages_wait_in_order(make: impl AsyncFn(InProcessOptions) -> Broker) {
     const COUNT: u64 = 100_000;
     let max_messages = usize::try_from(COUNT).unwrap();
-    let broker = make(InProcessOptions { max_messages, max_bytes: 64 << 20, headroom_messages: 0, ..patient() }).await;
+    let broker =
+        make(InProcessOptions { max_messages, max_bytes: 64 << 20, headroom_messages: 0, ..patient() }).await;
     for start in (0..COUNT).step_by(1_000) {
         broker.publish_all(QUEUE, messages(start..start + 1_000)).await.unwrap();
     }

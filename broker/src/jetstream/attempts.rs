@@ -63,4 +63,3 @@ impl Attempts {
 fn key(queue: Queue, sequence: u64) -> String {
     names::key(names::ATTEMPTS, &format!("{queue}.{sequence}"))
 }
-

@@ -92,11 +92,7 @@ impl Buckets {
         &self.link
     }
 
-    pub(super) async fn get(
-        &self,
-        bucket: Bucket,
-        key: &str,
-    ) -> Result<Option<(Bytes, Revision)>, KvError> {
+    pub(super) async fn get(&self, bucket: Bucket, key: &str) -> Result<Option<(Bytes, Revision)>, KvError> {
         let entry = self.entry(bucket, key).await.map_err(Fault::into_kv)?;
         Ok(entry.filter(|entry| !entry.deleted).map(|entry| (entry.data, entry.revision)))
     }

@@ -183,7 +183,8 @@ impl Feeder {
         }
         session.asked += batch;
         let next = names::next(self.lane.queue);
-        let sent = self.link.client().publish_with_reply(next, session.inbox.clone(), request.to_string().into());
+        let sent =
+            self.link.client().publish_with_reply(next, session.inbox.clone(), request.to_string().into());
         sent.await.map_err(|_| Fault::Lost)
     }
 

@@ -272,7 +272,8 @@ impl Lane {
         let stale = |held: &Held| {
             now.duration_since(held.arrived) >= self.patience() || held.lease_ends <= now + self.ack_wait / 8
         };
-        let old: Vec<u64> = state.buffer.values().filter(|held| stale(held)).map(|held| held.sequence).collect();
+        let old: Vec<u64> =
+            state.buffer.values().filter(|held| stale(held)).map(|held| held.sequence).collect();
         for sequence in old {
             state.ahead = 0;
             if let Some(held) = state.buffer.remove(&sequence) {
@@ -335,7 +336,8 @@ impl Lane {
     fn hear(&self, token: Token, word: Word) {
         let mut state = self.lock();
         let state = &mut *state;
-        let Some(flight) = state.out.get_mut(&token.0).filter(|flight| flight.held.delivered == token.1) else {
+        let Some(flight) = state.out.get_mut(&token.0).filter(|flight| flight.held.delivered == token.1)
+        else {
             return;
         };
         let now = Instant::now();

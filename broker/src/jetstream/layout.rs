@@ -24,8 +24,7 @@ const BUCKET_WINDOW: Duration = Duration::from_secs(60);
 /// The stream of a queue. Full, it refuses publishers; it never drops what it holds.
 pub(super) fn queue_stream(queue: Queue, layout: &Layout) -> Config {
     // A dead letter stays until a person removes it, and can be looked at meanwhile.
-    let retention =
-        if queue == Queue::Dead { RetentionPolicy::Limits } else { RetentionPolicy::WorkQueue };
+    let retention = if queue == Queue::Dead { RetentionPolicy::Limits } else { RetentionPolicy::WorkQueue };
     Config {
         name: queue.to_string(),
         subjects: vec![names::subjects(queue)],

@@ -14,7 +14,11 @@ use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::{broadcast, watch};
 
-use super::{JetStreamOptions, fault::Fault};
+use super::{
+    JetStreamOptions,
+    fault::Fault,
+    options::{secrets, without_secrets},
+};
 use crate::ConnectError;
 
 /// Pause between attempts to connect, and what is added at most so that agents do not come back all at once.
@@ -67,33 +71,12 @@ impl Link {
             denials: broadcast::Sender::new(DENIALS),
             last_error: watch::Sender::new(None),
         });
-        let mut connect = ConnectOptions::new()
-            .name(format!("{} {role}", options.name))
-            .retry_on_initial_connect()
-            .max_reconnects(None)
-            .connection_timeout(CONNECT_TIMEOUT)
-            .request_timeout(Some(options.request_timeout))
-            .ping_interval(PING)
-            .reconnect_delay_callback(|attempt| {
-                RECONNECT_PAUSE + Duration::from_millis(spread(attempt) % RECONNECT_JITTER)
-            })
-            .event_callback({
-                let state = Arc::clone(&state);
-                move |event| {
-                    state.note(&event);
-                    std::future::ready(())
-                }
-            });
-        if let Some(file) = &options.credentials {
-            let failed = |source| ConnectError::Credentials { file: file.clone(), source };
-            let text = tokio::fs::read_to_string(file).await.map_err(failed)?;
-            connect = connect.credentials(&text).map_err(failed)?;
-        }
-        let urls: Vec<&str> = options.url.split(',').map(str::trim).collect();
-        let client = connect.connect(urls).await.map_err(|source| ConnectError::Url {
-            url: super::options::without_secrets(&options.url),
-            source: Box::new(source),
-        })?;
+        let connect = connect_options(options, role, &state).await?;
+        let url = without_secrets(&options.url);
+        let urls: Vec<&str> = url.split(',').collect();
+        let client = connect.connect(urls).await;
+        let client =
+            client.map_err(|source| ConnectError::Url { url: url.clone(), source: Box::new(source) })?;
         let context = jetstream::new(client.clone());
         Ok(Self { client, context, state, timeout: options.request_timeout })
     }
@@ -204,6 +187,41 @@ impl Link {
         let body = serde_json::to_vec(body).map_err(|error| Fault::Strange(error.to_string()))?;
         self.ask(format!("$JS.API.{call}"), None, body.into()).await
     }
+}
+
+/// How to connect: never giving up, by the credentials that there are.
+async fn connect_options(
+    options: &JetStreamOptions,
+    role: &str,
+    state: &Arc<State>,
+) -> Result<ConnectOptions, ConnectError> {
+    let mut connect = ConnectOptions::new()
+        .name(format!("{} {role}", options.name))
+        .retry_on_initial_connect()
+        .max_reconnects(None)
+        .connection_timeout(CONNECT_TIMEOUT)
+        .request_timeout(Some(options.request_timeout))
+        .ping_interval(PING)
+        .reconnect_delay_callback(|attempt| {
+            RECONNECT_PAUSE + Duration::from_millis(spread(attempt) % RECONNECT_JITTER)
+        })
+        .event_callback({
+            let state = Arc::clone(state);
+            move |event| {
+                state.note(&event);
+                std::future::ready(())
+            }
+        });
+    if let Some(file) = &options.credentials {
+        let failed = |source| ConnectError::Credentials { file: file.clone(), source };
+        let text = tokio::fs::read_to_string(file).await.map_err(failed)?;
+        connect = connect.credentials(&text).map_err(failed)?;
+    }
+    Ok(match secrets(&options.url) {
+        Some((user, Some(password))) => connect.user_and_password(user.to_owned(), password.to_owned()),
+        Some((token, None)) => connect.token(token.to_owned()),
+        None => connect,
+    })
 }
 
 impl State {

@@ -126,9 +126,11 @@ impl JetStream {
     }
 
     async fn drain(&self) {
-        self.phase.send_if_modified(|phase| *phase == Phase::Open && {
-            *phase = Phase::Closing;
-            true
+        self.phase.send_if_modified(|phase| {
+            *phase == Phase::Open && {
+                *phase = Phase::Closing;
+                true
+            }
         });
         let working = || self.stations.iter().filter(|station| station.workers.get().is_some());
         for station in working() {
@@ -160,7 +162,12 @@ impl Station {
         Self { publisher, lane, workers: OnceLock::new() }
     }
 
-    fn start(&self, options: &JetStreamOptions, notes: &Link, runtime: &Handle) -> [AbortOnDropHandle<()>; 2] {
+    fn start(
+        &self,
+        options: &JetStreamOptions,
+        notes: &Link,
+        runtime: &Handle,
+    ) -> [AbortOnDropHandle<()>; 2] {
         let (lane, link) = (Arc::clone(&self.lane), self.publisher.link.clone());
         let attempts = Attempts::new(notes.clone());
         let settler = Settler { lane: Arc::clone(&lane), link: link.clone(), attempts: attempts.clone() };
@@ -270,12 +277,8 @@ impl Backend for JetStream {
         bucket: Bucket,
         prefix: &'a str,
     ) -> Boxed<'a, Result<Box<dyn WatchBackend>, KvError>> {
-        let begin = watch::BucketWatch::begin(
-            self.buckets.link().clone(),
-            bucket,
-            prefix,
-            self.phase.subscribe(),
-        );
+        let begin =
+            watch::BucketWatch::begin(self.buckets.link().clone(), bucket, prefix, self.phase.subscribe());
         Box::pin(async { begin.await.map(|watch| Box::new(watch) as Box<dyn WatchBackend>) })
     }
 }

@@ -7,7 +7,8 @@ use quire_proto::MAX_MESSAGE_BYTES;
 /// Options of the JetStream backend.
 #[derive(Clone, PartialEq, Eq)]
 pub struct JetStreamOptions {
-    /// Servers, separated by commas: `nats://host:port` or `tls://host:port`.
+    /// Servers, separated by commas: `nats://host:port` or `tls://host:port`; a user and password, or a token, before
+    /// an `@`, are taken as they stand.
     pub url: String,
     /// A NATS credentials file.
     pub credentials: Option<PathBuf>,
@@ -52,6 +53,16 @@ impl fmt::Debug for JetStreamOptions {
             .field("request_timeout", &self.request_timeout)
             .finish()
     }
+}
+
+/// The user and password, or the token, that the first server that has any names.
+pub(super) fn secrets(url: &str) -> Option<(&str, Option<&str>)> {
+    fn of(server: &str) -> Option<&str> {
+        let rest = server.split_once("://").map_or(server, |(_, rest)| rest);
+        rest.rsplit_once('@').map(|(secrets, _)| secrets)
+    }
+    let secrets = url.split(',').find_map(|one| of(one.trim()))?;
+    Some(secrets.split_once(':').map_or((secrets, None), |(user, password)| (user, Some(password))))
 }
 
 /// The servers without user names, passwords and tokens.
@@ -112,6 +123,9 @@ mod tests {
         let options = JetStreamOptions::new("nats://user:hunter2@a:4222, tls://s3cret@b:4222,c:4222");
         let shown = format!("{options:?}");
         assert!(shown.contains("nats://a:4222,tls://b:4222,nats://c:4222"), "{shown}");
+        assert_eq!(secrets(&options.url), Some(("user", Some("hunter2"))));
+        assert_eq!(secrets("tls://s3cret@b"), Some(("s3cret", None)));
+        assert_eq!(secrets("nats://b:4222"), None);
         assert!(!shown.contains("hunter2") && !shown.contains("s3cret"), "{shown}");
     }
 }

@@ -17,8 +17,9 @@ use super::{
     fault::Fault,
     gauge::{Gauge, Load},
     link::Link,
+    names,
     phase::{self, Phase},
-    names, wire,
+    wire,
 };
 use crate::{Message, PublishError, Queue, message::Batch};
 
@@ -129,8 +130,11 @@ impl Publisher {
             if !looked || !self.gauge.is_settled() {
                 looked = self.look(limits).await?;
                 if looked && self.gauge.admit(load, limits.headroom, true) {
-                    parcels
-                        .extend(batch.advance().map(|message| Parcel { message, load, sent_before: false }));
+                    parcels.extend(batch.advance().map(|message| Parcel {
+                        message,
+                        load,
+                        sent_before: false,
+                    }));
                     continue;
                 }
             }
@@ -259,7 +263,9 @@ impl Publisher {
     /// Waits until the broker may be there again; or gives up.
     async fn outlast(&self, fault: Fault, deadline: Instant) -> Result<(), Fault> {
         let fault = match fault {
-            Fault::NoResponders { .. } | Fault::Refused { code: STREAM_NOT_FOUND, .. } => self.named(fault).await,
+            Fault::NoResponders { .. } | Fault::Refused { code: STREAM_NOT_FOUND, .. } => {
+                self.named(fault).await
+            }
             other => other,
         };
         if !fault.passes() || Instant::now() >= deadline {

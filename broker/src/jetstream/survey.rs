@@ -73,9 +73,7 @@ async fn look(stations: &[Station], wanted: impl Fn(usize) -> bool) {
 }
 
 /// Follows the connections: ready while all of them are up.
-pub(super) fn watch_links(
-    links: [Link; 2],
-) -> (watch::Receiver<Readiness>, AbortOnDropHandle<()>) {
+pub(super) fn watch_links(links: [Link; 2]) -> (watch::Receiver<Readiness>, AbortOnDropHandle<()>) {
     let (sender, receiver) = watch::channel(judge(&links));
     let task = tokio::spawn(async move {
         let mut ups = links.each_ref().map(Link::up);

@@ -9,7 +9,12 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{apply, fault::Fault, link::Link, phase::{self, Phase}};
+use super::{
+    apply,
+    fault::Fault,
+    link::Link,
+    phase::{self, Phase},
+};
 use crate::{
     Bucket, Change, KvError, Revision,
     backend::{Boxed, WatchBackend},
