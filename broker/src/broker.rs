@@ -34,7 +34,7 @@ impl Broker {
     /// [`ConnectError::Missing`] where streams, consumers or buckets are missing: [`crate::apply`] makes them, and so
     /// does this with [`JetStreamOptions::dev`].
     pub async fn jet_stream(options: JetStreamOptions) -> Result<Self, ConnectError> {
-        Ok(Self { backend: JetStream::connect(options).await? })
+        Ok(Self { backend: Box::pin(JetStream::connect(options)).await? })
     }
 
     /// Whether the backend can be reached, to be watched.

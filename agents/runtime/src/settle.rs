@@ -143,5 +143,6 @@ pub(crate) fn settlement(
 /// [`CodecError::TooLarge`] for a parcel that cannot travel.
 pub fn parcel_message(parcel: &Parcel) -> Result<(Queue, Message), CodecError> {
     let queue = Queue::work(parcel.work.stage(), parcel.header.lane);
-    Ok((queue, Message::new(*parcel.header.id.digest(), codec::encode(parcel)?)))
+    let message = Message::new(*parcel.header.id.digest(), codec::encode(parcel)?);
+    Ok((queue, message.with_catalogue(parcel.header.catalogue.name.as_str())))
 }

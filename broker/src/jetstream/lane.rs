@@ -11,11 +11,8 @@ use std::{
 use async_nats::Subject;
 use tokio::{sync::Notify, time::Instant};
 
-use super::fault::Fault;
-use crate::{
-    Message, Queue,
-    delivery::{Settle, Token, Word},
-};
+use super::{fault::Fault, words::Errand};
+use crate::{Message, Queue, delivery::Token};
 
 /// What may arrive ahead of demand at most.
 const MAX_AHEAD: usize = 64;
@@ -42,19 +39,10 @@ pub(super) struct Held {
     pub(super) lease_ends: Instant,
 }
 
-struct Flight {
-    held: Held,
-    started: bool,
-    expired: bool,
-}
-
-/// What the settler says to the server, in this order.
-#[derive(Debug)]
-pub(super) enum Errand {
-    /// A word for the server, where the message came from.
-    Say { reply: Subject, word: Vec<u8> },
-    /// Attempts that the server's count does not tell.
-    Remember { sequence: u64, delivered: u64, attempts: u32 },
+pub(super) struct Flight {
+    pub(super) held: Held,
+    pub(super) started: bool,
+    pub(super) expired: bool,
 }
 
 /// Counters and places, for the queue's information.
@@ -68,27 +56,30 @@ pub(super) struct Tally {
     pub(super) redelivered: u64,
 }
 
+/// What is where.
 #[derive(Default)]
-struct State {
-    buffer: BTreeMap<u64, Held>,
-    out: HashMap<u64, Flight>,
-    delayed: BTreeMap<u64, Instant>,
-    errands: VecDeque<Errand>,
+pub(super) struct State {
+    pub(super) buffer: BTreeMap<u64, Held>,
+    pub(super) out: HashMap<u64, Flight>,
+    pub(super) delayed: BTreeMap<u64, Instant>,
+    pub(super) errands: VecDeque<Errand>,
+    /// Whether errands are being run.
+    pub(super) running: bool,
     /// Messages that pullers wait for, and those who only want to know.
-    wanted: usize,
-    watched: usize,
+    pub(super) wanted: usize,
+    pub(super) watched: usize,
     /// How far ahead of demand messages are asked for, while they are being taken.
-    ahead: usize,
-    last_arrival: Option<Instant>,
-    last_taken: Option<Instant>,
-    tally: Tally,
-    fault: Option<Fault>,
+    pub(super) ahead: usize,
+    pub(super) last_arrival: Option<Instant>,
+    pub(super) last_taken: Option<Instant>,
+    pub(super) tally: Tally,
+    pub(super) fault: Option<Fault>,
 }
 
 /// A queue as this process sees it.
 pub(super) struct Lane {
     pub(super) queue: Queue,
-    ack_wait: Duration,
+    pub(super) ack_wait: Duration,
     state: Mutex<State>,
     /// Told when something arrives, or the queue's fault or pause changes.
     pub(super) arrived: Notify,
@@ -113,12 +104,12 @@ impl Lane {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How long what arrived may wait here: others could have it.
-    fn patience(&self) -> Duration {
+    pub(super) fn patience(&self) -> Duration {
         self.ack_wait / 3
     }
 
@@ -238,89 +229,6 @@ impl Lane {
         self.demand.notify_one();
     }
 
-    fn return_all(&self, state: &mut State) {
-        for (_, held) in std::mem::take(&mut state.buffer) {
-            self.return_to_server(state, &held);
-        }
-    }
-
-    fn return_to_server(&self, state: &mut State, held: &Held) {
-        self.remember(state, held, held.attempt - 1);
-        self.say(state, &held.reply, b"-NAK".to_vec());
-    }
-
-    /// Remembers that `attempts` were made, if others would count otherwise.
-    fn remember(&self, state: &mut State, held: &Held, attempts: u32) {
-        if held.presumed != attempts {
-            let (sequence, delivered) = (held.sequence, held.delivered);
-            state.errands.push_back(Errand::Remember { sequence, delivered, attempts });
-            self.errand.notify_one();
-        }
-    }
-
-    fn say(&self, state: &mut State, reply: &Subject, word: Vec<u8>) {
-        state.errands.push_back(Errand::Say { reply: reply.clone(), word });
-        self.errand.notify_one();
-    }
-
-    /// Ends leases whose time is over, and gives back what waits here for too long; when to come again at most.
-    pub(super) fn sweep(&self) -> Duration {
-        let now = Instant::now();
-        let mut state = self.lock();
-        let state = &mut *state;
-        state.delayed.retain(|_, until| *until > now);
-        let stale = |held: &Held| {
-            now.duration_since(held.arrived) >= self.patience() || held.lease_ends <= now + self.ack_wait / 8
-        };
-        let old: Vec<u64> =
-            state.buffer.values().filter(|held| stale(held)).map(|held| held.sequence).collect();
-        for sequence in old {
-            state.ahead = 0;
-            if let Some(held) = state.buffer.remove(&sequence) {
-                self.return_to_server(state, &held);
-            }
-        }
-        let mut expired = false;
-        let mut idle = Vec::new();
-        for flight in state.out.values_mut().filter(|flight| !flight.expired) {
-            if flight.held.lease_ends <= now {
-                flight.expired = true;
-                expired = true;
-            } else if !flight.started && flight.held.lease_ends < now + self.ack_wait / 3 {
-                // Should it end like this, that was no attempt.
-                let attempts = flight.held.attempt - 1;
-                if flight.held.presumed != attempts {
-                    flight.held.presumed = attempts;
-                    idle.push(Errand::Remember {
-                        sequence: flight.held.sequence,
-                        delivered: flight.held.delivered,
-                        attempts,
-                    });
-                }
-            }
-        }
-        if !idle.is_empty() {
-            state.errands.extend(idle);
-            self.errand.notify_one();
-        }
-        if expired {
-            self.settled.notify_waiters();
-        }
-        (self.ack_wait / 16).max(Duration::from_millis(5))
-    }
-
-    /// What there is to say, in order.
-    pub(super) fn errands(&self) -> VecDeque<Errand> {
-        std::mem::take(&mut self.lock().errands)
-    }
-
-    /// Puts back what could not be said.
-    pub(super) fn repeat(&self, mut unsaid: VecDeque<Errand>) {
-        let mut state = self.lock();
-        unsaid.append(&mut state.errands);
-        state.errands = unsaid;
-    }
-
     pub(super) fn tally(&self) -> Tally {
         let state = self.lock();
         Tally { buffered: state.buffer.len(), delayed: state.delayed.len(), ..state.tally }
@@ -329,79 +237,7 @@ impl Lane {
     /// Whether anything is handed out on a lease that lasts, or not yet said.
     pub(super) fn is_busy(&self) -> bool {
         let state = self.lock();
-        !state.errands.is_empty() || state.out.values().any(|flight| !flight.expired)
-    }
-
-    /// Takes back the lease of a flight that `word` ends or renews.
-    fn hear(&self, token: Token, word: Word) {
-        let mut state = self.lock();
-        let state = &mut *state;
-        let Some(flight) = state.out.get_mut(&token.0).filter(|flight| flight.held.delivered == token.1)
-        else {
-            return;
-        };
-        let now = Instant::now();
-        match word {
-            Word::Progress | Word::Start if flight.expired => {}
-            Word::Progress | Word::Start => {
-                flight.held.lease_ends = now + self.ack_wait;
-                let reply = flight.held.reply.clone();
-                if word == Word::Start && !flight.started {
-                    flight.started = true;
-                    if flight.held.presumed != flight.held.attempt {
-                        flight.held.presumed = flight.held.attempt;
-                        let (sequence, delivered) = (flight.held.sequence, flight.held.delivered);
-                        let attempts = flight.held.attempt;
-                        state.errands.push_back(Errand::Remember { sequence, delivered, attempts });
-                    }
-                }
-                self.say(state, &reply, b"+WPI".to_vec());
-            }
-            _ => {
-                if let Some(flight) = state.out.remove(&token.0) {
-                    self.end(state, flight, word, now);
-                }
-            }
-        }
-    }
-
-    fn end(&self, state: &mut State, flight: Flight, word: Word, now: Instant) {
-        let Flight { mut held, started, expired } = flight;
-        held.attempt += u32::from(started);
-        match word {
-            Word::Ack => {
-                state.tally.acked += 1;
-                self.say(state, &held.reply, b"+ACK".to_vec());
-            }
-            Word::Term => {
-                state.tally.terminated += 1;
-                self.say(state, &held.reply, b"+TERM".to_vec());
-            }
-            // The server hands it out by itself.
-            _ if expired => {}
-            Word::Nak(delay) if !delay.is_zero() => {
-                self.remember(state, &held, held.attempt - 1);
-                state.delayed.insert(held.sequence, now + delay);
-                let nanos = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX).min(i64::MAX as u64);
-                self.say(state, &held.reply, format!("-NAK {{\"delay\": {nanos}}}").into_bytes());
-            }
-            _ if state.tally.paused => self.return_to_server(state, &held),
-            // The nearest one who may want it is here, and here it keeps its place.
-            _ => {
-                held.arrived = now;
-                state.buffer.insert(held.sequence, held);
-            }
-        }
-    }
-}
-
-impl Settle for Lane {
-    fn tell(&self, token: Token, word: Word) {
-        self.hear(token, word);
-        if !matches!(word, Word::Progress | Word::Start) {
-            self.arrived.notify_waiters();
-            self.settled.notify_waiters();
-        }
+        state.running || !state.errands.is_empty() || state.out.values().any(|flight| !flight.expired)
     }
 }
 

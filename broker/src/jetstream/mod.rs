@@ -17,10 +17,12 @@ mod options;
 mod phase;
 mod publish;
 mod pull;
+mod room;
 mod settler;
 mod survey;
 mod watch;
 mod wire;
+mod words;
 
 pub use apply::Applied;
 pub use options::{JetStreamOptions, Layout};
@@ -85,7 +87,7 @@ pub(crate) struct JetStream {
 /// [`ConnectError`]. It waits for the servers for as long as it takes; the caller bounds the wait.
 pub async fn apply(options: &JetStreamOptions) -> Result<Applied, ConnectError> {
     let link = Link::open(options, "admin").await?;
-    let done = apply::patiently(&link, || apply::apply(&link, &options.layout)).await;
+    let done = Box::pin(apply::patiently(&link, || apply::apply(&link, &options.layout))).await;
     done.map_err(apply::connect_error)
 }
 

@@ -2,8 +2,6 @@
 
 use std::{future::poll_fn, task::Poll, time::Duration};
 
-use async_nats::HeaderMap;
-use bytes::Bytes;
 use futures_util::future::maybe_done;
 use serde::Deserialize;
 use tokio::{
@@ -23,19 +21,16 @@ use super::{
 };
 use crate::{Message, PublishError, Queue, message::Batch};
 
-/// Messages of one call on their way at once, and of one queue.
-const BATCH: usize = 256;
+/// Messages of one queue on their way at once.
 pub(super) const WINDOW: usize = 1_000;
 /// How long one who cannot wait for room may wait for his turn to look.
 const TURN: Duration = Duration::from_millis(100);
 /// Pause before the room of a full queue is looked at again, and before what failed is sent again.
-const PAUSE: Duration = Duration::from_millis(20);
+pub(super) const PAUSE: Duration = Duration::from_millis(20);
 /// The server's errors for a stream or a disk without room.
 const NO_ROOM: [u64; 3] = [10_077, 10_047, 10_023];
 /// The stream of the subject is not the one that is there.
 const STREAM_NOT_FOUND: u64 = 10_059;
-/// An id that no message has.
-const NEVER: &str = "none";
 
 /// The stream's answer to a message.
 #[derive(Deserialize)]
@@ -59,18 +54,18 @@ pub(super) struct Publisher {
 }
 
 /// A message on its way.
-struct Parcel {
-    message: Message,
-    load: Load,
-    sent_before: bool,
+pub(super) struct Outgoing {
+    pub(super) message: Message,
+    pub(super) load: Load,
+    pub(super) sent_before: bool,
 }
 
 /// How long to wait for room, and for the broker.
 #[derive(Clone, Copy)]
-struct Limits {
-    headroom: bool,
-    room: Instant,
-    broker: Instant,
+pub(super) struct Limits {
+    pub(super) headroom: bool,
+    pub(super) room: Instant,
+    pub(super) broker: Instant,
 }
 
 impl Publisher {
@@ -99,90 +94,18 @@ impl Publisher {
     }
 
     async fn publish_some(&self, batch: &mut Batch, limits: Limits) -> Result<(), PublishError> {
-        let parcels = if limits.headroom {
+        let messages = if limits.headroom {
             self.admit(batch, limits).await?
         } else {
             let line = timeout_at(limits.room.max(Instant::now() + TURN), self.line.lock()).await;
             let _line = line.map_err(|_| PublishError::Full { queue: self.queue })?;
             self.admit(batch, limits).await?
         };
-        let mut waiting = Admitted { gauge: &self.gauge, parcels };
-        while !waiting.parcels.is_empty() {
+        let mut waiting = Admitted { gauge: &self.gauge, messages };
+        while !waiting.messages.is_empty() {
             self.send(&mut waiting, batch, limits).await?;
         }
         Ok(())
-    }
-
-    /// Waits for room for the next message, and takes as many more as have room now.
-    async fn admit(&self, batch: &mut Batch, limits: Limits) -> Result<Vec<Parcel>, PublishError> {
-        let mut asked = None;
-        let mut parcels = Vec::new();
-        let mut looked = false;
-        while let Some(message) = batch.peek() {
-            let load = Load::of(message.size());
-            if parcels.len() < BATCH && self.gauge.admit(load, limits.headroom, looked) {
-                parcels.extend(batch.advance().map(|message| Parcel { message, load, sent_before: false }));
-                continue;
-            }
-            if !parcels.is_empty() {
-                break;
-            }
-            if !looked || !self.gauge.is_settled() {
-                looked = self.look(limits).await?;
-                if looked && self.gauge.admit(load, limits.headroom, true) {
-                    parcels.extend(batch.advance().map(|message| Parcel {
-                        message,
-                        load,
-                        sent_before: false,
-                    }));
-                    continue;
-                }
-            }
-            let id = message.id;
-            if asked != Some(id) {
-                asked = Some(id);
-                if self.is_known(message, limits).await? {
-                    batch.advance();
-                    batch.taken.duplicates += 1;
-                    self.gauge.count(true);
-                    continue;
-                }
-            }
-            if Instant::now() >= limits.room {
-                return Err(PublishError::Full { queue: self.queue });
-            }
-            tokio::select! {
-                () = self.gauge.freed.notified() => {}
-                () = sleep_until(limits.room.min(Instant::now() + PAUSE)) => {}
-            }
-            looked = false;
-        }
-        Ok(parcels)
-    }
-
-    /// Looks for room; whether anything was learned.
-    async fn look(&self, limits: Limits) -> Result<bool, PublishError> {
-        match self.persist(limits, || self.gauge.look(&self.link)).await {
-            Ok(()) => Ok(true),
-            // Who may not look is told by the stream itself.
-            Err(Fault::Denied { .. }) => Ok(true),
-            Err(fault) => Err(fault.into_publish()),
-        }
-    }
-
-    /// Whether the stream has seen the message's id: it answers that before it looks at the id of the message before,
-    /// and that is never what is asked for here, so nothing is stored.
-    async fn is_known(&self, message: &Message, limits: Limits) -> Result<bool, PublishError> {
-        let mut headers = HeaderMap::new();
-        headers.insert("Nats-Msg-Id", names::message_id(&message.id));
-        headers.insert("Nats-Expected-Last-Msg-Id", NEVER);
-        let subject = names::subject(self.queue, message);
-        let ask = || self.link.ask::<Stored>(subject.clone(), Some(headers.clone()), Bytes::new());
-        match self.persist(limits, ask).await {
-            Ok(stored) => Ok(stored.duplicate),
-            Err(Fault::Refused { .. }) => Ok(false),
-            Err(fault) => Err(fault.into_publish()),
-        }
     }
 
     /// Sends what waits, in order, and keeps what has to be sent again.
@@ -192,22 +115,22 @@ impl Publisher {
         batch: &mut Batch,
         limits: Limits,
     ) -> Result<(), PublishError> {
-        let answers = self.send_in_order(&waiting.parcels).await;
+        let answers = self.send_in_order(&waiting.messages).await;
         let mut again = None;
-        let parcels = std::mem::take(&mut waiting.parcels);
-        for (mut parcel, answer) in parcels.into_iter().zip(answers) {
+        let messages = std::mem::take(&mut waiting.messages);
+        for (mut outgoing, answer) in messages.into_iter().zip(answers) {
             match answer {
                 Ok(stored) => {
-                    self.gauge.answered(parcel.load);
+                    self.gauge.answered(outgoing.load);
                     // A repeat of our own is no duplicate: it is how we learn that the first was stored.
-                    let duplicate = stored.duplicate && !parcel.sent_before;
+                    let duplicate = stored.duplicate && !outgoing.sent_before;
                     self.gauge.count(duplicate);
                     batch.taken.duplicates += usize::from(duplicate);
                     batch.taken.accepted += usize::from(!duplicate);
                 }
                 Err(fault) => {
-                    parcel.sent_before |= fault == Fault::Lost;
-                    waiting.parcels.push(parcel);
+                    outgoing.sent_before |= fault == Fault::Lost;
+                    waiting.messages.push(outgoing);
                     again.get_or_insert(fault);
                 }
             }
@@ -219,11 +142,11 @@ impl Publisher {
     }
 
     /// Sends all, then waits for the answers.
-    async fn send_in_order(&self, parcels: &[Parcel]) -> Vec<Result<Stored, Fault>> {
-        let mut sends = Vec::with_capacity(parcels.len());
-        for parcel in parcels {
+    async fn send_in_order(&self, messages: &[Outgoing]) -> Vec<Result<Stored, Fault>> {
+        let mut sends = Vec::with_capacity(messages.len());
+        for outgoing in messages {
             // Polled once it is on its way, or in line for that; but not if this task's budget ended just then.
-            let mut send = Box::pin(maybe_done(unconstrained(self.send_one(&parcel.message))));
+            let mut send = Box::pin(maybe_done(unconstrained(self.send_one(&outgoing.message))));
             poll_fn(|context| Poll::Ready(send.as_mut().poll(context).is_ready())).await;
             sends.push(send);
         }
@@ -290,7 +213,8 @@ impl Publisher {
         }
     }
 
-    async fn persist<T, F: Future<Output = Result<T, Fault>>>(
+    /// Repeats what fails for want of the broker, until its time is over.
+    pub(super) async fn persist<T, F: Future<Output = Result<T, Fault>>>(
         &self,
         limits: Limits,
         mut call: impl FnMut() -> F,
@@ -310,13 +234,13 @@ impl Publisher {
 /// Messages whose place is taken; given back however the publish ends.
 struct Admitted<'a> {
     gauge: &'a Gauge,
-    parcels: Vec<Parcel>,
+    messages: Vec<Outgoing>,
 }
 
 impl Drop for Admitted<'_> {
     fn drop(&mut self) {
-        for parcel in &self.parcels {
-            self.gauge.answered(parcel.load);
+        for outgoing in &self.messages {
+            self.gauge.answered(outgoing.load);
         }
     }
 }

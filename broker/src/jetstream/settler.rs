@@ -5,11 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{
-    attempts::Attempts,
-    lane::{Errand, Lane},
-    link::Link,
-};
+use super::{attempts::Attempts, lane::Lane, link::Link, words::Errand};
 
 /// Runs the errands of one lane.
 pub(super) struct Settler {
@@ -28,22 +24,18 @@ impl Settler {
         }
     }
 
-    /// Says all there is to say.
-    pub(super) async fn run_errands(&self) {
+    /// Says all there is to say, as long as the connection is up.
+    async fn run_errands(&self) {
         let mut errands = self.lane.errands();
-        let any = !errands.is_empty();
-        while let Some(errand) = errands.pop_front() {
-            if !self.link.is_up() {
-                errands.push_front(errand);
-                self.lane.repeat(errands);
-                self.lane.errand.notify_one();
-                return;
-            }
+        while self.link.is_up()
+            && let Some(errand) = errands.pop_front()
+        {
             self.run_errand(errand).await;
         }
-        if any {
-            self.lane.settled.notify_waiters();
+        if !errands.is_empty() {
+            self.lane.errand.notify_one();
         }
+        self.lane.end_errands(errands);
     }
 
     async fn run_errand(&self, errand: Errand) {

@@ -1,5 +1,7 @@
 //! A nats-server of a test's own: on a free port, with a store that goes with it, and gone when the test is.
 
+#![allow(dead_code, reason = "each file of tests uses a part of it")]
+
 use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
