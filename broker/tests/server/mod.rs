@@ -19,9 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const KEEPER: &str = r#""$@" & server=$!; echo "$server"; read -r _; kill -9 "$server"; wait "$server""#;
 
 pub(crate) struct Server {
+    /// Before its folder, so that it is gone when that is removed.
+    running: Option<Running>,
     folder: TempDir,
     port: u16,
-    running: Option<Running>,
 }
 
 struct Running {
@@ -40,7 +41,7 @@ impl Server {
              jetstream {{ store_dir: {store:?}, max_file_store: 8GB }}\n{extra}\n"
         );
         fs::write(folder.path().join("nats.conf"), config).unwrap();
-        let mut server = Self { folder, port, running: None };
+        let mut server = Self { running: None, folder, port };
         server.resume();
         server
     }
