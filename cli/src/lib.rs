@@ -20,9 +20,16 @@ pub use args::{
 pub use exit::Exit;
 use quire_runtime::telemetry::LogOptions;
 
+/// What is logged unless `RUST_LOG` says otherwise. What becomes of parcels, the report tells, and the first of their
+/// errors; what the caches' store thinks of a full disk, the caches tell.
+const LOGS: &str = "warn,quire_runtime::pump=off,sled=off";
+
 /// Runs a command to its end and says how it ended; errors are printed with their causes.
 pub fn run(cli: Cli) -> Exit {
-    if let Err(error) = quire_runtime::telemetry::init(&LogOptions::default()) {
+    if let Err(error) = quire_runtime::telemetry::init(&LogOptions {
+        default_filter: LOGS.to_owned(),
+        ..LogOptions::default()
+    }) {
         output::error(&error.into());
         return Exit::Usage;
     }

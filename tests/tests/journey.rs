@@ -152,8 +152,11 @@ fn a_record_that_the_schema_refuses_hears_of_its_conflicts_too_and_only_of_those
     let quire = Quire::new();
     quire.run(["new", "birds"]);
     let twin = quire.folder().join("birds/data/z.json");
-    fs::write(&twin, r#"{ "id": "grey-heron", "name": "Zed", "description": "No heron at all.", "tags": [1] }"#)
-        .unwrap();
+    fs::write(
+        &twin,
+        r#"{ "id": "grey-heron", "name": "Zed", "description": "No heron at all.", "tags": [1] }"#,
+    )
+    .unwrap();
     let rules = || {
         let report = quire.build(&build_of(Path::new("birds")));
         let rejects = fs::read(quire.site().join("birds/rejects.json")).unwrap();
@@ -170,6 +173,55 @@ fn a_record_that_the_schema_refuses_hears_of_its_conflicts_too_and_only_of_those
     assert_eq!(rules(), (1, vec!["schema:type".to_owned()]));
     fs::write(&heron, text).unwrap();
     assert_eq!(rules(), (1, both));
+}
+
+#[test]
+fn what_could_not_be_processed_is_told_on_the_site() {
+    let quire = Quire::new();
+    quire.run(["new", "birds"]);
+    let template = quire.folder().join("birds/templates/record.html");
+    let text = fs::read_to_string(&template).unwrap();
+    let rejects = || fs::read_to_string(quire.site().join("birds/rejects.html")).unwrap();
+    fs::write(&template, "{% extends \"quire/base.html\" %}{% block main %}{{ record.nope }}{% endblock %}")
+        .unwrap();
+    let ended: system_tests::Ended =
+        quire.build_command(&build_of(Path::new("birds"))).output().unwrap().into();
+    assert_eq!(ended.report().runs[0].records.dead, 2);
+    assert!(ended.err.lines().count() < 12, "a line a record: {}", ended.err);
+    assert!(rejects().contains("2 items could not be processed"), "{}", rejects());
+    assert!(!rejects().contains("Every item"));
+    fs::write(&template, text).unwrap();
+    assert_eq!(quire.build(&build_of(Path::new("birds"))).runs[0].records.dead, 0);
+    assert!(rejects().contains("Every item"));
+}
+
+#[test]
+fn a_site_that_was_lost_is_counted_when_it_is_written_again() {
+    let quire = Quire::new();
+    quire.run(["new", "birds"]);
+    let birds = || build_of(Path::new("birds"));
+    let first = quire.build(&birds());
+    fs::remove_dir_all(quire.site()).unwrap();
+    let again = quire.build(&birds());
+    assert_eq!(again.manifest, first.manifest);
+    assert_eq!((again.runs[0].pages, again.runs[0].bytes), (first.runs[0].pages, first.runs[0].bytes));
+    assert_eq!(quire.build(&birds()).runs[0].pages, 0);
+}
+
+#[test]
+fn a_site_does_not_go_where_it_would_be_read_again() {
+    let quire = Quire::new();
+    quire.run(["new", "birds"]);
+    for out in ["birds", "birds/data", "birds/data/site", "birds/templates", ".quire", ".quire/x"] {
+        let ended = quire.run(["build", "birds", "--out", out]);
+        assert_eq!(ended.code, Some(1), "{out}");
+        assert!(ended.err.contains("choose another --out"), "{out}: {}", ended.err);
+    }
+    assert_eq!(quire.run(["build", "birds", "--out", "birds/site"]).code, Some(0));
+    let ended = quire.run(["new", "data"]);
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.err.contains("choose another name"), "{}", ended.err);
+    assert!(!quire.folder().join("data").exists());
 }
 
 #[test]

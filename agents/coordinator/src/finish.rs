@@ -52,6 +52,7 @@ impl Finish<'_> {
         let mut wanted = self.workspace.small_runs();
         let mut states = Vec::new();
         let mut known = known;
+        let mut republished = Vec::new();
         for committed in newest_manifests(&self.options.store, &looked.catalogues).await? {
             let name = committed.manifest.catalogue.name.clone();
             wanted = match known.remove(&name).filter(|(epoch, _)| *epoch == committed.manifest.epoch) {
@@ -62,6 +63,7 @@ impl Finish<'_> {
                         .await
                         .map_err(|error| error.in_catalogue(&name))?;
                     written += more;
+                    republished.push((name.clone(), more.pages, more.bytes));
                     wanted
                 }
             };
@@ -78,6 +80,7 @@ impl Finish<'_> {
             former: looked.former,
             catalogues: looked.catalogues,
             written,
+            republished,
         };
         on_thread(move || rest.finish(&states, wanted)).await
     }
@@ -201,7 +204,8 @@ impl Looked {
             }
         })
         .map_err(RunError::Site)?;
-        let report = SiteReport { manifest, pages: 0, bytes: 0, removed: 0, foreign };
+        let report =
+            SiteReport { manifest, pages: 0, bytes: 0, removed: 0, foreign, republished: Vec::new() };
         Ok((!left_over).then_some(report))
     }
 }
@@ -245,6 +249,7 @@ struct Rest {
     former: Option<Vec<u8>>,
     catalogues: Vec<(String, u64)>,
     written: Written,
+    republished: Vec<(String, u64, u64)>,
 }
 
 impl Rest {
@@ -265,7 +270,7 @@ impl Rest {
         let shown = Shown { catalogues: self.catalogues, salt: self.salt, manifest };
         self.records.shown(&self.store, self.record, shown)?;
         let Written { pages, bytes } = self.written;
-        Ok(SiteReport { manifest, pages, bytes, removed, foreign })
+        Ok(SiteReport { manifest, pages, bytes, removed, foreign, republished: self.republished })
     }
 
     fn root_files(

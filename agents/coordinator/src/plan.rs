@@ -78,13 +78,13 @@ impl Plan {
     }
 
     /// Digest of everything that lists and data files depend on.
-    pub(crate) fn projection(&self, entries: &[Chunk], rejects: &[Chunk]) -> Digest {
+    pub(crate) fn projection(&self, entries: &[Chunk], rejects: &[Chunk], dead: u64) -> Digest {
         let rows = |digest: DigestBuilder, chunks: &[Chunk]| {
             chunks
                 .iter()
                 .fold(digest.number(chunks.len() as u64), |digest, chunk| digest.digest(&chunk.rows.pack))
         };
-        let digest = DigestBuilder::new("quire projection").digest(&self.frame());
+        let digest = DigestBuilder::new("quire projection").digest(&self.frame()).number(dead);
         rows(rows(digest, entries), rejects).finish()
     }
 
@@ -108,7 +108,7 @@ impl Plan {
             return false;
         };
         let basis = &manifest.basis;
-        let projection = self.projection(&manifest.entries, &manifest.rejects);
+        let projection = self.projection(&manifest.entries, &manifest.rejects, basis.dead);
         if !manifest.complete
             || basis.dead > 0
             || basis.projection != Some(projection)

@@ -52,6 +52,7 @@ pub(crate) struct Projected {
 pub(crate) fn project(
     projector: &dyn Projector,
     plan: &Plan,
+    dead: u64,
     (entries, rejects): (&[Chunk], &[Chunk]),
     last: &Last<'_>,
     shelf: &Shelf,
@@ -65,7 +66,7 @@ pub(crate) fn project(
     });
     let mut rejects = RejectReader::new(shelf, rejects.to_vec()).map(|row| row.map_err(BoxError::from));
     projector
-        .catalogue_files(&plan.encoded, &mut entries, &mut rejects, &mut packer)
+        .catalogue_files(&plan.encoded, dead, &mut entries, &mut rejects, &mut packer)
         .map_err(RunError::of_projector)?;
     packer.finish()
 }

@@ -17,13 +17,15 @@ pub type RejectIter<'a> = dyn Iterator<Item = Result<RejectRow, BoxError>> + 'a;
 
 /// Makes the files that belong to no single record. Pure: the same rows and bundle give the same files.
 pub trait Projector: Send + Sync + 'static {
-    /// The files of one catalogue: lists, search shards, data files, assets. Each path begins with `<catalogue>/`.
+    /// The files of one catalogue: lists, search shards, data files, assets. Each path begins with `<catalogue>/`. `dead` items
+    /// could not be processed; they keep their last state, if they have one.
     ///
     /// # Errors
     /// Whatever goes wrong; nothing is committed then.
     fn catalogue_files(
         &self,
         bundle: &[u8],
+        dead: u64,
         entries: &mut EntryIter<'_>,
         rejects: &mut RejectIter<'_>,
         sink: &mut dyn FileSink,

@@ -154,7 +154,7 @@ impl Run<'_> {
             let basis = Basis {
                 sources,
                 index: Some(plan.catalogue.validation_digest()),
-                projection: Some(plan.projection(&entries, &rejects)),
+                projection: Some(plan.projection(&entries, &rejects, counts.dead)),
                 inputs: Vec::new(),
                 dead: counts.dead,
             };
@@ -219,7 +219,7 @@ impl Run<'_> {
             } else {
                 let known = if plan.full { Last { inputs: &[], ..known } } else { known };
                 let sections = (manifest.entries.as_slice(), manifest.rejects.as_slice());
-                project(projector.as_ref(), &plan, sections, &known, &shelf, &workspace)?
+                project(projector.as_ref(), &plan, manifest.basis.dead, sections, &known, &shelf, &workspace)?
             };
             (manifest.files, manifest.basis.inputs) = (files, inputs);
             workspace.check()?;

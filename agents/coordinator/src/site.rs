@@ -42,7 +42,7 @@ pub trait SiteEdge: Send + Sync + 'static {
 }
 
 /// What [`crate::Coordinator::finish_site`] did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SiteReport {
     /// BLAKE3 of `manifest.json`: the site's identity.
     pub manifest: Digest,
@@ -54,4 +54,6 @@ pub struct SiteReport {
     pub removed: u64,
     /// Files in the site that are not ours; they were left alone.
     pub foreign: u64,
+    /// Catalogues whose files their runs had not published: name, pages and bytes written.
+    pub republished: Vec<(String, u64, u64)>,
 }

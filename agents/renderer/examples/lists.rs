@@ -53,7 +53,8 @@ fn main() {
             bytes += content.len();
             Ok(())
         };
-        catalogue_files(&engine, &mut all, &mut std::iter::empty(), &mut sink).expect("the files are made");
+        catalogue_files(&engine, 0, &mut all, &mut std::iter::empty(), &mut sink)
+            .expect("the files are made");
         println!("{:.3} s, {files} files, {bytes} bytes", start.elapsed().as_secs_f64());
     }
     println!("memory at most {} MiB", memory());

@@ -244,7 +244,7 @@ fn pages_of_the_list_are_made_from_what_they_show() {
     let projected = |entries: Vec<Entry>| {
         let mut kept = Kept::default();
         let mut entries = entries.into_iter().map(|entry| Ok(Arc::new(entry)));
-        catalogue_files(&engine(false), &mut entries, &mut std::iter::empty(), &mut kept).unwrap();
+        catalogue_files(&engine(false), 0, &mut entries, &mut std::iter::empty(), &mut kept).unwrap();
         kept
     };
     let change = |what: fn(&mut RecordVerdict)| {

@@ -9,7 +9,9 @@ use quire_runtime::Store;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    BuildArgs, Exit, definition,
+    BuildArgs, Exit,
+    commands::place,
+    definition,
     embedded::{CatalogueFolder, Embedded, Options, State, find_catalogues},
     output,
     progress::Reporter,
@@ -22,6 +24,7 @@ use crate::{
 /// What went wrong, with its causes.
 pub fn run(args: &BuildArgs) -> anyhow::Result<Exit> {
     let folders = find_catalogues(&args.catalogues)?;
+    place::refuse_overlap(&args.out, &args.state.state, &folders)?;
     let state = State::open(&args.state.state)?;
     let workers = args.workers.map_or_else(cores, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -5,4 +5,5 @@ pub mod cache;
 pub mod check;
 pub mod doctor;
 pub mod new;
+mod place;
 pub mod search;

@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, bail};
+use quire_catalogue::{Bundle, Catalogue};
 
 use crate::{Exit, NewArgs, output};
 
@@ -21,17 +22,18 @@ const FILES: [(&str, &str); 5] = [
 /// A name that is not a slug, a folder that exists, a disk that refuses.
 pub fn run(args: &NewArgs) -> anyhow::Result<Exit> {
     check_name(&args.name)?;
+    let texts = FILES.map(|(path, text)| (path, text.replace("{name}", &args.name)));
+    check_definition(&texts)?;
     let folder = Path::new(&args.name);
     fs::create_dir(folder)
         .with_context(|| format!("cannot make the folder `{}`: choose a name that is free", args.name))?;
-    for (path, text) in FILES {
+    for (path, text) in texts {
         let file = folder.join(path);
         if let Some(parent) = file.parent() {
             fs::create_dir_all(parent)
                 .with_context(|| format!("cannot make the folder {}", parent.display()))?;
         }
-        fs::write(&file, text.replace("{name}", &args.name))
-            .with_context(|| format!("cannot write {}", file.display()))?;
+        fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     }
     output::text(&format!("made {0}/\n  next: quire build {0} && open site/index.html", args.name))?;
     Ok(Exit::Done)
@@ -45,6 +47,18 @@ fn check_name(name: &str) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// Some slugs have another use; the definition knows which.
+fn check_definition(texts: &[(&str, String)]) -> anyhow::Result<()> {
+    let files = texts.iter().map(|(path, text)| ((*path).to_owned(), text.clone().into_bytes())).collect();
+    match Catalogue::load(Bundle::new(files)) {
+        Ok(_) => Ok(()),
+        Err(problems) => match problems.iter().next() {
+            Some(problem) => bail!("{}: choose another name", problem.message),
+            None => Ok(()),
+        },
+    }
 }
 
 #[cfg(test)]

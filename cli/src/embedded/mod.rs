@@ -139,9 +139,15 @@ impl Embedded {
         anew: bool,
         cancelled: &CancellationToken,
     ) -> anyhow::Result<BuildReport> {
-        let runs = self.run_all(folders, anew, cancelled).await?;
+        let mut runs = self.run_all(folders, anew, cancelled).await?;
         self.part_with_others(folders).await?;
         let finished = self.coordinator.finish_site(cancelled).await?;
+        for (catalogue, pages, bytes) in finished.republished {
+            if let Some(run) = runs.iter_mut().find(|run| run.catalogue == catalogue) {
+                run.pages += pages;
+                run.bytes += bytes;
+            }
+        }
         self.follower.finished().await?;
         Ok(BuildReport { runs, manifest: finished.manifest })
     }

@@ -14,12 +14,13 @@ impl Projector for RendererProjector {
     fn catalogue_files(
         &self,
         bundle: &[u8],
+        dead: u64,
         entries: &mut EntryIter<'_>,
         rejects: &mut RejectIter<'_>,
         sink: &mut dyn FileSink,
     ) -> Result<(), BoxError> {
         let compiled = self.0.of(bundle)?;
-        project::catalogue_files(&compiled.engine, &mut *entries, &mut *rejects, sink)
+        project::catalogue_files(&compiled.engine, dead, &mut *entries, &mut *rejects, sink)
     }
 
     fn root_files(&self, catalogues: &[CatalogueState], sink: &mut dyn FileSink) -> Result<(), BoxError> {

@@ -85,7 +85,10 @@ fn definition<'t>(r: &mut Reader<'t>, tree: &'t Node) -> Option<Definition> {
 fn slug(r: &mut Reader<'_>, node: &Node) -> Option<String> {
     let slug = r.name(node, "a slug", "-")?;
     if !page_name::is_plain(&slug) {
-        r.error(node.span, format!("`{slug}` cannot be a catalogue's slug, the site has another use for it"));
+        r.error(
+            node.span,
+            format!("`{slug}` cannot be a catalogue's slug: sites, or Windows, have another use for it"),
+        );
         return None;
     }
     Some(slug)

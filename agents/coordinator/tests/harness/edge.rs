@@ -64,6 +64,7 @@ impl Projector for ListProjector {
     fn catalogue_files(
         &self,
         bundle: &[u8],
+        _dead: u64,
         entries: &mut EntryIter<'_>,
         rejects: &mut RejectIter<'_>,
         sink: &mut dyn FileSink,

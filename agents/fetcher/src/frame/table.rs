@@ -56,7 +56,9 @@ impl<'a> Rows<'a> {
         let line = self.line_of_row(start);
         let rest = self.bytes.get(self.counted..).unwrap_or_default();
         if self.at_end() && !is_closed(rest, self.delimiter) {
-            let message = "a quoted cell that starts in this row is not closed before the end of the file";
+            // The quote that is too many may stand in any row before, which then holds what belongs to others.
+            let message = "a quoted cell that starts in this row is not closed before the end of the file; \
+                           so no row of the file is taken: a quote before it may be the wrong one";
             return Err(Refusal::new("table", message).on_line(line));
         }
         Ok(Some(line))

@@ -29,12 +29,14 @@ pub use root::{SiteCatalogue, root_files};
 /// Most values of a facet that the list shows.
 const MAX_FACET_VALUES: usize = 24;
 
-/// Makes the files of one catalogue that belong to no single record. `entries` ascend by key, `rejects` by item.
+/// Makes the files of one catalogue that belong to no single record. `entries` ascend by key, `rejects` by
+/// item; `dead` items could not be processed.
 ///
 /// # Errors
 /// What the iterators, the sink or a template say.
 pub fn catalogue_files(
     engine: &Engine,
+    dead: u64,
     entries: &mut dyn Iterator<Item = Result<Arc<Entry>, BoxError>>,
     rejects: &mut dyn Iterator<Item = Result<RejectRow, BoxError>>,
     sink: &mut dyn FileSink,
@@ -52,7 +54,7 @@ pub fn catalogue_files(
         let mut by_key: Vec<&Row> = rows.iter().collect();
         by_key.sort_unstable_by(|one, other| one.key.cmp(&other.key));
         data::files(look, &by_key, sink)?;
-        let counts = rejects::files(engine, &by_key, warned, rejects, sink)?;
+        let counts = rejects::files(engine, &by_key, warned, (rejects, dead), sink)?;
         list::files(engine, &rows, facets, counts, sink)?;
         let terms = terms.join().map_err(|_| "making the search panicked")??;
         let documents = documents.join().map_err(|_| "making the search panicked")??;

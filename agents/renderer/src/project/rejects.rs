@@ -62,7 +62,7 @@ pub(super) fn files(
     engine: &Engine,
     rows: &[&Row],
     mut warned: Vec<Warned>,
-    rejects: &mut dyn Iterator<Item = Result<RejectRow, BoxError>>,
+    (rejects, dead): (&mut dyn Iterator<Item = Result<RejectRow, BoxError>>, u64),
     sink: &mut dyn FileSink,
 ) -> Result<Counts, BoxError> {
     warned.sort_by(|a, b| a.item.cmp(&b.item));
@@ -83,7 +83,7 @@ pub(super) fn files(
     let slug = &engine.look().slug;
     sink.add(format!("{slug}/rejects.json"), std::mem::take(&mut gathered.json))?;
     let path = format!("{slug}/rejects.html");
-    let context = gathered.context(engine, &path, counts);
+    let context = gathered.context(engine, &path, counts, dead);
     sink.add(path, engine.render(TEMPLATE, Output::Html, context)?.into_bytes())?;
     Ok(counts)
 }
@@ -196,7 +196,7 @@ impl<'a> Gathered<'a> {
         }
     }
 
-    fn context(self, engine: &Engine, path: &str, counts: Counts) -> Value {
+    fn context(self, engine: &Engine, path: &str, counts: Counts, dead: u64) -> Value {
         let mut rules: Vec<_> = self.rules.into_iter().collect();
         rules.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         let rule = |((rule, severity), count): ((String, Severity), usize)| {
@@ -219,6 +219,7 @@ impl<'a> Gathered<'a> {
             ("warned", Value::from(self.warned)),
             ("rejected_total", Value::from(self.rejected_total)),
             ("warned_total", Value::from(self.warned_total)),
+            ("dead_total", Value::from(dead)),
         ])
     }
 }

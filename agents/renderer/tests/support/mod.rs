@@ -130,6 +130,6 @@ pub fn catalogue_files(
     };
     let (mut entries, mut rejects) =
         (entries.into_iter().map(|entry| Ok(Arc::new(entry))), rejects.into_iter().map(Ok));
-    quire_renderer::project::catalogue_files(engine, &mut entries, &mut rejects, &mut sink).unwrap();
+    quire_renderer::project::catalogue_files(engine, 0, &mut entries, &mut rejects, &mut sink).unwrap();
     files
 }
