@@ -16,6 +16,10 @@ use quire_proto::{Digest, Lane, StageName, codec};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+/// The allocator of `quire`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const QUEUE: Queue = Queue::work(StageName::Validate, Lane::Normal);
 /// Messages that the channel, and the lane, hold at most.
 const CAPACITY: usize = 1_024;

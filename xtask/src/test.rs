@@ -22,7 +22,9 @@ pub(crate) fn run(args: &TestArgs) -> anyhow::Result<()> {
     let chromium = tools::chromium()?;
     let browser = tools::browser_packages()?;
     let mut command = cargo();
+    // Without examples: the lints compile them, and here they would be linked for minutes.
     command.args(["test", "--workspace", "--release", "--locked", "--no-fail-fast"]);
+    command.args(["--lib", "--bins", "--tests"]);
     command.args(args.filter.as_deref());
     command.env("NATS_SERVER", nats).env("CHROMIUM", chromium).env("QUIRE_BROWSER_TESTS", browser);
     command.env("QUIRE_TEST_TOOLS", "promised");
@@ -41,5 +43,9 @@ pub(crate) fn run(args: &TestArgs) -> anyhow::Result<()> {
     for (reason, times) in skipped {
         println!("  {times} × {reason}");
     }
-    ended
+    ended?;
+    if args.filter.is_some() {
+        return Ok(());
+    }
+    command::run(cargo().args(["test", "--workspace", "--release", "--locked", "--doc", "--quiet"]))
 }
