@@ -22,35 +22,45 @@ pub struct PackSlice {
 /// Collects entries into one pack.
 #[derive(Debug, Default)]
 pub struct PackBuilder {
-    bytes: Vec<u8>,
-    ranges: Vec<(u64, u64)>,
+    /// Joined once, when all are known: a buffer that grows would be copied again and again.
+    entries: Vec<Vec<u8>>,
+    len: usize,
 }
 
 impl PackBuilder {
     /// Adds an entry; returns its position for [`FinishedPack::slice`].
-    pub fn add(&mut self, entry: &[u8]) -> usize {
-        let offset = self.bytes.len() as u64;
-        self.bytes.extend_from_slice(entry);
-        self.ranges.push((offset, entry.len() as u64));
-        self.ranges.len() - 1
+    pub fn add(&mut self, entry: Vec<u8>) -> usize {
+        self.len += entry.len();
+        self.entries.push(entry);
+        self.entries.len() - 1
     }
 
     /// Bytes so far.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.len
     }
 
     /// Whether nothing was added.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.ranges.is_empty()
+        self.entries.is_empty()
     }
 
     /// Seals the pack.
     #[must_use]
-    pub fn finish(self) -> FinishedPack {
-        FinishedPack { digest: Digest::of(&self.bytes), bytes: self.bytes.into(), ranges: self.ranges }
+    pub fn finish(mut self) -> FinishedPack {
+        let mut ranges = Vec::with_capacity(self.entries.len());
+        let mut offset = 0;
+        for entry in &self.entries {
+            ranges.push((offset, entry.len() as u64));
+            offset += entry.len() as u64;
+        }
+        let bytes = match self.entries.as_mut_slice() {
+            [only] => std::mem::take(only),
+            entries => entries.concat(),
+        };
+        FinishedPack { digest: Digest::of(&bytes), bytes: bytes.into(), ranges }
     }
 }
 

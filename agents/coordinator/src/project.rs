@@ -91,7 +91,7 @@ impl FileSink for Packer<'_> {
         if !path.starts_with(&self.prefix) {
             return Err(format!("{path} does not lie under {}", self.prefix).into());
         }
-        Ok(self.pack(path, &bytes)?)
+        Ok(self.pack(path, bytes)?)
     }
 
     fn keep(&mut self, path: &str, inputs: Digest) -> Result<bool, BoxError> {
@@ -121,8 +121,8 @@ impl<'a> Packer<'a> {
         }
     }
 
-    fn pack(&mut self, path: String, bytes: &[u8]) -> Result<(), RunError> {
-        let digest = Digest::of(bytes);
+    fn pack(&mut self, path: String, bytes: Vec<u8>) -> Result<(), RunError> {
+        let digest = Digest::of(&bytes);
         if let Some(file) = self.last.get(path.as_str()).filter(|file| file.digest == digest)
             && self.store.has_slice(&file.from)
         {

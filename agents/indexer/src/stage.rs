@@ -63,7 +63,7 @@ fn index(store: &Store, catalogue: &Catalogue, records: &[IndexRecord]) -> Resul
         let encoded = codec::encode(&document).map_err(|error| {
             StageError::permanent(format!("encoding the document of {}", record.key), error)
         })?;
-        pack.add(&encoded);
+        pack.add(encoded);
     }
     let pack = pack.finish();
     store.put_pack(&pack)?;

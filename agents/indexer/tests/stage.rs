@@ -16,7 +16,7 @@ use support::{CATALOGUE, World};
 fn bodies(world: &World, bodies: &[&str]) -> Vec<PackSlice> {
     let mut pack = PackBuilder::default();
     for body in bodies {
-        pack.add(body.as_bytes());
+        pack.add(body.as_bytes().to_vec());
     }
     let pack = pack.finish();
     world.store.put_pack(&pack).unwrap();

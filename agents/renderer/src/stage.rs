@@ -69,9 +69,9 @@ impl Renderer {
             let pages = compiled.pages.make(record, &body);
             let pages =
                 pages.map_err(|error| StageError::permanent(format!("rendering {}", record.key), error))?;
-            let files = pages.iter().map(|page| {
+            let files = pages.into_iter().map(|page| {
                 let path = format!("{folder}/{}.{}", record.slug, page.ending);
-                (path, Digest::of(&page.bytes), pack.add(&page.bytes))
+                (path, Digest::of(&page.bytes), pack.add(page.bytes))
             });
             made.push(files.collect());
         }

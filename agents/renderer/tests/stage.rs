@@ -64,7 +64,7 @@ impl World {
             .map(|body| {
                 let item = support::item("a.json", body.to_string().into());
                 let (record, body) = support::judged(&self.catalogue, &item).unwrap();
-                pack.add(&body);
+                pack.add(body);
                 support::render_record(&item, &record)
             })
             .collect();

@@ -35,7 +35,7 @@ async fn child() {
             let mut builder = PackBuilder::default();
             if let Work::Validate(items) = &parcel.work {
                 for item in items {
-                    builder.add(&item.raw);
+                    builder.add(item.raw.to_vec());
                 }
             }
             let pack = builder.finish();

@@ -373,7 +373,7 @@ async fn pure_work_is_not_done_twice_while_its_packs_are_there() {
         async move {
             let Work::Validate(items) = &parcel.work else { panic!("other work") };
             let mut builder = PackBuilder::default();
-            let position = builder.add(&items[0].raw);
+            let position = builder.add(items[0].raw.to_vec());
             let pack = builder.finish();
             let verdicts = pack.slice(position).expect("a slice");
             ctx.store().put_pack(&pack)?;

@@ -41,7 +41,7 @@ fn a_pack_reads_back_slice_by_slice_from_memory_and_from_disk() {
     let mut builder = PackBuilder::default();
     let entries: Vec<Vec<u8>> = (0..64_u8).map(|number| vec![number; usize::from(number) * 100]).collect();
     for entry in &entries {
-        builder.add(entry);
+        builder.add(entry.clone());
     }
     let pack = builder.finish();
     store.put_pack(&pack).expect("put");
@@ -57,8 +57,8 @@ fn a_pack_reads_back_slice_by_slice_from_memory_and_from_disk() {
 fn slices_share_the_memory_of_their_pack() {
     let (dir, store) = store();
     let mut builder = PackBuilder::default();
-    builder.add(b"one");
-    builder.add(b"two");
+    builder.add(b"one".to_vec());
+    builder.add(b"two".to_vec());
     let pack = builder.finish();
     store.put_pack(&pack).expect("put");
     let second = pack.slice(1).expect("a slice");

@@ -30,7 +30,7 @@ pub(crate) fn judge(catalogue: &Catalogue, items: &[Item]) -> Result<Judgement, 
     let assessed: Vec<Assessment> = items.iter().map(|item| catalogue.judge(item)).collect();
     let (verdicts, bodies) = store_bodies(assessed);
     let mut pack = PackBuilder::default();
-    let position = pack.add(&encoded(verdicts)?);
+    let position = pack.add(encoded(verdicts)?);
     let verdicts = pack.finish();
     let slice = verdicts.slice(position).unwrap_or(PackSlice { pack: verdicts.digest, offset: 0, len: 0 });
     Ok(Judgement { bodies, verdicts, slice })
@@ -41,7 +41,7 @@ fn store_bodies(assessed: Vec<Assessment>) -> (Vec<Verdict>, Option<FinishedPack
     let mut pack = PackBuilder::default();
     let placed: Vec<(Verdict, Option<usize>)> = assessed
         .into_iter()
-        .map(|Assessment { verdict, body }| (verdict, body.map(|body| pack.add(&body))))
+        .map(|Assessment { verdict, body }| (verdict, body.map(|body| pack.add(body))))
         .collect();
     let bodies = (!pack.is_empty()).then(|| pack.finish());
     let fill = |(mut verdict, position): (Verdict, Option<usize>)| {

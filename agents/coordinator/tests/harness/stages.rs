@@ -119,7 +119,7 @@ pub struct ScriptValidator(pub Shared);
 
 fn judge(item: &Item, bodies: &mut PackBuilder) -> (Judged, usize) {
     let text = String::from_utf8_lossy(&item.raw).into_owned();
-    let position = bodies.add(text.as_bytes());
+    let position = bodies.add(text.clone().into_bytes());
     let fields: Vec<(&str, &str)> = text.split(' ').filter_map(|field| field.split_once('=')).collect();
     let all = |name: &str| {
         fields
@@ -206,7 +206,7 @@ impl Stage for ScriptValidator {
             })
             .collect();
         let mut pack = PackBuilder::default();
-        pack.add(&codec::encode(&verdicts).unwrap());
+        pack.add(codec::encode(&verdicts).unwrap());
         let pack = pack.finish();
         ctx.store().put_pack(&pack)?;
         Ok(Processed::leaf(Outcome::Validated {
@@ -229,7 +229,7 @@ impl Stage for ScriptIndexer {
         };
         let mut pack = PackBuilder::default();
         for record in records {
-            pack.add(&ctx.store().get_slice(&record.body)?);
+            pack.add(ctx.store().get_slice(&record.body)?.to_vec());
         }
         let pack = pack.finish();
         ctx.store().put_pack(&pack)?;
@@ -256,7 +256,7 @@ impl ScriptRenderer {
             script.rendered.push(record.key.clone());
             let body = store.get_slice(&record.body)?;
             let hits: Vec<&str> = record.lookups.iter().flatten().map(|hit| hit.title.as_str()).collect();
-            pack.add(format!("{} near {hits:?}", String::from_utf8_lossy(&body)).as_bytes());
+            pack.add(format!("{} near {hits:?}", String::from_utf8_lossy(&body)).into_bytes());
         }
         let pack = pack.finish();
         store.put_pack(&pack)?;

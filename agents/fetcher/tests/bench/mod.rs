@@ -275,7 +275,7 @@ impl Bench {
 
     fn chunk<T: serde::Serialize>(&self, rows: &[T]) -> Chunk {
         let mut pack = PackBuilder::default();
-        let position = pack.add(&codec::encode(&rows).unwrap());
+        let position = pack.add(codec::encode(&rows).unwrap());
         let pack = pack.finish();
         self.store.put_pack(&pack).unwrap();
         Chunk { rows: pack.slice(position).unwrap(), count: rows.len() as u32, last: String::new() }

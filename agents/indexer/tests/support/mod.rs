@@ -83,7 +83,7 @@ impl World {
                     continue;
                 };
                 let document = self.catalogue.document(&record.key, None, &body).unwrap();
-                let at = pack.add(&codec::encode(&document).unwrap());
+                let at = pack.add(codec::encode(&document).unwrap());
                 entries.push((item.id, content, record, at));
             }
             let pack = pack.finish();
@@ -117,7 +117,7 @@ impl World {
             if ends_chunk(key) || rows.len() == MAX_CHUNK_ROWS || n + 1 == count {
                 // One pack a chunk, so that an equal chunk keeps its address.
                 let mut one = PackBuilder::default();
-                one.add(&codec::encode(&rows).unwrap());
+                one.add(codec::encode(&rows).unwrap());
                 let one = one.finish();
                 self.store.put_pack(&one).unwrap();
                 let slice = one.slice(0).unwrap();
