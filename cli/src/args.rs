@@ -112,8 +112,8 @@ pub struct NewArgs {
 /// Arguments of `quire search`.
 #[derive(Debug, Args)]
 pub struct SearchArgs {
-    /// Words, an id, a name or a synonym
-    #[arg(required = true)]
+    /// Words, an id, a name or a synonym; may be left out beside a filter
+    #[arg(required_unless_present = "filter")]
     pub query: Vec<String>,
     /// Only this catalogue; default: all that were built
     #[arg(long, value_name = "NAME")]

@@ -61,7 +61,7 @@ impl IndexError {
 #[derive(Debug, thiserror::Error)]
 pub enum SearchError {
     /// Nothing to look for.
-    #[error("the query is blank")]
+    #[error("the query is blank: type words, or filter by a value")]
     Blank,
     /// A filter names a field that is not a filter.
     #[error("no filter {name:?}; there are: {}", known.join(", "))]

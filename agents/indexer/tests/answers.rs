@@ -45,6 +45,27 @@ fn filtered(index: &SearchIndex, text: &str, filters: &[(&str, &str)], limit: us
 }
 
 #[test]
+fn filters_alone_find_all_that_have_their_values_by_key() {
+    let mut world = world();
+    let found = |answer: &Answer| -> Vec<(String, Matched)> {
+        answer.hits.iter().map(|hit| (hit.key.clone(), hit.matched)).collect()
+    };
+    let by_filter = |keys: &[&str]| -> Vec<(String, Matched)> {
+        keys.iter().map(|key| ((*key).to_owned(), Matched::Filter)).collect()
+    };
+    let answer = filtered(&world.index(), " ", &[("tags", "large")], 10);
+    assert_eq!(found(&answer), by_filter(&["J1", "M1", "W1", "W2"]));
+    assert_eq!(answer.facets[0].values.len(), 2);
+    let first = filtered(&world.index(), "", &[("tags", "large")], 1);
+    assert_eq!((first.total, found(&first)), (4, by_filter(&["J1"])));
+    world.rows.remove("M1");
+    world.publish();
+    let both = filtered(&world.index(), "", &[("tags", "large"), ("tags", "wader")], 10);
+    assert_eq!(found(&both), by_filter(&["W1", "W2"]));
+    assert_eq!(filtered(&world.index(), "", &[("tags", "large")], 10).total, 3);
+}
+
+#[test]
 fn names_and_ids_come_first_in_any_case_and_then_all_that_share_a_synonym() {
     let world = world();
     let index = world.index();

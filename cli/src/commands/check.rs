@@ -146,7 +146,12 @@ fn print(path: &Path, answer: &Answer) -> anyhow::Result<()> {
         let RecordCounts { seen, published, rejected, dead, .. } = counts;
         format!("; {seen} records: {published} right, {rejected} rejected, {dead} failed")
     });
-    output::text(&format!("{}: {definition}{records}", path.display()))
+    let failures = match answer.failures.len() {
+        0 => String::new(),
+        1 => "; 1 failure".to_owned(),
+        count => format!("; {count} failures"),
+    };
+    output::text(&format!("{}: {definition}{records}{failures}", path.display()))
 }
 
 /// A folder that goes away with us.

@@ -55,6 +55,15 @@ impl DocSet {
         self.0.get((doc / 64) as usize).is_some_and(|word| word & (1 << (doc % 64)) != 0)
     }
 
+    /// Its documents, ascending.
+    pub(crate) fn docs(&self) -> impl Iterator<Item = Doc> + '_ {
+        let of_word = |(word, base): (&u64, Doc)| {
+            let word = *word;
+            (0..64).filter(move |bit| word & (1 << bit) != 0).map(move |bit| base + bit)
+        };
+        self.0.iter().zip((0..).step_by(64)).flat_map(of_word)
+    }
+
     fn keep(&mut self, other: &Self) {
         self.0.iter_mut().zip(&other.0).for_each(|(word, other)| *word &= other);
     }

@@ -46,7 +46,7 @@ pub struct SearchIndex {
 /// A question.
 #[derive(Debug, Clone, Default)]
 pub struct Query<'a> {
-    /// What the reader typed.
+    /// What the reader typed. Blank finds everything that the filters leave.
     pub text: &'a str,
     /// Most hits, at most [`MAX_HITS`].
     pub limit: usize,
@@ -101,6 +101,8 @@ pub enum Matched {
     Prefix,
     /// It has a word that differs from one typed by one letter.
     Typo,
+    /// Nothing was typed; it has the values of the filters.
+    Filter,
 }
 
 /// A title that fits the beginning of a query.
@@ -120,6 +122,12 @@ pub(crate) struct Found {
     pub(crate) doc: Doc,
     pub(crate) score: f32,
     pub(crate) matched: Matched,
+}
+
+impl Found {
+    const fn by_filter(doc: Doc) -> Self {
+        Self { doc, score: 0.0, matched: Matched::Filter }
+    }
 }
 
 impl SearchIndex {
@@ -170,14 +178,17 @@ impl SearchIndex {
 
 fn answer(snapshot: &Snapshot, query: &Query<'_>) -> Result<Answer, SearchError> {
     let typed = head(query.text);
-    if typed.trim().is_empty() {
-        return Err(SearchError::Blank);
-    }
     let allowed = facets::allowed(snapshot, query.filters)?;
-    let exact = exact::find(snapshot, typed, allowed.as_ref())?;
     let words = text::words_of(snapshot, typed)?;
-    let mut found = text::find(snapshot, &words, allowed.as_ref());
-    promote(&mut found, exact);
+    let found = match (typed.trim().is_empty(), &allowed) {
+        (true, None) => return Err(SearchError::Blank),
+        (true, Some(allowed)) => allowed.docs().map(Found::by_filter).collect(),
+        (false, _) => {
+            let mut found = text::find(snapshot, &words, allowed.as_ref());
+            promote(&mut found, exact::find(snapshot, typed, allowed.as_ref())?);
+            found
+        }
+    };
     let total = found.len();
     let facets = if query.facets { facets::count(snapshot, &found)? } else { Vec::new() };
     let best = best(snapshot, found, query.limit.min(MAX_HITS));

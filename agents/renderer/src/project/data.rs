@@ -4,8 +4,6 @@
 //! spreadsheet would take for a formula begins with `'`: one that starts with `=`, `+`, `-`, `@`, a tab or a
 //! carriage return and is not a number. The JSON has the values as they are.
 
-use quire_runtime::{BoxError, FileSink};
-
 use crate::{
     look::{Field, Look},
     shards::Row,
@@ -15,11 +13,11 @@ use crate::{
 /// Columns before those of the fields.
 const COLUMNS: [&str; 4] = ["key", "title", "summary", "page"];
 
-/// Writes both files; `rows` ascend by key.
-pub(super) fn files(look: &Look, rows: &[&Row], sink: &mut dyn FileSink) -> Result<(), BoxError> {
+/// Makes both files: their names and bytes. `rows` ascend by key.
+pub(super) fn files(look: &Look, rows: &[&Row]) -> [(&'static str, Vec<u8>); 2] {
     let mut files = DataFiles::new(look);
     rows.iter().for_each(|row| files.add(row));
-    files.finish(&look.slug, sink)
+    files.finish()
 }
 
 /// Both files in the making.
@@ -91,10 +89,9 @@ impl<'a> DataFiles<'a> {
         out.extend_from_slice(b"}}");
     }
 
-    fn finish(mut self, slug: &str, sink: &mut dyn FileSink) -> Result<(), BoxError> {
+    fn finish(mut self) -> [(&'static str, Vec<u8>); 2] {
         self.json.extend_from_slice(b"\n]\n");
-        sink.add(format!("{slug}/data.csv"), self.csv)?;
-        sink.add(format!("{slug}/data.json"), self.json)
+        [("data.csv", self.csv), ("data.json", self.json)]
     }
 }
 

@@ -45,24 +45,24 @@ pub fn catalogue_files(
     let (mut rows, warned) = rows(entries)?;
     shards::sort_rows(&mut rows);
     let facets = shards::facets(&look.fields, &rows, MAX_FACET_VALUES);
-    // All three parts take about the same time, and only read the rows. What the shards hold is what the rows hold.
-    let search = std::thread::scope(|scope| {
+    // All three parts take about the same time, and only read the rows. What shards and data hold is what the rows hold.
+    let made = std::thread::scope(|scope| {
         let search = Search { slug: &look.slug, fields: &look.fields, rows: &rows };
         let facets = &facets;
         let terms = scope.spawn(move || search.terms());
-        let documents = scope.spawn(move || search.documents(facets));
         let mut by_key: Vec<&Row> = rows.iter().collect();
         by_key.sort_unstable_by(|one, other| one.key.cmp(&other.key));
-        data::files(look, &by_key, sink)?;
+        let sorted = by_key.clone();
+        let documents = scope.spawn(move || (search.documents(facets), data::files(look, &sorted)));
         let counts = rejects::files(engine, &by_key, warned, (rejects, dead), sink)?;
         list::files(engine, &rows, facets, counts, sink)?;
         let terms = terms.join().map_err(|_| "making the search panicked")??;
-        let documents = documents.join().map_err(|_| "making the search panicked")??;
-        search.files(terms, documents)
+        let (documents, data) = documents.join().map_err(|_| "making the search panicked")?;
+        let search = search.files(terms, documents?)?.into_iter();
+        let search = search.map(|(name, text)| (format!("search/{name}"), text.into_bytes()));
+        Ok::<_, BoxError>(data.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).chain(search))
     })?;
-    search
-        .into_iter()
-        .try_for_each(|(name, text)| sink.add(format!("{}/search/{name}", look.slug), text.into_bytes()))
+    made.into_iter().try_for_each(|(name, bytes)| sink.add(format!("{}/{name}", look.slug), bytes))
 }
 
 /// What is kept of the entries: rows in their order, and the records with warnings.
