@@ -43,6 +43,9 @@ pub enum Command {
     /// Check this installation and say what to do about each problem
     #[command(after_help = "Example:\n  quire doctor --json")]
     Doctor(DoctorArgs),
+    /// Prepare a NATS server for the agents
+    #[command(after_help = "Example:\n  quire admin apply --nats nats://broker:4222 --replicas 3")]
+    Admin(AdminArgs),
 }
 
 /// Where Quire keeps what it knows between runs.
@@ -119,8 +122,8 @@ pub struct SearchArgs {
     #[arg(long, value_name = "NAME")]
     pub catalogue: Option<String>,
     /// Only records with this value in this facet
-    #[arg(long, value_name = "FIELD=VALUE")]
-    pub filter: Vec<String>,
+    #[arg(long, value_name = "FIELD=VALUE", value_parser = read_filter)]
+    pub filter: Vec<(String, String)>,
     /// Most results a catalogue
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub limit: u16,
@@ -130,6 +133,11 @@ pub struct SearchArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+fn read_filter(filter: &str) -> Result<(String, String), &'static str> {
+    let (field, value) = filter.split_once('=').ok_or("write FIELD=VALUE, such as tags=CT")?;
+    Ok((field.to_owned(), value.to_owned()))
 }
 
 /// Arguments of `quire cache`.
@@ -179,4 +187,50 @@ pub struct DoctorArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `quire admin`.
+#[derive(Debug, Args)]
+pub struct AdminArgs {
+    /// What to prepare
+    #[command(subcommand)]
+    pub action: AdminAction,
+}
+
+/// What operators do before agents start.
+#[derive(Debug, Subcommand)]
+pub enum AdminAction {
+    /// Create the streams, consumers and buckets, or bring them up to date; repeating it changes nothing
+    #[command(after_help = "Example:\n  quire admin apply --nats nats://broker:4222 --replicas 3")]
+    Apply {
+        /// The broker
+        #[command(flatten)]
+        broker: BrokerArgs,
+        /// Copies that the servers keep of every message: 1, or 3 on a cluster
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
+        replicas: u8,
+        /// Seconds to wait for the servers
+        #[arg(long, default_value_t = 10, value_name = "SECONDS")]
+        wait: u64,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Where the broker is.
+#[derive(Debug, Clone, Args)]
+pub struct BrokerArgs {
+    /// NATS servers, separated by commas; a user and password may stand before an @
+    #[arg(
+        long = "nats",
+        env = "QUIRE_NATS_URL",
+        hide_env_values = true,
+        default_value = "nats://127.0.0.1:4222",
+        value_name = "URL"
+    )]
+    pub url: String,
+    /// NATS credentials file
+    #[arg(long = "nats-creds", env = "QUIRE_NATS_CREDS", value_name = "FILE")]
+    pub credentials: Option<PathBuf>,
 }

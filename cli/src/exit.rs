@@ -1,6 +1,8 @@
 //! Exit codes: relied on from outside.
 
-use std::process::ExitCode;
+use std::{fmt, process::ExitCode, time::Duration};
+
+use quire_indexer::SearchError;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +20,61 @@ pub enum Exit {
     /// Interrupted; finished work is kept.
     Interrupted = 130,
 }
+
+impl Exit {
+    /// How a command ends with this error.
+    pub(crate) fn of(error: &anyhow::Error) -> Self {
+        let asked =
+            matches!(error.downcast_ref(), Some(SearchError::Blank | SearchError::UnknownFilter { .. }));
+        if asked || error.is::<WrongUsage>() {
+            Self::Usage
+        } else if error.is::<Unreachable>() {
+            Self::Unreachable
+        } else {
+            Self::Failed
+        }
+    }
+}
+
+/// What was typed cannot be meant; says what was expected.
+#[derive(Debug)]
+pub(crate) struct WrongUsage(pub(crate) String);
+
+impl fmt::Display for WrongUsage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for WrongUsage {}
+
+/// A server did not answer.
+#[derive(Debug)]
+pub(crate) struct Unreachable {
+    /// Its address, without secrets.
+    pub(crate) server: String,
+    /// How long it was waited for.
+    pub(crate) waited: Duration,
+    /// What to do.
+    pub(crate) remedy: &'static str,
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { server, waited, remedy } = self;
+        write!(f, "{server} did not answer within {} s: {remedy}", waited.as_secs())
+    }
+}
+
+impl std::error::Error for Unreachable {}
+
+/// Ends a command because of what was typed: the arguments are those of `format!`.
+macro_rules! wrong_usage {
+    ($($text:tt)*) => {
+        return Err($crate::exit::WrongUsage(format!($($text)*)).into())
+    };
+}
+pub(crate) use wrong_usage;
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {

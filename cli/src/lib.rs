@@ -15,14 +15,15 @@ mod progress;
 mod summary;
 
 pub use args::{
-    BuildArgs, CacheAction, CacheArgs, CheckArgs, Cli, Command, DoctorArgs, NewArgs, SearchArgs, StateArgs,
+    AdminAction, AdminArgs, BrokerArgs, BuildArgs, CacheAction, CacheArgs, CheckArgs, Cli, Command,
+    DoctorArgs, NewArgs, SearchArgs, StateArgs,
 };
 pub use exit::Exit;
 use quire_runtime::telemetry::LogOptions;
 
 /// What is logged unless `RUST_LOG` says otherwise. What becomes of parcels, the report tells, and the first of their
 /// errors; what the caches' store thinks of a full disk, the caches tell.
-const LOGS: &str = "warn,quire_runtime::pump=off,sled=off";
+const LOGS: &str = "warn,quire_runtime::parcels=off,sled=off";
 
 /// Runs a command to its end and says how it ended; errors are printed with their causes.
 pub fn run(cli: Cli) -> Exit {
@@ -40,9 +41,10 @@ pub fn run(cli: Cli) -> Exit {
         Command::Search(args) => commands::search::run(args),
         Command::Cache(args) => commands::cache::run(args),
         Command::Doctor(args) => commands::doctor::run(args),
+        Command::Admin(args) => commands::admin::run(args),
     };
     result.unwrap_or_else(|error| {
         output::error(&error);
-        Exit::Failed
+        Exit::of(&error)
     })
 }

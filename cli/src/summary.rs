@@ -2,14 +2,24 @@
 
 use std::fmt::Write as _;
 
-use quire_proto::{BuildReport, RunReport};
+use quire_proto::RunReport;
 use quire_runtime::{LaneMetrics, Metrics};
 
+use crate::embedded::Built;
+
 /// The report as text: counts that add up, service times, caches, slow operations and the bottleneck.
-pub(crate) fn text(report: &BuildReport, metrics: &Metrics) -> String {
+pub(crate) fn text(built: &Built, metrics: &Metrics) -> String {
+    let Built { report, others, pruned } = built;
     let mut out = String::new();
     for run in &report.runs {
         write_run(&mut out, run);
+    }
+    if !others.is_empty() {
+        let others = others.join(", ");
+        let _ = writeln!(out, "not built now, still on the site: {others} (--prune takes them off)");
+    }
+    if !pruned.is_empty() {
+        let _ = writeln!(out, "taken off the site: {}", pruned.join(", "));
     }
     write_stages(&mut out, &metrics.snapshot());
     let _ = writeln!(out, "site manifest {}", report.manifest);

@@ -34,7 +34,7 @@ pub struct ParcelHeader {
     pub catalogue: CatalogueRef,
     /// The lane; children stay in it.
     pub lane: Lane,
-    /// Results of earlier runs are not to be used: what they name may be damaged.
+    /// Results of earlier runs are not to be used: the run is a full one, or what they name may be damaged.
     pub anew: bool,
 }
 

@@ -209,52 +209,12 @@ fn a_site_that_was_lost_is_counted_when_it_is_written_again() {
 }
 
 #[test]
-fn a_site_does_not_go_where_it_would_be_read_again() {
-    let quire = Quire::new();
-    quire.run(["new", "birds"]);
-    for out in ["birds", "birds/data", "birds/data/site", "birds/templates", ".quire", ".quire/x"] {
-        let ended = quire.run(["build", "birds", "--out", out]);
-        assert_eq!(ended.code, Some(1), "{out}");
-        assert!(ended.err.contains("choose another --out"), "{out}: {}", ended.err);
-    }
-    assert_eq!(quire.run(["build", "birds", "--out", "birds/site"]).code, Some(0));
-    let ended = quire.run(["new", "data"]);
-    assert_eq!(ended.code, Some(1));
-    assert!(ended.err.contains("choose another name"), "{}", ended.err);
-    assert!(!quire.folder().join("data").exists());
-}
-
-#[test]
-fn a_catalogue_that_is_not_built_stays_until_it_is_pruned() {
-    let quire = Quire::new();
-    for name in ["birds", "trees"] {
-        assert_eq!(quire.run(["new", name]).code, Some(0));
-    }
-    let both = Build { catalogues: vec!["birds".into(), "trees".into()], ..Build::default() };
-    let both = quire.build(&both).manifest;
-    let birds = build_of(Path::new("birds"));
-    assert_eq!(quire.build(&birds).manifest, both);
-    let alone = Quire::new();
-    alone.run(["new", "birds"]);
-    assert_eq!(quire.build(&birds.argument("--prune")).manifest, alone.build(&birds_of()).manifest);
-    assert_eq!(tree(&quire.site()), tree(&alone.site()));
-    assert!(!quire.state().join("index/trees").exists());
-    // It comes back as it was.
-    let again = Build { catalogues: vec!["birds".into(), "trees".into()], ..Build::default() };
-    assert_eq!(quire.build(&again).manifest, both);
-}
-
-fn birds_of() -> Build {
-    build_of(Path::new("birds"))
-}
-
-#[test]
 fn usage_that_is_wrong_exits_with_two_and_every_command_has_help_with_an_example() {
     let quire = Quire::new();
     assert_eq!(quire.run(["build", "--no-such-flag"]).code, Some(2));
     assert_eq!(quire.run(["biuld"]).code, Some(2));
     assert_eq!(quire.run(["build", "--workers", "0"]).code, Some(2));
-    for command in ["build", "check", "new", "search", "cache", "doctor"] {
+    for command in ["build", "check", "new", "search", "cache", "doctor", "admin"] {
         let help = quire.run([command, "--help"]);
         assert_eq!(help.code, Some(0));
         assert!(
@@ -266,6 +226,14 @@ fn usage_that_is_wrong_exits_with_two_and_every_command_has_help_with_an_example
 }
 
 #[test]
+fn a_broker_that_does_not_answer_is_a_server_out_of_reach() {
+    let quire = Quire::new();
+    let ended = quire.run(["admin", "apply", "--nats", "nats://ada:hunter2@127.0.0.1:1", "--wait", "1"]);
+    assert_eq!(ended.code, Some(4), "{}", ended.err);
+    assert!(ended.err.contains("nats://127.0.0.1:1") && !ended.err.contains("hunter2"), "{}", ended.err);
+}
+
+#[test]
 fn a_folder_without_catalogues_and_an_index_that_is_not_there_say_what_to_do() {
     let quire = Quire::new();
     let build = quire.run(["build"]);
@@ -274,8 +242,35 @@ fn a_folder_without_catalogues_and_an_index_that_is_not_there_say_what_to_do() {
     let search = quire.run(["search", "anything"]);
     assert_eq!(search.code, Some(1));
     assert!(search.err.contains("quire build"), "{}", search.err);
-    let blank = quire.run(["search", " "]);
-    assert_ne!(blank.code, Some(0));
+}
+
+#[test]
+fn a_search_may_filter_alone_and_says_what_it_does_not_understand() {
+    let quire = Quire::new();
+    quire.run(["new", "birds"]);
+    quire.run(["new", "stones"]);
+    let file = quire.folder().join("stones/catalogue.yaml");
+    let text = fs::read_to_string(&file).unwrap().replace("name: tags", "name: kinds");
+    fs::write(&file, text).unwrap();
+    assert_eq!(quire.run(["build", "birds", "stones"]).code, Some(0));
+
+    let found: Value =
+        serde_json::from_str(&quire.run(["search", "--filter", "tags=diver", "--json"]).out).unwrap();
+    assert_eq!(found["birds"]["total"], 1, "{found}");
+    assert_eq!(found["birds"]["hits"][0]["matched"], "filter");
+    assert_eq!(found.as_object().unwrap().len(), 1, "stones has no such field");
+    for (wrong, told) in [
+        (&["search", " "][..], "blank"),
+        (&["search"], "QUERY"),
+        (&["search", "--filter", "tags"], "FIELD=VALUE"),
+        (&["search", "--filter", "size=1"], "tags"),
+        (&["search", "heron", "--catalogue", "trees"], "stones"),
+        (&["cache", "clear", "dust"], "memo"),
+    ] {
+        let ended = quire.run(wrong.iter().copied());
+        assert_eq!(ended.code, Some(2), "{wrong:?} {}", ended.err);
+        assert!(ended.err.contains(told), "{wrong:?} {}", ended.err);
+    }
 }
 
 #[test]

@@ -23,13 +23,25 @@ pub(crate) fn findings() -> anyhow::Result<Option<PathBuf>> {
         let name = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let Some(stem) = name.strip_suffix(".tar.zst") else { continue };
         let target = unpacked.join(stem);
-        if target.is_dir() {
+        if is_newer(&target, &archive)? {
             continue;
         }
         tools::zstd()?;
         unpack(&archive, &target).with_context(|| format!("cannot unpack {name}"))?;
     }
     Ok(Some(unpacked))
+}
+
+/// Whether what was unpacked is there, and the archive was not replaced since.
+fn is_newer(target: &Path, archive: &Path) -> anyhow::Result<bool> {
+    if !target.is_dir() {
+        return Ok(false);
+    }
+    let newer = fs::metadata(target)?.modified()? >= fs::metadata(archive)?.modified()?;
+    if !newer {
+        fs::remove_dir_all(target)?;
+    }
+    Ok(newer)
 }
 
 /// Unpacks into a folder beside `target`, so that a folder that is there is whole.

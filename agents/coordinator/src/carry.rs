@@ -20,6 +20,8 @@ use quire_proto::{
     manifest::{Entry, RejectRow},
 };
 
+/// How failures of a whole source begin, in reports.
+pub const OF_SOURCE: &str = "source ";
 /// Most failures told one by one.
 const MAX_FAILURES: usize = 20;
 
@@ -148,7 +150,7 @@ impl Fates {
                 None if listing.listed => return None,
                 None => "not listed",
             };
-            Some(format!("source {source}: {reason}; nothing of it is removed"))
+            Some(format!("{OF_SOURCE}{source}: {reason}; nothing of it is removed"))
         });
         let mut failures: Vec<String> = listings.collect();
         failures

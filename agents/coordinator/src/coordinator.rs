@@ -146,13 +146,23 @@ impl Coordinator {
         let RunRequest { bundle, full, anew: _, lane, cancelled } = request.clone();
         let started = Instant::now();
         let (store, salt) = (self.options.store.clone(), self.options.inputs_salt);
-        let plan = Arc::new(on_thread(move || Plan::make(&store, bundle, full, trusted, salt)).await?);
+        let site = self.options.site.clone();
+        let plan = Arc::new(
+            on_thread(move || {
+                let plan = Plan::make(&store, bundle, full, trusted, salt)?;
+                if let Some(site) = site {
+                    SiteRecords::may_begin(&store, site.as_ref(), &plan.reference.name)?;
+                }
+                Ok(plan)
+            })
+            .await?,
+        );
         let facts = RunFacts {
             run: plan.run.clone(),
             epoch: plan.epoch,
             catalogue: plan.reference.clone(),
             lane,
-            anew: !trusted,
+            anew: full || !trusted,
         };
         let lines = Lines {
             settlements: self.router.subscribe(&plan.run),

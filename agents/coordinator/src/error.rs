@@ -110,6 +110,14 @@ pub enum RunError {
         /// What the stage said.
         error: String,
     },
+    /// Where the site shall go are files of someone else.
+    #[error(
+        "the folder of the site holds {path}, which is not of a site that quire made: choose another folder, or move that file away"
+    )]
+    Occupied {
+        /// One of the files.
+        path: String,
+    },
     /// The site's folder failed.
     #[error("cannot use the site's folder")]
     Site(#[source] BoxError),

@@ -1,9 +1,6 @@
 //! Finishes the site: what runs did not publish, root files, removals, and `manifest.json` last.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use quire_proto::{Digest, Epoch, Lane, RunId, is_page};
 use quire_runtime::{BoxError, Store, crash_point};
@@ -47,7 +44,7 @@ impl Finish<'_> {
         if let Some(report) = looked.report {
             return Ok(report);
         }
-        let (record, call) = self.begin().await?;
+        let (record, call) = self.begin(&looked.catalogues).await?;
         let mut written = Written::default();
         let mut wanted = self.workspace.small_runs();
         let mut states = Vec::new();
@@ -86,10 +83,11 @@ impl Finish<'_> {
     }
 
     /// Notes that the site is about to change.
-    async fn begin(&self) -> Result<(SiteRecord, u64), RunError> {
+    async fn begin(&self, catalogues: &[(String, u64)]) -> Result<(SiteRecord, u64), RunError> {
         let (records, store, site) =
             (self.records.clone(), self.options.store.clone(), Arc::clone(&self.site));
-        on_thread(move || records.begin(&store, site.as_ref())).await
+        let names: Vec<String> = catalogues.iter().map(|(name, _)| name.clone()).collect();
+        on_thread(move || records.begin(&store, site.as_ref(), &names)).await
     }
 
     async fn publish(
@@ -193,12 +191,11 @@ impl Looked {
         if !site.verify(&mut expected).map_err(RunError::Site)?.is_empty() {
             return Ok(None);
         }
-        let spared = self.record.as_ref().map(|record| record.spared.as_slice()).unwrap_or_default();
-        let folders = folders(&self.catalogues, spared);
+        let owned = self.record.as_ref().map(|record| record.owned.as_slice()).unwrap_or_default();
         let (mut foreign, mut left_over) = (0, false);
         site.list(&mut |path| {
             if path != site_manifest::PATH && !former.files.contains_key(&path) {
-                let ours = in_folders(&path, &folders);
+                let ours = in_folders(&path, owned);
                 left_over |= ours;
                 foreign += u64::from(!ours);
             }
@@ -210,17 +207,10 @@ impl Looked {
     }
 }
 
-/// The folders in which every file is ours.
-fn folders<'a>(catalogues: &'a [(String, u64)], spared: &[String]) -> BTreeSet<&'a str> {
-    catalogues
-        .iter()
-        .map(|(name, _)| name.as_str())
-        .filter(|name| !spared.iter().any(|other| other == name))
-        .collect()
-}
-
-fn in_folders(path: &str, folders: &BTreeSet<&str>) -> bool {
-    path.split_once('/').is_some_and(|(folder, _)| folders.contains(folder))
+/// Whether `path` lies in one of `folders`, which are sorted.
+fn in_folders(path: &str, folders: &[String]) -> bool {
+    let is_in = |folder: &str| folders.binary_search_by(|known| known.as_str().cmp(folder)).is_ok();
+    path.split_once('/').is_some_and(|(folder, _)| is_in(folder))
 }
 
 /// A path in the site.
@@ -267,6 +257,8 @@ impl Rest {
         let manifest = Digest::of(&text);
         self.site.write(site_manifest::PATH, &manifest, &text).map_err(RunError::Site)?;
         crash_point("publish.done");
+        // What was a catalogue's that is gone is empty now.
+        self.record.owned.retain(|folder| self.catalogues.iter().any(|(name, _)| name == folder));
         let shown = Shown { catalogues: self.catalogues, salt: self.salt, manifest };
         self.records.shown(&self.store, self.record, shown)?;
         let Written { pages, bytes } = self.written;
@@ -311,7 +303,6 @@ impl Rest {
             return Err(RunError::Spill(error));
         }
         let others = unwanted(found.finish(), wanted)?;
-        let folders = folders(&self.catalogues, &self.record.spared);
         // Read only if there is something to ask it: it names every file.
         let former = std::cell::LazyCell::new(|| {
             self.former.as_deref().and_then(SiteManifest::read).unwrap_or_default()
@@ -319,7 +310,7 @@ impl Rest {
         let (mut removed, mut foreign) = (0, 0);
         for path in others {
             self.workspace.check()?;
-            if in_folders(&path, &folders) || former.files.contains_key(&path) {
+            if in_folders(&path, &self.record.owned) || former.files.contains_key(&path) {
                 removed += u64::from(self.site.remove(&path).map_err(RunError::Site)?);
             } else {
                 foreign += 1;

@@ -38,6 +38,7 @@ mod site_record;
 mod task;
 mod workspace;
 
+pub use carry::OF_SOURCE;
 pub use coordinator::{Coordinator, CoordinatorOptions, RunRequest};
 pub use error::RunError;
 pub use folder::{FolderError, read_folder};

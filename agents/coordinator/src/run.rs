@@ -240,7 +240,8 @@ impl Run<'_> {
     ) -> Result<(Option<Sorted<Wanted>>, Written), RunError> {
         let Some(site) = &self.options.site else { return Ok((None, Written::default())) };
         let (records, store, begun) = (self.records.clone(), self.store(), Arc::clone(site));
-        on_thread(move || records.begin(&store, begun.as_ref())).await?;
+        let catalogue = self.plan.reference.name.clone();
+        on_thread(move || records.begin(&store, begun.as_ref(), &[catalogue])).await?;
         let wanted = self.workspace.small_runs();
         let (shelf, lines) = (&self.shelf, &mut self.lines);
         let (wanted, written) =

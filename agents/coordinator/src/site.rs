@@ -30,9 +30,7 @@ pub trait SiteEdge: Send + Sync + 'static {
     fn list(&self, found: &mut dyn FnMut(String)) -> Result<(), BoxError>;
 
     /// Names the site among the sites that one state folder may have been published to.
-    fn identity(&self) -> String {
-        String::new()
-    }
+    fn identity(&self) -> String;
 
     /// The bytes of a file of at most `limit` bytes; `None` if there is none, or a larger one.
     ///

@@ -3,7 +3,7 @@
 //! Losing the record costs time only: the site is then compared file by file.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -11,9 +11,14 @@ use quire_proto::Digest;
 use quire_runtime::Store;
 use serde::{Deserialize, Serialize};
 
-use crate::{RunError, SiteEdge, manifest_io, site_manifest};
+use crate::{
+    RunError, SiteEdge, manifest_io,
+    site_manifest::{self, SiteManifest},
+};
 
 const NAME: &str = "site";
+/// Where every site begins.
+const INDEX: &str = "index.html";
 
 /// The last publication.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,8 +29,10 @@ pub(crate) struct SiteRecord {
     pub(crate) publication: u64,
     /// What it showed when it was complete; `None` while one is under way or was interrupted.
     pub(crate) shown: Option<Shown>,
-    /// Folders that held files when the first publication began, and may be anything: nothing unknown is removed from them.
-    pub(crate) spared: Vec<String>,
+    /// Folders of catalogues in which every file is ours, as none was there that is not when the first was written.
+    pub(crate) owned: Vec<String>,
+    /// Folders of catalogues that hold files of someone else: nothing unknown is removed from them.
+    spared: Vec<String>,
 }
 
 /// A complete publication.
@@ -40,6 +47,32 @@ pub(crate) struct Shown {
 }
 
 impl SiteRecord {
+    /// The record of this site; a new one, if there is none.
+    fn of(store: &Store, site: &dyn SiteEdge) -> Result<Self, RunError> {
+        let identity = site.identity();
+        let known = Self::read(store)?.filter(|record| record.identity == identity);
+        Ok(known.unwrap_or_else(|| Self { identity, ..Self::default() }))
+    }
+
+    /// Takes over the folders of `catalogues`; whether there was anything to do.
+    fn take_over(&mut self, site: &dyn SiteEdge, catalogues: &[String]) -> Result<bool, RunError> {
+        let known = |name: &String| self.owned.contains(name) || self.spared.contains(name);
+        let new: Vec<&str> = catalogues.iter().filter(|name| !known(name)).map(String::as_str).collect();
+        if new.is_empty() {
+            return Ok(false);
+        }
+        for (folder, found) in look(site, &new, self.publication == 0)? {
+            let foreign = found.foreign.as_deref();
+            if let Some(file) = foreign {
+                tracing::warn!(file, "not a file of the site; unknown files are left alone in its folder");
+            }
+            let folders = if foreign.is_none() { &mut self.owned } else { &mut self.spared };
+            folders.push(folder.to_owned());
+        }
+        self.owned.sort_unstable();
+        Ok(true)
+    }
+
     /// The record, if there is one that can be read.
     pub(crate) fn read(store: &Store) -> Result<Option<Self>, RunError> {
         Ok(store.read(NAME)?.and_then(|bytes| manifest_io::decode(&bytes, "the site's record").ok()))
@@ -57,19 +90,35 @@ pub(crate) struct SiteRecords(Arc<Mutex<u64>>);
 impl SiteRecords {
     /// The site is about to change: until [`Self::shown`] it counts as half-done. Returns the record and a number that
     /// no call of this process got before.
-    pub(crate) fn begin(&self, store: &Store, site: &dyn SiteEdge) -> Result<(SiteRecord, u64), RunError> {
+    ///
+    /// # Errors
+    /// [`RunError::Occupied`] if the folder of one of the `catalogues` is someone else's.
+    pub(crate) fn begin(
+        &self,
+        store: &Store,
+        site: &dyn SiteEdge,
+        catalogues: &[String],
+    ) -> Result<(SiteRecord, u64), RunError> {
         let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *calls += 1;
-        let identity = site.identity();
-        let mut record = match SiteRecord::read(store)?.filter(|record| record.identity == identity) {
-            Some(record) => record,
-            None => SiteRecord { identity, spared: occupied(site)?, ..SiteRecord::default() },
-        };
-        if record.publication == 0 || record.shown.take().is_some() {
+        let mut record = SiteRecord::of(store, site)?;
+        let more = record.take_over(site, catalogues)?;
+        let complete = record.shown.take().is_some();
+        if record.publication == 0 || complete {
             record.publication += 1;
+        }
+        if more || complete {
             record.write(store)?;
         }
         Ok((record, *calls))
+    }
+
+    /// Whether [`Self::begin`] will refuse a catalogue: said before anything is done for it.
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub(crate) fn may_begin(store: &Store, site: &dyn SiteEdge, catalogue: &str) -> Result<(), RunError> {
+        SiteRecord::of(store, site)?.take_over(site, &[catalogue.to_owned()]).map(drop)
     }
 
     /// The site is complete.
@@ -84,25 +133,42 @@ impl SiteRecords {
     }
 }
 
-/// The folders with files in a site that has no manifest of ours: they are someone else's.
-fn occupied(site: &dyn SiteEdge) -> Result<Vec<String>, RunError> {
-    if site.read(site_manifest::PATH, site_manifest::MAX_BYTES).map_err(RunError::Site)?.is_some() {
-        return Ok(Vec::new());
-    }
-    let mut folders = BTreeSet::new();
+/// What lies in a folder that is to be a catalogue's.
+#[derive(Default)]
+struct Found {
+    /// Whether there is a file that the site's manifest names.
+    ours: bool,
+    /// A file that it does not.
+    foreign: Option<String>,
+}
+
+/// Looks into `folders` of a site. One with files, none of which is ours, is someone else's; so is a site that is none,
+/// if it has the files that every site has.
+fn look<'a>(
+    site: &dyn SiteEdge,
+    folders: &[&'a str],
+    first: bool,
+) -> Result<BTreeMap<&'a str, Found>, RunError> {
+    let manifest = site.read(site_manifest::PATH, site_manifest::MAX_BYTES).map_err(RunError::Site)?;
+    let manifest = manifest.as_deref().and_then(SiteManifest::read);
+    let mut found: BTreeMap<&str, Found> = folders.iter().map(|&name| (name, Found::default())).collect();
+    let mut taken = None;
     site.list(&mut |path| {
-        if let Some((folder, _)) = path.split_once('/')
-            && !folders.contains(folder)
-        {
-            folders.insert(folder.to_owned());
+        let named = manifest.as_ref().is_some_and(|manifest| manifest.files.contains_key(&path));
+        let root = [INDEX, site_manifest::PATH].contains(&path.as_str());
+        if root && first && manifest.is_none() {
+            taken.get_or_insert(path);
+        } else if let Some(found) = path.split_once('/').and_then(|(folder, _)| found.get_mut(folder)) {
+            found.ours |= named;
+            if !named && found.foreign.as_ref().is_none_or(|known| path < *known) {
+                found.foreign = Some(path);
+            }
         }
     })
     .map_err(RunError::Site)?;
-    for folder in &folders {
-        tracing::info!(
-            folder,
-            "the site's folder holds files of someone else; unknown ones are left alone there"
-        );
+    let of_others = found.values().filter(|found| !found.ours).find_map(|found| found.foreign.clone());
+    match taken.or(of_others) {
+        Some(path) => Err(RunError::Occupied { path }),
+        None => Ok(found),
     }
-    Ok(folders.into_iter().collect())
 }

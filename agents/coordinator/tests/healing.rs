@@ -121,12 +121,20 @@ async fn damage_to_the_site_is_repaired_and_files_of_others_are_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_of_someone_else_is_not_emptied() {
+async fn a_folder_of_someone_else_is_refused_and_files_beside_ours_stay() {
     let world = World::new();
     many(&world, 2);
     fs::create_dir_all(world.site().join("c")).unwrap();
     fs::write(world.site().join("c/thesis.txt"), "years of work").unwrap();
+    let error = world.try_run(world.request()).await.unwrap_err();
+    assert!(matches!(&error, RunError::Occupied { path } if path == "c/thesis.txt"), "{error}");
+    assert_eq!(world.files().len(), 1);
+
+    fs::remove_file(world.site().join("c/thesis.txt")).unwrap();
     world.build().await;
+    let world = world.restart();
+    world.store.remove("site").unwrap();
+    fs::write(world.site().join("c/thesis.txt"), "years of work").unwrap();
     world.set("0000", &[]);
     world.build().await;
     let files = world.files();

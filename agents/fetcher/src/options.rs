@@ -11,6 +11,6 @@ pub struct FetcherOptions {
     pub roots: BTreeMap<String, PathBuf>,
     /// Where `${VAR}` is looked up.
     pub env: Env,
-    /// Reads and sends on everything, whatever memo and manifest know.
-    pub full: bool,
+    /// Folders that are never listed, canonical: what Quire makes must not be read as data.
+    pub left_out: Vec<PathBuf>,
 }

@@ -146,7 +146,7 @@ impl Fetcher {
         source: &str,
         validation: Digest,
     ) -> Result<Option<Arc<BaseIndex>>, StageError> {
-        let Some(base) = base.filter(|_| !self.inner.options.full) else { return Ok(None) };
+        let Some(base) = base else { return Ok(None) };
         let (inner, store, source) = (Arc::clone(&self.inner), ctx.store().clone(), source.to_owned());
         let index = ctx.compute(move || inner.bases.get(&store, &inner.memo, base, &source)).await??;
         Ok(Some(index).filter(|index| index.holds_for(&validation)))

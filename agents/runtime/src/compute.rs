@@ -22,6 +22,12 @@ const NICE: i32 = 10;
 /// Jobs that may wait for each kind of thread; further callers wait outside, holding only their future.
 const QUEUE: usize = 256;
 
+/// Stack of a thread, where there is room for it; only what is used is ever taken of the memory. Values that an
+/// expression nests once for each of a record's members are taken apart by recursion.
+const STACK_BYTES: usize = 256 << 20;
+/// Stack of a thread, however little room there is.
+const MIN_STACK_BYTES: usize = 4 << 20;
+
 type Job = Box<dyn FnOnce() + Send>;
 
 /// Why work was not computed.
@@ -52,9 +58,11 @@ impl ComputePool {
             shared_room: Arc::new(Semaphore::new(QUEUE)),
             critical_room: Arc::new(Semaphore::new(QUEUE)),
         });
-        for number in 0..workers.max(1) {
+        let workers = workers.max(1);
+        let stack = stack_bytes(workers + 1);
+        for number in 0..workers {
             let shared = Arc::clone(&shared);
-            start(format!("compute-{number}"), move || {
+            start(format!("compute-{number}"), stack, move || {
                 make_nice();
                 shared.work(false);
             });
@@ -62,7 +70,7 @@ impl ComputePool {
         // Idle from the first: the thread may not be up yet when the first job comes, but the job shall be its.
         shared.lock().critical_idle = true;
         let critical = Arc::clone(&shared);
-        if !start("compute-critical".to_owned(), move || critical.work(true)) {
+        if !start("compute-critical".to_owned(), stack, move || critical.work(true)) {
             shared.lock().critical_idle = false;
         }
         Self { owner: Arc::new(Owner(shared)) }
@@ -200,16 +208,20 @@ impl Queues {
 }
 
 /// Starts a thread; whether that went well. A pool that lacks some threads still works as long as a shared one lives.
-/// Stack of a thread; only what is used is ever taken. Values that an expression nests once for each of a record's
-/// members are taken apart by recursion.
-const STACK_BYTES: usize = 256 << 20;
-
-fn start(name: String, body: impl FnOnce() + Send + 'static) -> bool {
-    let started = thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(body);
+fn start(name: String, stack: usize, body: impl FnOnce() + Send + 'static) -> bool {
+    let started = thread::Builder::new().name(name).stack_size(stack).spawn(body);
     if let Err(error) = &started {
         tracing::error!(error = %error, "compute thread not started");
     }
     started.is_ok()
+}
+
+/// The stack of each of so many threads. All of it counts where the address space is limited: together they take a
+/// quarter.
+fn stack_bytes(threads: usize) -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::As).current;
+    let limit = limit.and_then(|bytes| usize::try_from(bytes).ok());
+    limit.map_or(STACK_BYTES, |bytes| (bytes / 4 / threads).clamp(MIN_STACK_BYTES, STACK_BYTES))
 }
 
 /// On Linux niceness belongs to a thread; elsewhere it would hit the whole process, so nothing is done.

@@ -31,6 +31,8 @@ use crate::{
 
 /// How often a parcel is tried while nothing can be written, before its run is told to stop.
 const NO_ROOM_ATTEMPTS: u32 = 3;
+/// What became of single parcels: where a run's report tells it, one need not read it twice.
+const PARCELS: &str = "quire_runtime::parcels";
 /// Longest pause that an upstream may ask for.
 const MAX_DELAY: Duration = Duration::from_secs(600);
 
@@ -235,7 +237,7 @@ impl<S: Stage> Pump<S> {
             // Every parcel meets it: the run tells of it once.
             tracing::debug!(error = error.chain(), %stage, attempts, "no room; parcel given back");
         } else {
-            tracing::warn!(error = error.chain(), %stage, lane = %parcel.header.lane, attempts, "parcel given back");
+            tracing::warn!(target: PARCELS, error = error.chain(), %stage, lane = %parcel.header.lane, attempts, "parcel given back");
         }
         Ok(Word::Nak(pause))
     }
@@ -254,7 +256,7 @@ impl<S: Stage> Pump<S> {
         object: Digest,
         service: Duration,
     ) -> Result<Word, TellError> {
-        tracing::warn!(error = error.chain(), stage = %self.stage.name(), "a parcel's input is lost");
+        tracing::warn!(target: PARCELS, error = error.chain(), stage = %self.stage.name(), "a parcel's input is lost");
         self.tell_end(parcel, Outcome::InputLost { object }, Ending::InputLost, service).await
     }
 
@@ -301,7 +303,7 @@ impl<S: Stage> Pump<S> {
             return Ok(Word::Ack);
         }
         let (text, subjects) = (error.chain(), split::subjects(&parcel.work));
-        tracing::error!(error = text, %stage, subjects = ?subjects, attempts, "parcel dead");
+        tracing::error!(target: PARCELS, error = text, %stage, subjects = ?subjects, attempts, "parcel dead");
         let letter = DeadLetter {
             stage,
             parcel: Some(parcel.clone()),

@@ -41,6 +41,14 @@ impl JetStreamOptions {
     }
 }
 
+impl JetStreamOptions {
+    /// The servers without user names, passwords and tokens.
+    #[must_use]
+    pub fn shown_url(&self) -> String {
+        without_secrets(&self.url)
+    }
+}
+
 impl fmt::Debug for JetStreamOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JetStreamOptions")

@@ -50,8 +50,8 @@ async fn build(
     let metrics = embedded.metrics().clone();
     let stopped = embedded.stop().await;
     // What ended the build is the cause of what went wrong after it.
-    let report = match result {
-        Ok(report) => report,
+    let built = match result {
+        Ok(built) => built,
         Err(error) if is_interrupt(&error) => {
             eprintln!("{error}: run the same command again to go on");
             return Ok(Exit::Interrupted);
@@ -60,11 +60,11 @@ async fn build(
     };
     stopped?;
     if args.json {
-        output::json(&report)?;
+        output::json(&built.report)?;
     } else {
-        output::text(summary::text(&report, &metrics).trim_end())?;
+        output::text(summary::text(&built, &metrics).trim_end())?;
     }
-    Ok(if args.strict && report.runs.iter().any(is_incomplete) { Exit::Strict } else { Exit::Done })
+    Ok(if args.strict && built.report.runs.iter().any(is_incomplete) { Exit::Strict } else { Exit::Done })
 }
 
 /// Cancelled by the first interrupt or termination; a second one ends the process at once.

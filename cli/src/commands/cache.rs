@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::{
     CacheAction, CacheArgs, Exit,
     embedded::{MEMO, State},
+    exit::wrong_usage,
     output,
     summary::size,
 };
@@ -51,7 +52,7 @@ pub fn run(args: &CacheArgs) -> anyhow::Result<Exit> {
             if let Some(name) = name
                 && !NAMES.contains(&name.as_str())
             {
-                anyhow::bail!("no cache is named `{name}`: there are {}", NAMES.join(" and "));
+                wrong_usage!("no cache is named `{name}`: there are {}", NAMES.join(" and "));
             }
             State::open_existing(&state.state)?.open_caches()?.clear(name.as_deref());
             let cleared = name.as_deref().unwrap_or("all");

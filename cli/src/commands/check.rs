@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::Context as _;
 use quire_catalogue::Diagnostic;
-use quire_coordinator::NoProgress;
+use quire_coordinator::{NoProgress, OF_SOURCE};
 use quire_proto::{Problem, RecordCounts, RunReport, Severity};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -102,16 +102,16 @@ fn dry_build(folder: &CatalogueFolder) -> anyhow::Result<(RunReport, Vec<Listed>
         .build()
         .context("cannot start the runtime")?;
     let folders = std::slice::from_ref(folder);
-    let report = runtime.block_on(async {
+    let built = runtime.block_on(async {
         let options =
             Options { out: out.clone(), workers, full: true, prune: false, progress: Arc::new(NoProgress) };
         let embedded = Embedded::start(&state, folders, options)?;
-        let report = embedded.build(folders, &CancellationToken::new()).await;
+        let built = embedded.build(folders, &CancellationToken::new()).await;
         let stopped = embedded.stop().await;
         // What ended the build is the cause of what went wrong after it.
-        report.and_then(|report| stopped.map(|()| report))
+        built.and_then(|built| stopped.map(|()| built))
     })?;
-    let run = report.runs.into_iter().next().context("the catalogue was not run")?;
+    let run = built.report.runs.into_iter().next().context("the catalogue was not run")?;
     Ok((run, read_rejects(&out.join(&folder.name).join("rejects.json"))?))
 }
 
@@ -146,12 +146,14 @@ fn print(path: &Path, answer: &Answer) -> anyhow::Result<()> {
         let RecordCounts { seen, published, rejected, dead, .. } = counts;
         format!("; {seen} records: {published} right, {rejected} rejected, {dead} failed")
     });
-    let failures = match answer.failures.len() {
+    // Records that failed are counted already.
+    let of_sources = answer.failures.iter().filter(|failure| failure.starts_with(OF_SOURCE)).count();
+    let sources = match of_sources {
         0 => String::new(),
-        1 => "; 1 failure".to_owned(),
-        count => format!("; {count} failures"),
+        1 => "; 1 source failed".to_owned(),
+        count => format!("; {count} sources failed"),
     };
-    output::text(&format!("{}: {definition}{records}{failures}", path.display()))
+    output::text(&format!("{}: {definition}{records}{sources}", path.display()))
 }
 
 /// A folder that goes away with us.

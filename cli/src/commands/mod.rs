@@ -1,5 +1,6 @@
 //! What each command does, a file each.
 
+pub mod admin;
 pub mod build;
 pub mod cache;
 pub mod check;

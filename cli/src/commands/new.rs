@@ -2,10 +2,10 @@
 
 use std::{fs, path::Path};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use quire_catalogue::{Bundle, Catalogue};
 
-use crate::{Exit, NewArgs, output};
+use crate::{Exit, NewArgs, exit::wrong_usage, output};
 
 /// The files of a new catalogue; `{name}` stands for its name.
 const FILES: [(&str, &str); 5] = [
@@ -42,7 +42,7 @@ pub fn run(args: &NewArgs) -> anyhow::Result<Exit> {
 fn check_name(name: &str) -> anyhow::Result<()> {
     let fits = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
     if name.is_empty() || name.len() > 64 || name.starts_with('-') || !name.chars().all(fits) {
-        bail!(
+        wrong_usage!(
             "`{name}` is no name for a catalogue: use 1 to 64 lower-case letters, digits and hyphens, such as `birds`"
         );
     }
@@ -55,7 +55,7 @@ fn check_definition(texts: &[(&str, String)]) -> anyhow::Result<()> {
     match Catalogue::load(Bundle::new(files)) {
         Ok(_) => Ok(()),
         Err(problems) => match problems.iter().next() {
-            Some(problem) => bail!("{}: choose another name", problem.message),
+            Some(problem) => wrong_usage!("{}: choose another name", problem.message),
             None => Ok(()),
         },
     }

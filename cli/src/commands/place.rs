@@ -1,52 +1,90 @@
-//! Where a site may go: not into what it is made from, nor into what Quire remembers.
+//! Where a site may go: not into what it is made from, nor over it, nor into what Quire remembers.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use anyhow::bail;
+use quire_fetcher::{Env, expand};
 
-use crate::embedded::CatalogueFolder;
+use crate::{embedded::CatalogueFolder, exit::wrong_usage};
 
-/// Refuses a site folder that would be read as data or templates, or that is the state folder.
+/// Refuses a site folder that would be read as data or templates, that is the state folder, or whose own folders are a
+/// catalogue's.
 ///
 /// # Errors
 /// Which folder it is in the way of.
 pub(super) fn refuse_overlap(out: &Path, state: &Path, folders: &[CatalogueFolder]) -> anyhow::Result<()> {
     let site = whole(out);
-    let within = |folder: &Path| site.starts_with(whole(folder));
-    let other = "choose another --out";
-    if within(state) {
-        bail!(
-            "the site cannot go to {}: it lies in the state folder {}; {other}",
-            out.display(),
+    let (shown, other) = (out.display(), "choose another --out");
+    if site.starts_with(whole(state)) {
+        wrong_usage!(
+            "the site cannot go to {shown}: it lies in the state folder {}; {other}",
             state.display()
         );
     }
     for folder in folders {
-        if site == whole(&folder.path) {
-            bail!("the site cannot go to {}: that is a catalogue's folder; {other}", out.display());
+        let home = whole(&folder.path);
+        if site == home {
+            wrong_usage!("the site cannot go to {shown}: that is a catalogue's folder; {other}");
         }
-        let parts = ["templates", "assets"].map(|part| folder.path.join(part));
-        let roots = folder.catalogue.definition().sources.iter();
-        // Of a root that is the catalogue's own folder, patterns take what is data. One from the environment is not known.
-        let roots = roots.map(|source| folder.path.join(&source.files.root));
-        let roots = roots.filter(|root| whole(root) != whole(&folder.path));
-        if let Some(part) = parts.into_iter().chain(roots).find(|part| within(part)) {
-            let part = part.display();
-            bail!("the site cannot go to {}: it would be read again from {part}; {other}", out.display());
+        let roots = roots(folder);
+        // Of a root that is the catalogue's own folder, the site is left out when it is listed.
+        let read = ["templates", "assets"].map(|part| home.join(part)).into_iter();
+        if let Some(part) = read
+            .chain(roots.iter().filter(|root| **root != home).cloned())
+            .find(|part| site.starts_with(part))
+        {
+            wrong_usage!(
+                "the site cannot go to {shown}: it would be read again from {}; {other}",
+                part.display()
+            );
+        }
+        let own = folders.iter().map(|folder| folder.name.as_str()).chain(["assets"]);
+        let own: Vec<PathBuf> = own.map(|name| site.join(name)).collect();
+        if let Some(source) =
+            roots.into_iter().chain([home]).find(|source| own.iter().any(|own| source.starts_with(own)))
+        {
+            wrong_usage!(
+                "the site cannot go to {shown}: it would be written over {}; {other}",
+                source.display()
+            );
         }
     }
     Ok(())
 }
 
-/// The path without `.`, `..` and links, as far as there is anything.
+/// Where the catalogue's sources are read from, as far as that is known before they are.
+fn roots(folder: &CatalogueFolder) -> Vec<PathBuf> {
+    let sources = folder.catalogue.definition().sources.iter();
+    let expanded = sources.filter_map(|source| expand(&source.files.root, &Env::default()).ok());
+    expanded.map(|root| whole(&folder.path.join(root))).collect()
+}
+
+/// The path without `.`, `..` and links, as far as there is anything; what is not there yet is taken as written.
 fn whole(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    let mut there = path.as_path();
-    loop {
-        match (there.canonicalize(), there.parent()) {
-            (Ok(real), _) => return real.join(path.strip_prefix(there).unwrap_or(Path::new(""))),
-            (Err(_), Some(parent)) => there = parent,
-            (Err(_), None) => return path,
+    let mut whole = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(whole.pop()),
+            Component::CurDir => {}
+            part => whole.push(part),
         }
+        whole = whole.canonicalize().unwrap_or(whole);
+    }
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_resolved_as_far_as_it_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(real.join("a/b")).unwrap();
+        std::os::unix::fs::symlink(real.join("a/b"), real.join("link")).unwrap();
+        assert_eq!(whole(&real.join("new/../a/./x")), real.join("a/x"));
+        assert_eq!(whole(&real.join("link/../x")), real.join("a/x"));
+        assert_eq!(whole(&real.join("link/new/deep")), real.join("a/b/new/deep"));
     }
 }

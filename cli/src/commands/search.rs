@@ -3,23 +3,19 @@
 use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context as _, bail};
-use quire_indexer::{Answer, Hit, Query, SearchIndex};
+use quire_indexer::{Answer, Hit, Query, SearchError, SearchIndex};
 
-use crate::{Exit, SearchArgs, output};
+use crate::{Exit, SearchArgs, exit::wrong_usage, output};
 
 /// Searches.
 ///
 /// # Errors
-/// If nothing was built, a filter is no `FIELD=VALUE`, or the query is blank.
+/// If nothing was built, or the query is blank and nothing is filtered.
 pub fn run(args: &SearchArgs) -> anyhow::Result<Exit> {
     let text = args.query.join(" ");
-    let filters = args.filter.iter().map(|filter| read_filter(filter)).collect::<anyhow::Result<Vec<_>>>()?;
-    let query = Query { text: &text, limit: usize::from(args.limit), filters: &filters, facets: args.json };
-    let mut answers = BTreeMap::new();
-    for (catalogue, index) in indexes(&args.state.state.join("index"), args.catalogue.as_deref())? {
-        let answer = index.search(&query).with_context(|| format!("cannot search {catalogue}"))?;
-        answers.insert(catalogue, answer);
-    }
+    let query =
+        Query { text: &text, limit: usize::from(args.limit), filters: &args.filter, facets: args.json };
+    let answers = ask(indexes(&args.state.state.join("index"), args.catalogue.as_deref())?, &query)?;
     if args.json {
         output::json(&answers)?
     } else {
@@ -28,11 +24,21 @@ pub fn run(args: &SearchArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn read_filter(filter: &str) -> anyhow::Result<(String, String)> {
-    let (field, value) = filter
-        .split_once('=')
-        .with_context(|| format!("`{filter}` is no filter: write FIELD=VALUE, such as tags=CT"))?;
-    Ok((field.to_owned(), value.to_owned()))
+/// The answers of those catalogues that have the fields of all filters; an error if none has.
+fn ask(indexes: Vec<(String, SearchIndex)>, query: &Query<'_>) -> anyhow::Result<BTreeMap<String, Answer>> {
+    let mut answers = BTreeMap::new();
+    let mut unknown = None;
+    for (catalogue, index) in indexes {
+        match index.search(query) {
+            Ok(answer) => drop(answers.insert(catalogue, answer)),
+            Err(error @ SearchError::UnknownFilter { .. }) => unknown = unknown.or(Some((error, catalogue))),
+            Err(error) => return Err(error).with_context(|| format!("cannot search {catalogue}")),
+        }
+    }
+    match unknown.filter(|_| answers.is_empty()) {
+        Some((error, catalogue)) => Err(error).with_context(|| format!("cannot search {catalogue}")),
+        None => Ok(answers),
+    }
 }
 
 /// The indexes by catalogue, sorted.
@@ -44,7 +50,7 @@ fn indexes(folder: &Path, only: Option<&str>) -> anyhow::Result<Vec<(String, Sea
     names.sort();
     if let Some(only) = only {
         if !names.is_empty() && !names.iter().any(|name| name == only) {
-            bail!("no catalogue named `{only}` was built here: there are {}", names.join(", "));
+            wrong_usage!("no catalogue named `{only}` was built here: there are {}", names.join(", "));
         }
         names.retain(|name| name == only);
     }

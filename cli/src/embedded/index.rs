@@ -35,15 +35,17 @@ impl Follower {
         Ok(())
     }
 
-    /// Removes the index of a catalogue that is gone.
-    pub(super) fn forget(&self, catalogue: &str) -> anyhow::Result<()> {
-        let folder = self.index.join(catalogue);
-        match std::fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("cannot remove the index in {}", folder.display()))
+    /// Removes the indexes of all catalogues but these.
+    pub(super) fn keep_only(&self, catalogues: &[String]) -> anyhow::Result<()> {
+        for entry in std::fs::read_dir(&self.index).into_iter().flatten() {
+            let folder = entry.context("cannot list the indexes")?.path();
+            let stays = |name: &String| folder.file_name().is_some_and(|folder| folder == name.as_str());
+            if !catalogues.iter().any(stays) {
+                std::fs::remove_dir_all(&folder)
+                    .with_context(|| format!("cannot remove the index in {}", folder.display()))?;
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     fn follow(&self, run: &RunId) {

@@ -51,6 +51,16 @@ pub struct Options {
     pub progress: Arc<dyn Progress>,
 }
 
+/// What a build did.
+pub struct Built {
+    /// Its report, as others rely on it.
+    pub report: BuildReport,
+    /// Catalogues that the site shows though they were not built, sorted.
+    pub others: Vec<String>,
+    /// Catalogues that were taken off the site, sorted.
+    pub pruned: Vec<String>,
+}
+
 /// All agents, running in this process.
 pub struct Embedded {
     coordinator: Coordinator,
@@ -92,17 +102,11 @@ impl Embedded {
         coordination.progress = follower.clone();
         let roots: BTreeMap<String, PathBuf> =
             folders.iter().map(|folder| (folder.name.clone(), folder.path.clone())).collect();
-        let fetching = FetcherOptions { roots, full: options.full, ..FetcherOptions::default() };
+        let left_out = [&options.out, state.folder()].into_iter().filter_map(|path| path.canonicalize().ok());
+        let fetching = FetcherOptions { roots, left_out: left_out.collect(), ..FetcherOptions::default() };
         let memo = caches.cache(MEMO, CacheOptions::default());
-        let launch = Launch {
-            broker,
-            store,
-            pool,
-            caches: &caches,
-            metrics: &metrics,
-            full: options.full,
-            workers: options.workers,
-        };
+        let launch =
+            Launch { broker, store, pool, caches: &caches, metrics: &metrics, workers: options.workers };
         let agents = vec![
             launch.agent(Fetcher::new(fetching, catalogues.clone(), memo)),
             launch.agent(Validator::new(catalogues.clone())),
@@ -122,12 +126,14 @@ impl Embedded {
         &self,
         folders: &[CatalogueFolder],
         cancelled: &CancellationToken,
-    ) -> anyhow::Result<BuildReport> {
-        match self.pass(folders, false, cancelled).await {
+    ) -> anyhow::Result<Built> {
+        match self.pass(folders, &|_| false, cancelled).await {
             Err(error) if is_mendable(&error, folders) => {
+                let damaged = damaged_catalogue(&error);
                 let error = format!("{error:#}");
                 tracing::warn!(error, "files of the state are damaged; building anew");
-                self.pass(folders, true, cancelled).await
+                let anew = |name: &str| damaged.as_deref().is_none_or(|damaged| damaged == name);
+                self.pass(folders, &anew, cancelled).await
             }
             ended => ended,
         }
@@ -136,11 +142,11 @@ impl Embedded {
     async fn pass(
         &self,
         folders: &[CatalogueFolder],
-        anew: bool,
+        anew: &(dyn Fn(&str) -> bool + Sync),
         cancelled: &CancellationToken,
-    ) -> anyhow::Result<BuildReport> {
+    ) -> anyhow::Result<Built> {
         let mut runs = self.run_all(folders, anew, cancelled).await?;
-        self.part_with_others(folders).await?;
+        let (others, pruned) = self.part_with_others(folders).await?;
         let finished = self.coordinator.finish_site(cancelled).await?;
         for (catalogue, pages, bytes) in finished.republished {
             if let Some(run) = runs.iter_mut().find(|run| run.catalogue == catalogue) {
@@ -149,28 +155,31 @@ impl Embedded {
             }
         }
         self.follower.finished().await?;
-        Ok(BuildReport { runs, manifest: finished.manifest })
+        Ok(Built { report: BuildReport { runs, manifest: finished.manifest }, others, pruned })
     }
 
-    /// Forgets catalogues that are not built, or says that they stay.
-    async fn part_with_others(&self, folders: &[CatalogueFolder]) -> anyhow::Result<()> {
-        let built = folders.iter().map(|folder| folder.name.clone()).collect();
-        for catalogue in self.coordinator.others(built).await? {
-            if self.prune {
-                self.coordinator.forget(catalogue.clone()).await?;
-                self.follower.forget(&catalogue)?;
-                tracing::info!(catalogue, "taken off the site");
-            } else {
-                tracing::info!(catalogue, "not built now; the site still shows it (--prune takes it off)");
-            }
+    /// Forgets catalogues that are not built if they are to go: which stay, and which went.
+    async fn part_with_others(
+        &self,
+        folders: &[CatalogueFolder],
+    ) -> anyhow::Result<(Vec<String>, Vec<String>)> {
+        let built: Vec<String> = folders.iter().map(|folder| folder.name.clone()).collect();
+        let others = self.coordinator.others(built.clone()).await?;
+        if !self.prune {
+            return Ok((others, Vec::new()));
         }
-        Ok(())
+        for catalogue in &others {
+            self.coordinator.forget(catalogue.clone()).await?;
+        }
+        // Also those of catalogues that a build was forgetting when it was killed.
+        self.follower.keep_only(&built)?;
+        Ok((Vec::new(), others))
     }
 
     async fn run_all(
         &self,
         folders: &[CatalogueFolder],
-        anew: bool,
+        anew: &(dyn Fn(&str) -> bool + Sync),
         cancelled: &CancellationToken,
     ) -> anyhow::Result<Vec<RunReport>> {
         let mut runs = Vec::with_capacity(folders.len());
@@ -178,7 +187,7 @@ impl Embedded {
             let request = RunRequest {
                 bundle: folder.bundle.clone(),
                 full: self.full,
-                anew,
+                anew: anew(&folder.name),
                 lane: Lane::Normal,
                 cancelled: cancelled.clone(),
             };
@@ -232,6 +241,14 @@ fn is_mendable(error: &anyhow::Error, folders: &[CatalogueFolder]) -> bool {
     }
 }
 
+/// The catalogue whose state is damaged, where that is known.
+fn damaged_catalogue(error: &anyhow::Error) -> Option<String> {
+    match error.downcast_ref() {
+        Some(RunError::Damaged { catalogue, .. }) => Some(catalogue.clone()),
+        _ => None,
+    }
+}
+
 /// What all agents share at their start.
 struct Launch<'a> {
     broker: Broker,
@@ -239,13 +256,12 @@ struct Launch<'a> {
     pool: ComputePool,
     caches: &'a CacheStore,
     metrics: &'a Metrics,
-    full: bool,
     workers: usize,
 }
 
 impl Launch<'_> {
     fn agent<S: quire_runtime::Stage>(&self, stage: S) -> Agent {
-        let results = if self.full { ResultsCache::disabled() } else { ResultsCache::new(self.caches) };
+        let results = ResultsCache::new(self.caches);
         let options = AgentOptions { slots: (self.workers + 2).max(4), ..AgentOptions::default() };
         Agent::spawn(
             stage,

@@ -67,6 +67,11 @@ impl SiteEdge for Site {
         list(self.writer.out(), "", found)
     }
 
+    fn identity(&self) -> String {
+        let out = self.writer.out();
+        out.canonicalize().unwrap_or_else(|_| out.to_path_buf()).to_string_lossy().into_owned()
+    }
+
     fn read(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, BoxError> {
         let file = match fs::File::open(self.writer.out().join(path)) {
             Ok(file) => file,

@@ -61,6 +61,12 @@ impl State {
         CacheStore::open(&self.folder.join("cache"), CACHE_DISK_BYTES).context("cannot open the caches")
     }
 
+    /// The folder itself.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Packs, bundles, manifests.
     #[must_use]
     pub fn store(&self) -> PathBuf {

@@ -12,6 +12,9 @@ use super::{
 /// Messages of the catalogue's own, by rule; they stand in place of ours.
 pub(crate) type Messages = BTreeMap<String, String>;
 
+/// Said to a row that is wrong by itself of one that has what it wants.
+const LATER: &str = ", which comes later: once this record is right, that one is rejected";
+
 /// What a row is called in a problem.
 #[derive(Debug, Clone)]
 pub(super) struct Name {
@@ -51,33 +54,49 @@ pub(super) fn named_rows(groups: &Groups, solution: &Solution) -> BTreeSet<u32> 
         rows.insert(row);
     }
     rows.iter()
-        .flat_map(|&row| findings(groups, solution, row))
+        .flat_map(|&row| {
+            let Findings { reasons, since } = Findings::of(groups, solution, row);
+            reasons.into_iter().chain(since)
+        })
         .filter_map(|finding| finding.other())
         .collect()
 }
 
-/// All that is to be said of `row`: reasons if it is rejected, warnings if it is accepted.
-///
-/// What later rows hold or exclude now that the row is rejected is no reason for that, unless there is no other.
-fn findings<'a>(groups: &'a Groups, solution: &'a Solution, row: u32) -> Vec<Finding<'a>> {
-    let accepted = solution.accepted(row);
-    let (mut found, mut since) = (Vec::new(), Vec::new());
-    for (_, group, holder) in solution.stakes.held(groups, row) {
-        // An accepted record may lose a claim of severity warn; a rejected one lost a claim of severity reject.
-        if group.contested
-            && holder.reject != accepted
-            && let Some(by) = holder_in_the_way(group, holder, solution)
-        {
-            (if by < row || accepted { &mut found } else { &mut since }).push(Finding::Held { holder, by });
+/// All that is to be said of a row.
+struct Findings<'a> {
+    /// Reasons if it is rejected, warnings if it is accepted.
+    reasons: Vec<Finding<'a>>,
+    /// What later rows hold or exclude now that it is rejected.
+    since: Vec<Finding<'a>>,
+}
+
+impl<'a> Findings<'a> {
+    fn of(groups: &'a Groups, solution: &'a Solution, row: u32) -> Self {
+        let accepted = solution.accepted(row);
+        let (mut reasons, mut since) = (Vec::new(), Vec::new());
+        for (_, group, holder) in solution.stakes.held(groups, row) {
+            // An accepted record may lose a claim of severity warn; a rejected one lost a claim of severity reject.
+            if group.contested
+                && holder.reject != accepted
+                && let Some(by) = holder_in_the_way(group, holder, solution)
+            {
+                let findings = if by < row || accepted { &mut reasons } else { &mut since };
+                findings.push(Finding::Held { holder, by });
+            }
+            if !accepted {
+                let mut others = group.seekers.iter().filter(|seeker| excludes(seeker, row));
+                let by = others.find(|seeker| solution.accepted(seeker.row)).map(|seeker| seeker.row);
+                since.extend(by.map(|by| Finding::Excluded { holder, by }));
+            }
         }
-        if !accepted {
-            let mut others = group.seekers.iter().filter(|seeker| excludes(seeker, row));
-            let by = others.find(|seeker| solution.accepted(seeker.row)).map(|seeker| seeker.row);
-            since.extend(by.map(|by| Finding::Excluded { holder, by }));
-        }
+        reasons.extend(failing(groups, solution, row));
+        Self { reasons, since }
     }
-    found.extend(failing(groups, solution, row));
-    if accepted || !found.is_empty() { found } else { since }
+
+    /// What came since is no reason, unless there is no other.
+    fn told(self) -> Vec<Finding<'a>> {
+        if self.reasons.is_empty() { self.since } else { self.reasons }
+    }
 }
 
 /// References of `row` that fail: those of severity reject if it is rejected, else those of severity warn.
@@ -128,9 +147,9 @@ impl<'a> Explainer<'a> {
 
     /// The decision's problems of a row, in a fixed order, without repeats.
     pub(super) fn problems(&self, row: u32, record: &RecordVerdict) -> Vec<Problem> {
-        let mut findings = findings(self.groups, self.solution, row);
+        let mut findings = Findings::of(self.groups, self.solution, row).told();
         fold_slugs(&mut findings, &record.claims);
-        let of_finding = |finding| self.problem(finding, &record.claims, &record.references);
+        let of_finding = |finding| self.problem(finding, false, &record.claims, &record.references);
         let mut problems: Vec<Problem> = findings.iter().filter_map(of_finding).collect();
         if problems.is_empty() && !self.solution.accepted(row) {
             problems.push(unexplained());
@@ -140,19 +159,29 @@ impl<'a> Explainer<'a> {
         problems
     }
 
-    /// Who holds what a row that is wrong by itself would claim.
+    /// Who holds what a row that is wrong by itself would claim: those before it, and those after it, which would lose
+    /// it to the row.
     pub(super) fn conflicts(&self, row: u32, claims: &[Claim]) -> Vec<Problem> {
-        let mut findings = findings(self.groups, self.solution, row);
+        let Findings { reasons, since } = Findings::of(self.groups, self.solution, row);
+        let mut findings: Vec<Finding<'_>> = reasons.into_iter().chain(since).collect();
         findings.retain(|finding| matches!(finding, Finding::Held { .. }));
         fold_slugs(&mut findings, claims);
-        let mut problems: Vec<Problem> =
-            findings.iter().filter_map(|finding| self.problem(finding, claims, &[])).collect();
+        let later = |finding: &Finding<'_>| finding.other().is_some_and(|by| by > row);
+        let of_finding = |finding| self.problem(finding, later(finding), claims, &[]);
+        let mut problems: Vec<Problem> = findings.iter().filter_map(of_finding).collect();
         problems.sort();
         problems.dedup();
         problems
     }
 
-    fn problem(&self, finding: &Finding<'_>, claims: &[Claim], references: &[Reference]) -> Option<Problem> {
+    /// The problem of a finding; a row is `later` that would lose to this one.
+    fn problem(
+        &self,
+        finding: &Finding<'_>,
+        later: bool,
+        claims: &[Claim],
+        references: &[Reference],
+    ) -> Option<Problem> {
         let name = finding.other().and_then(|row| self.names.get(&row));
         let claim = |holder: &Holder| claims.get(holder.index as usize);
         let reference = |seeker: &Seeker| references.get(seeker.index as usize);
@@ -162,6 +191,9 @@ impl<'a> Explainer<'a> {
             Finding::Missing { seeker } => (&reference(seeker)?.rule, missing(reference(seeker)?)),
             Finding::Present { seeker, .. } => (&reference(seeker)?.rule, present(reference(seeker)?, name?)),
         };
+        if later {
+            problem.message.push_str(LATER);
+        }
         if let Some(message) = self.messages.get(rule) {
             message.clone_into(&mut problem.message);
         }

@@ -116,8 +116,8 @@ fn the_first_in_order_holds_a_contested_claim_and_the_loser_names_it() {
 #[test]
 fn an_item_that_is_wrong_by_itself_hears_who_holds_what_it_would_claim_and_holds_nothing() {
     let name = |value: &str| vec![claim("unique:name", value)];
-    let wrong = |number: u32, value: &str| {
-        let mut candidate = candidate(number, name(value), vec![]);
+    let wrong = |number: u32, values: &[&str]| {
+        let mut candidate = candidate(number, values.iter().flat_map(|value| name(value)).collect(), vec![]);
         let own = Problem {
             rule: "schema:type".into(),
             pointer: "/x".into(),
@@ -132,18 +132,20 @@ fn an_item_that_is_wrong_by_itself_hears_who_holds_what_it_would_claim_and_holds
     };
     // The first one would hold the name if it were right; as it is not, the second one does.
     let result = decided([
-        wrong(1, "a"),
+        wrong(1, &["a"]),
         candidate(2, name("a"), vec![]),
-        wrong(3, "a"),
-        wrong(4, "b"),
+        wrong(3, &["a", "c"]),
+        wrong(4, &["b"]),
         candidate(5, name("c"), vec![]),
     ]);
     assert_eq!(result.keys(), ["k2", "k5"]);
-    for number in [1, 3] {
-        let told: Vec<&str> = result.why(number).iter().map(|problem| problem.message.as_str()).collect();
-        assert_eq!(told, ["wrong", "name 'a' already in use by 'k2' (00002.json)"]);
-    }
-    assert_eq!(result.why(4).len(), 1);
+    let told = |number| result.why(number).iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>();
+    let later = "which comes later: once this record is right, that one is rejected";
+    let (a, c) =
+        ("name 'a' already in use by 'k2' (00002.json)", "name 'c' already in use by 'k5' (00005.json)");
+    assert_eq!(told(1), ["wrong", &format!("{a}, {later}")]);
+    assert_eq!(told(3), ["wrong", a, &format!("{c}, {later}")]);
+    assert_eq!(told(4), ["wrong"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::{
     fs::{File, Metadata},
     io,
     os::unix::ffi::OsStrExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -42,6 +42,7 @@ const MAX_FAILURES_TOLD: usize = 3;
 pub(crate) struct FilesUpstream {
     root: Arc<Root>,
     patterns: Arc<Patterns>,
+    left_out: Arc<[PathBuf]>,
     follow_symlinks: bool,
     limits: WalkLimits,
 }
@@ -65,9 +66,13 @@ impl FilesUpstream {
         };
         // The message is published with the run: it names the root as the catalogue does.
         let root = open_root(&path).map_err(|error| Unreachable(format!("root {}: {error}", files.root)))?;
+        if options.left_out.iter().any(|folder| root.path().starts_with(folder)) {
+            return Err(Unreachable(format!("root {}: that is a folder of Quire's own files", files.root)));
+        }
         let limits = WalkLimits::default();
         let (root, patterns) = (Arc::new(root), Arc::new(patterns));
-        Ok(Self { root, patterns, follow_symlinks: files.follow_symlinks, limits })
+        let left_out = options.left_out.as_slice().into();
+        Ok(Self { root, patterns, left_out, follow_symlinks: files.follow_symlinks, limits })
     }
 }
 
@@ -81,10 +86,10 @@ fn open_root(path: &Path) -> io::Result<Root> {
 impl Upstream for FilesUpstream {
     fn list(&self, ctx: Context) -> Answer<'_, Listing> {
         let (root, patterns) = (Arc::clone(&self.root), Arc::clone(&self.patterns));
-        let (follow, limits) = (self.follow_symlinks, self.limits);
+        let (left_out, follow, limits) = (Arc::clone(&self.left_out), self.follow_symlinks, self.limits);
         Box::pin(async move {
             ctx.compute(move || {
-                let walked = walk(&root, &patterns, follow, limits);
+                let walked = walk(&root, &patterns, &left_out, follow, limits);
                 if walked.failures.is_empty() {
                     let found = walked.found.iter().map(|listed| listed.location.as_str());
                     for pattern in patterns.without_match(found) {

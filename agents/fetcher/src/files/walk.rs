@@ -3,7 +3,13 @@
 //! `.gitignore` and `.quireignore` below the root are honoured; those above it, and a person's own git
 //! settings, are not: what a catalogue holds must not depend on where it lies or who builds it.
 
-use std::{fs::Metadata, io, os::unix::fs::MetadataExt as _, path::Path, sync::Arc};
+use std::{
+    fs::Metadata,
+    io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use ignore::{DirEntry, WalkBuilder};
 use quire_proto::Listed;
@@ -38,10 +44,16 @@ pub(crate) struct Walked {
     pub(crate) failures: Vec<String>,
 }
 
-/// Walks `root`.
-pub(crate) fn walk(root: &Arc<Root>, patterns: &Arc<Patterns>, follow: bool, limits: WalkLimits) -> Walked {
+/// Walks `root`, but not into the folders `left_out`, which are canonical.
+pub(crate) fn walk(
+    root: &Arc<Root>,
+    patterns: &Arc<Patterns>,
+    left_out: &Arc<[PathBuf]>,
+    follow: bool,
+    limits: WalkLimits,
+) -> Walked {
     let mut walked = Walked::default();
-    for entry in walker(root, patterns, follow, limits).build() {
+    for entry in walker(root, patterns, left_out, follow, limits).build() {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
@@ -64,7 +76,13 @@ pub(crate) fn walk(root: &Arc<Root>, patterns: &Arc<Patterns>, follow: bool, lim
     walked
 }
 
-fn walker(root: &Arc<Root>, patterns: &Arc<Patterns>, follow: bool, limits: WalkLimits) -> WalkBuilder {
+fn walker(
+    root: &Arc<Root>,
+    patterns: &Arc<Patterns>,
+    left_out: &Arc<[PathBuf]>,
+    follow: bool,
+    limits: WalkLimits,
+) -> WalkBuilder {
     let mut builder = WalkBuilder::new(root.path());
     builder
         .standard_filters(false)
@@ -74,18 +92,27 @@ fn walker(root: &Arc<Root>, patterns: &Arc<Patterns>, follow: bool, limits: Walk
         .follow_links(follow)
         .max_depth(Some(limits.depth))
         .add_custom_ignore_filename(IGNORE_FILE);
-    let (root, patterns) = (Arc::clone(root), Arc::clone(patterns));
+    let (root, patterns, left_out) = (Arc::clone(root), Arc::clone(patterns), Arc::clone(left_out));
     builder.filter_entry(move |entry| {
         if entry.depth() == 0 {
             return true;
         }
         let location = location(&root, entry.path());
         if entry.file_type().is_some_and(|kind| kind.is_dir()) {
-            return patterns.enter(&location) && (!entry.path_is_symlink() || stays_inside(&root, &location));
+            return patterns.enter(&location)
+                && !is_left_out(entry, &left_out)
+                && (!entry.path_is_symlink() || stays_inside(&root, &location));
         }
         patterns.take(&location)
     });
     builder
+}
+
+/// Whether a folder is one of `left_out`, or a link into one.
+fn is_left_out(entry: &DirEntry, left_out: &[PathBuf]) -> bool {
+    let real = if entry.path_is_symlink() { entry.path().canonicalize().ok() } else { None };
+    let path = real.as_deref().unwrap_or(entry.path());
+    left_out.iter().any(|folder| path.starts_with(folder))
 }
 
 /// A folder reached over a link is walked only if it lies below the root: nothing else is ours to list.
@@ -191,13 +218,23 @@ mod tests {
     fn walk_in(dir: &Path, include: &[&str], follow: bool, limits: WalkLimits) -> Walked {
         let include: Vec<String> = include.iter().map(|glob| (*glob).to_owned()).collect();
         let patterns = Arc::new(Patterns::new(&include, &[]).unwrap());
-        walk(&Arc::new(Root::open(dir).unwrap()), &patterns, follow, limits)
+        let left_out = Arc::from([dir.canonicalize().unwrap().join("left/out")]);
+        walk(&Arc::new(Root::open(dir).unwrap()), &patterns, &left_out, follow, limits)
     }
 
     fn names(dir: &Path, include: &[&str], follow: bool) -> Vec<String> {
         let walked = walk_in(dir, include, follow, WalkLimits::default());
         assert_eq!(walked.failures, Vec::<String>::new());
         walked.found.into_iter().map(|found| found.location).collect()
+    }
+
+    #[test]
+    fn folders_that_are_left_out_are_not_listed_by_whatever_way() {
+        let dir = tree(&["left/a.json", "left/out/b.json", "left/out/deep/c.json", "left/outer/d.json"]);
+        symlink(dir.path().join("left/out/deep"), dir.path().join("link")).unwrap();
+        for follow in [false, true] {
+            assert_eq!(names(dir.path(), &["**/*.json"], follow), ["left/a.json", "left/outer/d.json"]);
+        }
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl Bench {
         let caches = CacheStore::open(&dir.path().join("cache"), 512 << 20).unwrap();
         let env = Env::new(|name| (name == "SUB").then(|| "sub".to_owned()));
         let roots = BTreeMap::from([("test".to_owned(), dir.path().to_owned())]);
-        let options = FetcherOptions { roots, env, full: false };
+        let options = FetcherOptions { roots, env, ..FetcherOptions::default() };
         let catalogue = catalogue(source, ".id");
         store.put_blob(&bundle_digest(&catalogue), &Bytes::from(catalogue.bundle().encode())).unwrap();
         let fetcher = fetcher(&options, &caches);
@@ -135,11 +135,6 @@ impl Bench {
         self.caches = CacheStore::in_memory();
         self.restart();
         self.caches = CacheStore::open(&self.dir.path().join("cache"), 512 << 20).unwrap();
-        self.restart();
-    }
-
-    pub(crate) fn set_full(&mut self, full: bool) {
-        self.options.full = full;
         self.restart();
     }
 

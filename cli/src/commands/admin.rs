@@ -1,0 +1,74 @@
+//! `quire admin`: what an operator does at the broker, with more rights than the agents have.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use quire_runtime::broker::{Applied, ConnectError, JetStreamOptions, apply};
+use serde::Serialize;
+
+use crate::{AdminAction, AdminArgs, BrokerArgs, Exit, exit::Unreachable, output};
+
+/// What was done, by name of stream or `stream/consumer`.
+#[derive(Serialize)]
+struct Answer {
+    created: Vec<String>,
+    updated: Vec<String>,
+    unchanged: Vec<String>,
+}
+
+/// Prepares the broker.
+///
+/// # Errors
+/// If the servers cannot be reached in time, or refuse.
+pub fn run(args: &AdminArgs) -> anyhow::Result<Exit> {
+    let AdminAction::Apply { broker, replicas, wait, json } = &args.action;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let applied = runtime.block_on(apply_in_time(&options(broker, *replicas), Duration::from_secs(*wait)))?;
+    let Applied { created, updated, unchanged } = applied;
+    let answer = Answer { created, updated, unchanged };
+    if *json {
+        output::json(&answer)?
+    } else {
+        print(&answer)?
+    }
+    Ok(Exit::Done)
+}
+
+fn options(broker: &BrokerArgs, replicas: u8) -> JetStreamOptions {
+    let mut options = JetStreamOptions::new(&broker.url);
+    options.credentials.clone_from(&broker.credentials);
+    options.layout.replicas = usize::from(replicas);
+    options
+}
+
+async fn apply_in_time(options: &JetStreamOptions, wait: Duration) -> anyhow::Result<Applied> {
+    match tokio::time::timeout(wait, apply(options)).await {
+        Ok(Err(error @ ConnectError::Url { .. })) => {
+            Err(error).context("use the form nats://host:port, several separated by commas")
+        }
+        Ok(applied) => Ok(applied?),
+        Err(_) => Err(Unreachable {
+            server: options.shown_url(),
+            waited: wait,
+            remedy: "start one (nats-server --jetstream), or name it with --nats",
+        }
+        .into()),
+    }
+}
+
+fn print(answer: &Answer) -> anyhow::Result<()> {
+    for (word, names) in [("created", &answer.created), ("updated", &answer.updated)] {
+        for name in names {
+            output::text(&format!("{word}  {name}"))?;
+        }
+    }
+    output::text(&format!(
+        "{} created, {} updated, {} as they should be",
+        answer.created.len(),
+        answer.updated.len(),
+        answer.unchanged.len()
+    ))
+}
