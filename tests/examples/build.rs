@@ -129,7 +129,11 @@ fn scale(models: &Path) {
         println!("{count} records: {:.1} s wall, {each:.0} us CPU a record", took.wall.as_secs_f64());
         each
     };
-    let (few, many) = (cost(2_000), cost(100_000));
+    // Before and after: the machine may be another one by then.
+    let several = || (0..REPEATS).map(|_| cost(2_000)).sum::<f64>() / REPEATS as f64;
+    let before = several();
+    let many = cost(100_000);
+    let few = f64::midpoint(before, several());
     println!("a record of 100,000 costs {:.2} times one of 2,000", many / few);
 }
 

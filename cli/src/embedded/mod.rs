@@ -207,9 +207,10 @@ impl Embedded {
         for agent in agents {
             agent.drain(DRAIN).await;
         }
-        // None of these has anything to do with the others, and people wait for the last one.
+        // The process ends: taking a hundred thousand entries apart would keep people waiting for nothing.
+        std::mem::forget(coordinator);
+        // Neither of these has anything to do with the other, and people wait for the last one.
         std::thread::scope(|scope| {
-            scope.spawn(|| drop(coordinator));
             scope.spawn(|| {
                 caches.flush();
                 drop(caches);
