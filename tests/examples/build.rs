@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use system_tests::{Build, Quire, RealFindings, copy_tree, multiply, tree};
+use system_tests::{Build, Quire, RealFindings, Synonyms, copy_tree, multiply, tree};
 
 /// Goals for the 2,039 models on two cores.
 const COLD: f64 = 1.0;
@@ -123,7 +123,7 @@ fn bare(input: &Path, site: &Path, models: usize) {
 fn scale(models: &Path) {
     let cost = |count: usize| {
         let input = tempfile::tempdir().unwrap();
-        multiply(models, input.path(), count);
+        multiply(models, input.path(), count, Synonyms::Own);
         let took = Took::by(&world(input.path()), count);
         let each = took.cpu.as_secs_f64() * 1e6 / count as f64;
         println!("{count} records: {:.1} s wall, {each:.0} us CPU a record", took.wall.as_secs_f64());

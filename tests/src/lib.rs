@@ -16,6 +16,6 @@ mod program;
 mod site;
 
 pub use data::{RealFindings, repository, tools_promised};
-pub use multiply::multiply;
+pub use multiply::{Synonyms, multiply};
 pub use program::{Build, Ended, Quire, Watched, watch};
 pub use site::{copy_tree, manifest_files, tree};

@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use system_tests::{Build, Quire, RealFindings, copy_tree, multiply, repository, tools_promised};
+use system_tests::{Build, Quire, RealFindings, Synonyms, copy_tree, multiply, repository, tools_promised};
 
 /// The folder of the browser tests with their packages installed; `None` with a line that says why.
 fn tools() -> Option<PathBuf> {
@@ -47,7 +47,7 @@ fn findings_site(models: &Path) -> Quire {
 
 fn large_site() -> Quire {
     let input = tempfile::tempdir().unwrap();
-    multiply(&models(), input.path(), 11_000);
+    multiply(&models(), input.path(), 11_000, Synonyms::Shared);
     findings_site(input.path())
 }
 

@@ -1,13 +1,13 @@
 //! What a build may take.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use system_tests::{Build, Quire, RealFindings, multiply, watch};
+use system_tests::{Build, Quire, RealFindings, Synonyms, multiply, watch};
 
 #[test]
 fn ten_thousand_finding_models_build_below_300_megabytes() {
     let Some(real) = RealFindings::find() else { return };
     let input = tempfile::tempdir().unwrap();
-    multiply(&real.models(), input.path(), 10_000);
+    multiply(&real.models(), input.path(), 10_000, Synonyms::Shared);
     let quire = Quire::with("FINDINGS_ROOT", input.path());
     let watched = watch(quire.build_command(&Build::of("findings")));
     assert_eq!(watched.ended.code, Some(0), "{}", watched.ended.err);
