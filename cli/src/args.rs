@@ -44,7 +44,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  quire doctor --json")]
     Doctor(DoctorArgs),
     /// Prepare a NATS server for the agents
-    #[command(after_help = "Example:\n  quire admin apply --nats nats://broker:4222 --replicas 3")]
+    #[command(after_help = "Example:\n  quire admin apply --nats nats://broker:4222")]
     Admin(AdminArgs),
 }
 
@@ -201,14 +201,11 @@ pub struct AdminArgs {
 #[derive(Debug, Subcommand)]
 pub enum AdminAction {
     /// Create the streams, consumers and buckets, or bring them up to date; repeating it changes nothing
-    #[command(after_help = "Example:\n  quire admin apply --nats nats://broker:4222 --replicas 3")]
+    #[command(after_help = "Example:\n  quire admin apply --nats nats://broker:4222")]
     Apply {
         /// The broker
         #[command(flatten)]
         broker: BrokerArgs,
-        /// Copies that the servers keep of every message: 1, or 3 on a cluster
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
-        replicas: u8,
         /// Seconds to wait for the servers
         #[arg(long, default_value_t = 10, value_name = "SECONDS")]
         wait: u64,

@@ -21,12 +21,12 @@ struct Answer {
 /// # Errors
 /// If the servers cannot be reached in time, or refuse.
 pub fn run(args: &AdminArgs) -> anyhow::Result<Exit> {
-    let AdminAction::Apply { broker, replicas, wait, json } = &args.action;
+    let AdminAction::Apply { broker, wait, json } = &args.action;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let applied = runtime.block_on(apply_in_time(&options(broker, *replicas), Duration::from_secs(*wait)))?;
+    let applied = runtime.block_on(apply_in_time(&options(broker), Duration::from_secs(*wait)))?;
     let Applied { created, updated, unchanged } = applied;
     let answer = Answer { created, updated, unchanged };
     if *json {
@@ -37,10 +37,9 @@ pub fn run(args: &AdminArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn options(broker: &BrokerArgs, replicas: u8) -> JetStreamOptions {
+fn options(broker: &BrokerArgs) -> JetStreamOptions {
     let mut options = JetStreamOptions::new(&broker.url);
     options.credentials.clone_from(&broker.credentials);
-    options.layout.replicas = usize::from(replicas);
     options
 }
 
@@ -53,7 +52,7 @@ async fn apply_in_time(options: &JetStreamOptions, wait: Duration) -> anyhow::Re
         Err(_) => Err(Unreachable {
             server: options.shown_url(),
             waited: wait,
-            remedy: "start one (nats-server --jetstream), or name it with --nats",
+            remedy: "is it there (--nats), with JetStream, and does it take these credentials?",
         }
         .into()),
     }
