@@ -62,7 +62,7 @@ fn a_second_site_of_one_state_is_looked_at_as_closely_as_the_first() {
 
 #[test]
 fn a_site_of_someone_else_is_not_written_over() {
-    for file in ["manifest.json", "index.html"] {
+    for file in ["manifest.json", "index.html", "robots.txt", "assets/quire.css"] {
         let quire = with(&["birds"]);
         write(&quire.site().join(file), "{\"name\": \"an app\"}");
         write(&quire.site().join("photo.jpg"), "x");
@@ -87,6 +87,46 @@ fn without_its_state_a_build_removes_only_what_the_site_names() {
     assert!(ended.err.contains("birds/notes.txt"), "{}", ended.err);
     assert!(quire.site().join("birds/notes.txt").is_file() && quire.site().join("CNAME").is_file());
     assert!(!quire.site().join("birds/kingfisher.html").exists());
+}
+
+#[test]
+fn without_its_state_a_source_that_is_away_takes_nothing_from_the_site() {
+    let quire = with(&["birds"]);
+    quire.build(&of(&["birds"]));
+    let before = tree(&quire.site());
+    let (data, away) = (quire.folder().join("birds/data"), quire.folder().join("away"));
+    fs::rename(&data, &away).unwrap();
+    fs::remove_dir_all(quire.state()).unwrap();
+    let ended = quire.run(["build", "birds"]);
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.err.contains("nothing is changed"), "{}", ended.err);
+    assert_eq!(tree(&quire.site()), before);
+    fs::rename(&away, &data).unwrap();
+    quire.build(&of(&["birds"]));
+    assert_eq!(tree(&quire.site()), before);
+}
+
+#[test]
+fn a_file_that_is_put_into_a_catalogues_folder_goes_and_is_named() {
+    let quire = with(&["birds"]);
+    quire.build(&of(&["birds"]));
+    write(&quire.site().join("birds/notes.txt"), "mine");
+    write(&quire.site().join("notes.txt"), "mine");
+    let ended = quire.run(["build", "birds"]);
+    assert!(ended.err.contains("birds/notes.txt") && ended.err.contains("removed"), "{}", ended.err);
+    assert!(!quire.site().join("birds/notes.txt").exists() && quire.site().join("notes.txt").is_file());
+}
+
+#[test]
+fn the_state_does_not_go_where_a_catalogue_is_made_from() {
+    let quire = with(&["birds"]);
+    let before = tree(quire.folder());
+    for state in ["birds", "birds/data", "birds/templates/x"] {
+        let ended = quire.run(["build", "birds", "--state", state]);
+        assert_eq!(ended.code, Some(2), "{state}");
+        assert!(ended.err.contains("choose another --state"), "{}", ended.err);
+    }
+    assert_eq!(tree(quire.folder()), before);
 }
 
 #[test]

@@ -23,7 +23,7 @@ use crate::{
     router::Router,
     run::Run,
     shelf::Shelf,
-    site_record::SiteRecords,
+    site_record::{self, SiteRecords},
     task::on_thread,
     workspace::Workspace,
 };
@@ -149,9 +149,11 @@ impl Coordinator {
         let site = self.options.site.clone();
         let plan = Arc::new(
             on_thread(move || {
-                let plan = Plan::make(&store, bundle, full, trusted, salt)?;
+                let mut plan = Plan::make(&store, bundle, full, trusted, salt)?;
                 if let Some(site) = site {
-                    SiteRecords::may_begin(&store, site.as_ref(), &plan.reference.name)?;
+                    let name = &plan.reference.name;
+                    SiteRecords::may_begin(&store, site.as_ref(), name)?;
+                    plan.shown_without_base = plan.base.is_none() && site_record::shows(site.as_ref(), name)?;
                 }
                 Ok(plan)
             })

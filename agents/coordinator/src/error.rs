@@ -33,9 +33,9 @@ pub enum RunError {
         /// The catalogue.
         catalogue: String,
     },
-    /// The last state is damaged, and not everything could be had anew: committing would drop what is published.
+    /// The last state is damaged or gone, and not everything could be had anew: committing would drop what is published.
     #[error(
-        "the last state of {catalogue} is damaged, and not all of it could be made anew ({why}): nothing is changed; run again when that works"
+        "the last state of {catalogue} is damaged or gone, and not all of it could be made anew ({why}): nothing is changed; run again when that works"
     )]
     CannotHeal {
         /// The catalogue.

@@ -310,7 +310,11 @@ impl Rest {
         let (mut removed, mut foreign) = (0, 0);
         for path in others {
             self.workspace.check()?;
-            if in_folders(&path, &self.record.owned) || former.files.contains_key(&path) {
+            let named = former.files.contains_key(&path);
+            if named || in_folders(&path, &self.record.owned) {
+                if !named {
+                    tracing::warn!(file = path, "removed: no build made it, or one that was interrupted");
+                }
                 removed += u64::from(self.site.remove(&path).map_err(RunError::Site)?);
             } else {
                 foreign += 1;

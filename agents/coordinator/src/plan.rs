@@ -25,6 +25,8 @@ pub(crate) struct Plan {
     pub(crate) base: Option<Committed>,
     /// There is a last manifest, and it cannot be used: what this run does not bring would be gone.
     pub(crate) base_lost: bool,
+    /// There is no last manifest, but the site shows files of the catalogue: they are of a state that is gone.
+    pub(crate) shown_without_base: bool,
     pub(crate) full: bool,
     pub(crate) salt: Digest,
 }
@@ -52,7 +54,19 @@ impl Plan {
         let manifests = format!("manifests/{}", reference.name);
         let base_lost = base.is_none() && !manifest_io::epochs(store, &manifests)?.is_empty();
         let run = RunId::new(&reference.name, epoch);
-        Ok(Self { catalogue, reference, encoded, run, epoch, base, base_lost, full, salt })
+        let shown_without_base = false;
+        Ok(Self {
+            catalogue,
+            reference,
+            encoded,
+            run,
+            epoch,
+            base,
+            base_lost,
+            shown_without_base,
+            full,
+            salt,
+        })
     }
 
     /// Names of the sources, in the catalogue's order: a listing's slot is its source's position.
@@ -95,7 +109,13 @@ impl Plan {
         complete: bool,
         failures: &[String],
     ) -> Result<(), RunError> {
-        if !self.base_lost || (complete && counts.dead == 0 && failures.is_empty()) {
+        let has_all = if self.base_lost {
+            complete && counts.dead == 0 && failures.is_empty()
+        } else {
+            // Of records that fail now, nobody knows that they ever did not.
+            complete || !self.shown_without_base
+        };
+        if has_all {
             return Ok(());
         }
         let why = failures.first().cloned().unwrap_or_else(|| format!("{} records failed", counts.dead));

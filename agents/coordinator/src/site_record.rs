@@ -17,8 +17,16 @@ use crate::{
 };
 
 const NAME: &str = "site";
-/// Where every site begins.
-const INDEX: &str = "index.html";
+/// What every site has beside its catalogues' folders.
+const ROOT: [&str; 7] = [
+    "index.html",
+    site_manifest::PATH,
+    "404.html",
+    "robots.txt",
+    "sitemap.xml",
+    "assets/quire.css",
+    "assets/quire.js",
+];
 
 /// The last publication.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,6 +141,14 @@ impl SiteRecords {
     }
 }
 
+/// Whether the site's manifest names files of the catalogue.
+pub(crate) fn shows(site: &dyn SiteEdge, catalogue: &str) -> Result<bool, RunError> {
+    let manifest = site.read(site_manifest::PATH, site_manifest::MAX_BYTES).map_err(RunError::Site)?;
+    let manifest = manifest.as_deref().and_then(SiteManifest::read).unwrap_or_default();
+    let prefix = format!("{catalogue}/");
+    Ok(manifest.files.range(prefix.clone()..).next().is_some_and(|(path, _)| path.starts_with(&prefix)))
+}
+
 /// What lies in a folder that is to be a catalogue's.
 #[derive(Default)]
 struct Found {
@@ -155,7 +171,7 @@ fn look<'a>(
     let mut taken = None;
     site.list(&mut |path| {
         let named = manifest.as_ref().is_some_and(|manifest| manifest.files.contains_key(&path));
-        let root = [INDEX, site_manifest::PATH].contains(&path.as_str());
+        let root = ROOT.contains(&path.as_str());
         if root && first && manifest.is_none() {
             taken.get_or_insert(path);
         } else if let Some(found) = path.split_once('/').and_then(|(folder, _)| found.get_mut(folder)) {

@@ -37,6 +37,15 @@ pub(super) fn refuse_overlap(out: &Path, state: &Path, folders: &[CatalogueFolde
                 part.display()
             );
         }
+        let memory = whole(state);
+        let mut kept = ["templates", "assets"].map(|part| home.join(part)).to_vec();
+        kept.extend(roots.iter().filter(|root| **root != home).cloned());
+        if memory == home || kept.iter().any(|part| memory.starts_with(part)) {
+            wrong_usage!(
+                "the state cannot go to {}: a catalogue is made from what lies there; choose another --state",
+                state.display()
+            );
+        }
         let own = folders.iter().map(|folder| folder.name.as_str()).chain(["assets"]);
         let own: Vec<PathBuf> = own.map(|name| site.join(name)).collect();
         if let Some(source) =
