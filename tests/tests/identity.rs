@@ -81,14 +81,23 @@ fn an_incremental_run_ends_in_the_bytes_of_a_full_one() {
 fn caches_deleted_or_damaged_change_time_and_nothing_else() {
     let quire = Quire::with("FINDINGS_ROOT", sample());
     let first = quire.build(&Build::of("findings"));
+    let found = answers(&quire);
 
-    fs::remove_dir_all(quire.state().join("cache")).unwrap();
-    assert_eq!(quire.build(&Build::of("findings")).manifest, first.manifest, "caches deleted");
+    for name in ["cache", "index"] {
+        fs::remove_dir_all(quire.state().join(name)).unwrap();
+    }
+    assert_eq!(quire.build(&Build::of("findings")).manifest, first.manifest, "caches and index deleted");
+    assert_eq!(answers(&quire), found);
 
     for name in ["cache", "index"] {
         damage(&quire.state().join(name));
     }
     assert_eq!(quire.build(&Build::of("findings")).manifest, first.manifest, "caches and index damaged");
+    assert_eq!(answers(&quire), found);
+    // Once more, without the files having been read again.
+    damage(&quire.state().join("index"));
+    assert_eq!(quire.build(&Build::of("findings")).manifest, first.manifest, "index damaged");
+    assert_eq!(answers(&quire), found);
 
     damage(&quire.state().join("store/blobs"));
     assert_eq!(
@@ -106,6 +115,14 @@ fn caches_deleted_or_damaged_change_time_and_nothing_else() {
     fs::remove_dir_all(quire.state()).unwrap();
     assert_eq!(quire.build(&Build::of("findings")).manifest, first.manifest, "state deleted");
     assert_eq!(tree(&quire.site()).len(), manifest_files(&quire.site()).len() + 1);
+}
+
+/// What a search finds.
+fn answers(quire: &Quire) -> String {
+    let ended = quire.run(["search", "nodule", "--json"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(ended.out.contains("hits"), "{}", ended.out);
+    ended.out
 }
 
 #[test]

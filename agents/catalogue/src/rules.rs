@@ -117,7 +117,9 @@ impl CompiledRule {
         let mut held: Vec<(String, Digest, String)> = Vec::new();
         for hit in hits {
             let Some(by) = &self.by else { break };
-            let identities = by.values(&hit.value)?;
+            let identities = by.values(&hit.value).map_err(|error| {
+                EvalError::Failed(format!("`by`, which is applied to each output of `consistent`: {error}"))
+            })?;
             let Some(identity) = identities.iter().find_map(|value| self.comparable(value)) else { continue };
             let whole = encode::to_text(&hit.value).map_err(|error| EvalError::Failed(error.to_string()))?;
             held.push((identity, Digest::of(whole.as_bytes()), hit.pointer.clone()));

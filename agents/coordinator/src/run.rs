@@ -84,6 +84,8 @@ impl Run<'_> {
         self.plan.may_commit(&rows.counts, rows.complete, &rows.failures)?;
         self.enter(Phase::Commit);
         let Some(committed) = self.commit(&rows).await? else {
+            // Whoever follows the manifests looks again: what it has of the last one may be damaged.
+            self.enter(Phase::Publish);
             return self.end(rows.counts, rows.failures, Written::default(), None).await;
         };
         crash_point("coordinator.committed");

@@ -58,9 +58,8 @@ fn indexes(folder: &Path, only: Option<&str>) -> anyhow::Result<Vec<(String, Sea
         bail!("nothing was built here yet: run `quire build` first, or name its --state");
     }
     let open = |name: String| {
-        let index = SearchIndex::open(&folder.join(&name)).with_context(|| {
-            format!("cannot open the index of {name}: `quire build --full` makes it anew")
-        })?;
+        let index = SearchIndex::open(&folder.join(&name))
+            .with_context(|| format!("cannot open the index of {name}: `quire build` makes it anew"))?;
         Ok((name, index))
     };
     names.into_iter().map(open).collect()

@@ -57,6 +57,9 @@ pub(super) fn read(path: &Path) -> anyhow::Result<CatalogueFolder> {
 /// # Errors
 /// If it is no catalogue.
 pub fn load(path: &Path) -> anyhow::Result<Result<CatalogueFolder, Diagnostics>> {
+    if path.is_file() {
+        bail!("{} is a file: name the folder of a catalogue, which holds a catalogue.yaml", path.display());
+    }
     let bundle = quire_coordinator::read_folder(path)
         .with_context(|| format!("cannot read the catalogue {}", path.display()))?;
     let home = std::path::absolute(path).with_context(|| format!("cannot find {}", path.display()))?;

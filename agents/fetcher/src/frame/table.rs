@@ -18,7 +18,7 @@ pub(super) fn take_apart(bytes: &Bytes, delimiter: u8, max_bytes: usize) -> Resu
     let mut rows = Rows::new(bytes, delimiter);
     let mut row = ByteRecord::new();
     let Some(line) = rows.next(&mut row)? else { return Ok(Vec::new()) };
-    let keys = header(&row).map_err(|refusal| refusal.on_line(line))?;
+    let keys = header(&row, delimiter).map_err(|refusal| refusal.on_line(line))?;
     let mut parts = Parts::default();
     while let Some(line) = rows.next(&mut row)? {
         match object(&keys, &row, max_bytes) {
@@ -100,7 +100,8 @@ fn is_closed(row: &[u8], delimiter: u8) -> bool {
 }
 
 /// The keys, each already as JSON text.
-fn header(row: &ByteRecord) -> Result<Vec<String>, Refusal> {
+fn header(row: &ByteRecord, delimiter: u8) -> Result<Vec<String>, Refusal> {
+    refuse_other_separator(row, delimiter)?;
     if row.len() > MAX_COLUMNS {
         return Err(Refusal::new("table", format!("header has more than {MAX_COLUMNS} columns")));
     }
@@ -114,6 +115,33 @@ fn header(row: &ByteRecord) -> Result<Vec<String>, Refusal> {
         keys.push(quoted(name)?);
     }
     Ok(keys)
+}
+
+/// A header that is one column with separators of another kind in it: spreadsheets of many countries write `;`.
+fn refuse_other_separator(row: &ByteRecord, delimiter: u8) -> Result<(), Refusal> {
+    let named = |byte| {
+        if byte == b'\t' {
+            "tab"
+        } else if byte == b';' {
+            "semicolon"
+        } else {
+            "comma"
+        }
+    };
+    let others = [b';', b'\t', b','].into_iter().filter(|other| *other != delimiter);
+    let single = row.get(0).filter(|_| row.len() == 1).unwrap_or_default();
+    match others.into_iter().find(|other| single.contains(other)) {
+        None => Ok(()),
+        Some(other) => {
+            let (wrong, right) = (named(other), named(delimiter));
+            let format =
+                if other == b'\t' { "give the source `format: tsv`" } else { "save the file with the other" };
+            let message = format!(
+                "header is a single column with a {wrong} in it, but a {right} separates cells: {format}"
+            );
+            Err(Refusal::new("table", message))
+        }
+    }
 }
 
 fn object(keys: &[String], row: &ByteRecord, max_bytes: usize) -> Result<Bytes, Refusal> {
@@ -232,6 +260,20 @@ mod tests {
         assert_eq!((refusal.rule, refusal.line), ("table", Some(2)));
         assert_eq!(refusal.message, "header names the column `a` twice");
         assert_eq!(table(b"caf\xe9\n1\n", b',').unwrap_err().rule, "utf8");
+    }
+
+    #[test]
+    fn a_table_with_separators_of_another_kind_says_so() {
+        for (text, delimiter, told) in [
+            ("id;name\n1;a\n", b',', "semicolon"),
+            ("id\tname\n1\ta\n", b',', "tsv"),
+            ("id,name\n", b'\t', "comma"),
+        ] {
+            let refusal = table(text.as_bytes(), delimiter).unwrap_err();
+            assert_eq!((refusal.rule, refusal.line), ("table", Some(1)));
+            assert!(refusal.message.contains(told), "{}", refusal.message);
+        }
+        assert_eq!(csv("a;b,c\n1,2\n").len(), 1);
     }
 
     #[test]
