@@ -87,6 +87,16 @@ pub enum ConnectError {
         /// What was tried.
         what: String,
     },
+    /// The servers cannot keep so many copies.
+    #[error(
+        "the broker cannot keep {replicas} copies: {reason}; use 1, or 3 or 5 with a cluster of at least as many servers"
+    )]
+    Replicas {
+        /// The copies asked for.
+        replicas: usize,
+        /// What is in the way.
+        reason: String,
+    },
     /// The server refused what was asked.
     #[error("the broker cannot be set up")]
     Refused(#[source] Source),

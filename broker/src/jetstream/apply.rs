@@ -9,11 +9,16 @@ use async_nats::jetstream::{
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
-use super::{Layout, fault::Fault, layout, link::Link, names};
+use super::{
+    Layout,
+    fault::{Fault, STREAM_NOT_FOUND},
+    layout,
+    link::Link,
+    names,
+};
 use crate::{ConnectError, Queue};
 
-/// The server's errors that mean "there is no such thing".
-const STREAM_NOT_FOUND: u64 = 10_059;
+/// The server's error for a consumer that is not there.
 const CONSUMER_NOT_FOUND: u64 = 10_014;
 /// Pause between attempts while the server is not ready.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -215,7 +215,7 @@ impl Buckets {
             }
             let mut fault = match call().await {
                 Err(fault) if fault.passes() => fault,
-                Err(Fault::Refused { code: 10_059, .. }) => {
+                Err(fault) if fault.is_stream_not_found() => {
                     return Err(Fault::Missing { what: format!("bucket {bucket}") });
                 }
                 done => return done,

@@ -2,6 +2,13 @@
 
 use crate::{KvError, PublishError, PullError};
 
+/// The message's id is that of a message which the replicas of the stream are about to store.
+const IN_PROCESS: u64 = 10_158;
+/// There is no such stream.
+pub(super) const STREAM_NOT_FOUND: u64 = 10_059;
+/// The servers have no leader yet, or cannot answer for now.
+const NOT_NOW: [u64; 2] = [10_008, 10_009];
+
 /// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Fault {
@@ -31,7 +38,16 @@ pub(super) enum Fault {
 impl Fault {
     /// Whether waiting may help without anyone doing anything.
     pub(super) const fn passes(&self) -> bool {
-        matches!(self, Self::Lost | Self::NoResponders { .. })
+        match self {
+            Self::Lost | Self::NoResponders { .. } | Self::Refused { code: IN_PROCESS, .. } => true,
+            Self::Refused { code, .. } => *code == NOT_NOW[0] || *code == NOT_NOW[1],
+            _ => false,
+        }
+    }
+
+    /// Whether the server knows of no such stream.
+    pub(super) const fn is_stream_not_found(&self) -> bool {
+        matches!(self, Self::Refused { code: STREAM_NOT_FOUND, .. })
     }
 
     pub(super) fn into_publish(self) -> PublishError {

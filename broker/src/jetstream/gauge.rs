@@ -22,7 +22,14 @@ const OVERHEAD: usize = 160;
 
 #[derive(Deserialize)]
 struct StreamInfo {
+    config: StreamConfig,
     state: StreamState,
+}
+
+/// What a stream is like at the server, as far as publishers need it.
+#[derive(Debug, Clone, Copy, Deserialize)]
+struct StreamConfig {
+    num_replicas: usize,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +70,7 @@ impl Load {
 #[derive(Default)]
 struct Seen {
     looked: Option<Instant>,
+    config: Option<StreamConfig>,
     stored: Load,
     /// Sent since the look, or unanswered when it began.
     sent: Load,
@@ -130,6 +138,11 @@ impl Gauge {
         self.lock().unanswered.messages == 0
     }
 
+    /// How many copies of its messages the stream keeps, as far as it was looked at.
+    pub(super) fn replicas(&self) -> Option<usize> {
+        self.lock().config.map(|config| config.num_replicas)
+    }
+
     /// A message that was admitted is answered, or given up.
     pub(super) fn answered(&self, message: Load) {
         let mut seen = self.lock();
@@ -160,7 +173,9 @@ impl Gauge {
         }
         let call = format!("STREAM.INFO.{}", self.queue);
         let info: StreamInfo = link.api(&call, &json!({})).await?;
-        self.lock().note_stream(&info.state);
+        let mut seen = self.lock();
+        seen.config = Some(info.config);
+        seen.note_stream(&info.state);
         Ok(())
     }
 

@@ -17,6 +17,7 @@ mod options;
 mod phase;
 mod publish;
 mod pull;
+mod replicas;
 mod room;
 mod settler;
 mod survey;
@@ -87,8 +88,7 @@ pub(crate) struct JetStream {
 /// [`ConnectError`]. It waits for the servers for as long as it takes; the caller bounds the wait.
 pub async fn apply(options: &JetStreamOptions) -> Result<Applied, ConnectError> {
     let link = Link::open(options, "admin").await?;
-    let done = Box::pin(apply::patiently(&link, || apply::apply(&link, &options.layout))).await;
-    done.map_err(apply::connect_error)
+    Box::pin(replicas::apply_all(&link, &options.layout)).await
 }
 
 impl JetStream {
@@ -185,8 +185,7 @@ impl Station {
 /// Sees to it that everything is there; creates it in development.
 async fn bind(link: &Link, options: &JetStreamOptions) -> Result<(), ConnectError> {
     if options.dev {
-        let done = apply::patiently(link, || apply::apply(link, &options.layout)).await;
-        return done.map(drop).map_err(apply::connect_error);
+        return replicas::apply_all(link, &options.layout).await.map(drop);
     }
     let missing = apply::patiently(link, || apply::missing(link, &options.layout)).await;
     let missing = missing.map_err(apply::connect_error)?;

@@ -89,7 +89,7 @@ pub(super) fn without_secrets(url: &str) -> String {
 /// 256 MiB for the buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
-    /// Copies of everything: 1, or 3 on a cluster.
+    /// Copies of everything: 1, or 3 or 5 on a cluster of at least as many servers.
     pub replicas: usize,
     /// Unsettled messages that a queue holds.
     pub max_messages: usize,

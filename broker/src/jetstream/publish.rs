@@ -29,8 +29,6 @@ const TURN: Duration = Duration::from_millis(100);
 pub(super) const PAUSE: Duration = Duration::from_millis(20);
 /// The server's errors for a stream or a disk without room.
 const NO_ROOM: [u64; 3] = [10_077, 10_047, 10_023];
-/// The stream of the subject is not the one that is there.
-const STREAM_NOT_FOUND: u64 = 10_059;
 
 /// The stream's answer to a message.
 #[derive(Deserialize)]
@@ -186,9 +184,8 @@ impl Publisher {
     /// Waits until the broker may be there again; or gives up.
     async fn outlast(&self, fault: Fault, deadline: Instant) -> Result<(), Fault> {
         let fault = match fault {
-            Fault::NoResponders { .. } | Fault::Refused { code: STREAM_NOT_FOUND, .. } => {
-                self.named(fault).await
-            }
+            Fault::NoResponders { .. } => self.named(fault).await,
+            fault if fault.is_stream_not_found() => self.named(fault).await,
             other => other,
         };
         if !fault.passes() || Instant::now() >= deadline {
@@ -221,8 +218,7 @@ impl Publisher {
     ) -> Result<T, Fault> {
         loop {
             match call().await {
-                Err(fault @ (Fault::Lost | Fault::NoResponders { .. }))
-                | Err(fault @ Fault::Refused { code: STREAM_NOT_FOUND, .. }) => {
+                Err(fault) if fault.passes() || fault.is_stream_not_found() => {
                     self.outlast(fault, limits.broker).await?;
                 }
                 done => return done,
