@@ -66,7 +66,45 @@ pub enum ConnectError {
         #[source]
         source: Source,
     },
-    /// The credentials cannot be used.
+    /// No server answers; only told by who does not wait for one.
+    #[error("{server} cannot be reached")]
+    Unreachable {
+        /// The server, without secrets.
+        server: String,
+        /// What is in the way.
+        #[source]
+        source: Source,
+    },
+    /// The server's name stands for no address.
+    #[error("the name of {server} cannot be resolved; check the broker's address")]
+    Unresolvable {
+        /// The server, without secrets.
+        server: String,
+        /// What the resolver says.
+        #[source]
+        source: Source,
+    },
+    /// The server refuses the credentials, or wants some.
+    #[error("{server} refuses our credentials; check user and password, token or credentials file")]
+    Unauthorized {
+        /// The server, without secrets.
+        server: String,
+        /// What it says.
+        #[source]
+        source: Source,
+    },
+    /// There is no encrypted connection as it should be.
+    #[error(
+        "no encrypted connection to {server}; check certificates, keys and whether the server speaks TLS"
+    )]
+    Tls {
+        /// The server, without secrets.
+        server: String,
+        /// What is wrong with it.
+        #[source]
+        source: Source,
+    },
+    /// A file of credentials, certificates or keys cannot be used.
     #[error("credentials file {} cannot be used", file.display())]
     Credentials {
         /// The file.

@@ -25,7 +25,7 @@ mod queue;
 pub use broker::Broker;
 pub use delivery::Delivery;
 pub use error::{ConnectError, KvError, LeaseError, PublishError, PullError, Readiness};
-pub use jetstream::{Applied, JetStreamOptions, Layout, apply};
+pub use jetstream::{Applied, JetStreamOptions, Layout, TlsOptions, apply};
 pub use kv::{Bucket, Change, Kv, Revision, Watch};
 pub use lease::Lease;
 pub use message::{Message, Published, PublishedAll};

@@ -136,7 +136,7 @@ impl Buckets {
             Expect::Absent => Some(self.absent(bucket, key).await?),
         };
         let mut headers = HeaderMap::new();
-        let id = self.link.client().new_inbox();
+        let id = Link::unique();
         headers.insert(ID, id.as_str());
         if delete {
             headers.insert(OPERATION, "DEL");

@@ -5,7 +5,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use async_nats::{Message as Wire, StatusCode, Subscriber, jetstream};
+use async_nats::{
+    Message as Wire, StatusCode, Subscriber,
+    jetstream::{self, Context},
+};
 use futures_util::StreamExt as _;
 use serde_json::json;
 use tokio::{
@@ -16,9 +19,10 @@ use tokio::{
 use super::{
     Layout, apply,
     attempts::Attempts,
+    connection::{Tie, concerns},
     fault::Fault,
     lane::{Held, Lane},
-    link::{Link, concerns},
+    link::Link,
     names, wire,
 };
 
@@ -46,6 +50,8 @@ pub(super) struct Feeder {
 
 /// What was asked for and not yet answered.
 struct Session {
+    tie: Tie,
+    context: Context,
     inbox: String,
     answers: Subscriber,
     denials: broadcast::Receiver<String>,
@@ -128,9 +134,11 @@ impl Feeder {
 
     async fn open(&self) -> Result<Session, Fault> {
         let denials = self.link.denials();
-        let inbox = self.link.client().new_inbox();
-        let answers = self.link.subscribe(inbox.clone()).await?;
-        Ok(Session { inbox, answers, denials, asked: 0, heard: Instant::now() })
+        let tie = self.link.tie()?;
+        let inbox = tie.client.new_inbox();
+        let answers = tie.client.subscribe(inbox.clone()).await.map_err(|_| Fault::Lost)?;
+        let context = tie.context();
+        Ok(Session { tie, context, inbox, answers, denials, asked: 0, heard: Instant::now() })
     }
 
     async fn feed(&self, session: &mut Session) -> Fault {
@@ -150,7 +158,7 @@ impl Feeder {
                     None => return Fault::Lost,
                 },
                 () = self.lane.demand.notified() => {}
-                () = self.link.wait_down() => return Fault::Lost,
+                () = self.link.untied(&session.tie) => return Fault::Lost,
                 denied = session.denials.recv() => {
                     let next = names::next(self.lane.queue);
                     if let Ok(what) = denied
@@ -184,7 +192,7 @@ impl Feeder {
         session.asked += batch;
         let next = names::next(self.lane.queue);
         let sent =
-            self.link.client().publish_with_reply(next, session.inbox.clone(), request.to_string().into());
+            session.tie.client.publish_with_reply(next, session.inbox.clone(), request.to_string().into());
         sent.await.map_err(|_| Fault::Lost)
     }
 
@@ -201,13 +209,13 @@ impl Feeder {
             return Ok(());
         }
         session.asked = session.asked.saturating_sub(1);
-        self.receive(answer).await;
+        self.receive(&session.context, answer).await;
         Ok(())
     }
 
-    async fn receive(&self, answer: Wire) {
+    async fn receive(&self, context: &Context, answer: Wire) {
         let arrived = Instant::now();
-        let message = jetstream::Message { message: answer, context: self.link.context().clone() };
+        let message = jetstream::Message { message: answer, context: context.clone() };
         let info = message.info().map(|info| (info.stream_sequence, info.delivered));
         let (Ok((sequence, delivered)), Some(reply)) = (info, message.message.reply.clone()) else {
             tracing::warn!(queue = %self.lane.queue, "an answer of the broker is no message of a stream");

@@ -6,9 +6,12 @@
 mod apply;
 mod attempts;
 mod buckets;
+mod connect;
+mod connection;
 mod fault;
 mod feeder;
 mod gauge;
+mod keeper;
 mod lane;
 mod layout;
 mod link;
@@ -19,14 +22,16 @@ mod publish;
 mod pull;
 mod replicas;
 mod room;
+mod servers;
 mod settler;
 mod survey;
+mod trouble;
 mod watch;
 mod wire;
 mod words;
 
 pub use apply::Applied;
-pub use options::{JetStreamOptions, Layout};
+pub use options::{JetStreamOptions, Layout, TlsOptions};
 
 use std::{
     sync::{Arc, OnceLock},
@@ -34,6 +39,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::future::try_join;
 use quire_proto::Lane as Urgency;
 use tokio::{
     runtime::Handle,
@@ -87,15 +93,16 @@ pub(crate) struct JetStream {
 /// # Errors
 /// [`ConnectError`]. It waits for the servers for as long as it takes; the caller bounds the wait.
 pub async fn apply(options: &JetStreamOptions) -> Result<Applied, ConnectError> {
-    let link = Link::open(options, "admin").await?;
+    let link = Link::open(options, "admin")?;
+    link.wait_first().await?;
     Box::pin(replicas::apply_all(&link, &options.layout)).await
 }
 
 impl JetStream {
     pub(crate) async fn connect(options: JetStreamOptions) -> Result<Arc<Self>, ConnectError> {
-        let (urgent, bulk) = (Link::open(&options, "urgent").await?, Link::open(&options, "bulk").await?);
+        let (urgent, bulk) = (Link::open(&options, "urgent")?, Link::open(&options, "bulk")?);
+        try_join(urgent.wait_first(), bulk.wait_first()).await?;
         bind(&urgent, &options).await?;
-        bulk.wait_up().await;
         let (readiness, watcher) = survey::watch_links([urgent.clone(), bulk.clone()]);
         let station = |queue| {
             let critical = matches!(queue, Queue::Work { lane: Urgency::Critical, .. });
@@ -143,7 +150,9 @@ impl JetStream {
         }
         for station in working() {
             // Words must not be lost in the client's buffer.
-            let _ = station.publisher.link.client().flush().await;
+            if let Ok(tie) = station.publisher.link.tie() {
+                let _ = tie.client.flush().await;
+            }
         }
         self.phase.send_replace(Phase::Closed);
     }

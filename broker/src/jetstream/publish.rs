@@ -174,7 +174,7 @@ impl Publisher {
                 Ok(())
             }
             Fault::TooLarge => {
-                let limit = self.link.client().max_payload();
+                let limit = self.link.tie().map_or(0, |tie| tie.client.max_payload());
                 Err(PublishError::TooLarge { bytes: limit.saturating_add(1), limit })
             }
             fault => self.outlast(fault, limits.broker).await.map_err(Fault::into_publish),

@@ -42,7 +42,9 @@ impl Settler {
         match errand {
             Errand::Say { reply, word } => {
                 // Fails only if the connection's task has ended: then the lease runs out.
-                let _ = self.link.client().publish(reply, word.into()).await;
+                if let Ok(tie) = self.link.tie() {
+                    let _ = tie.client.publish(reply, word.into()).await;
+                }
             }
             Errand::Remember { sequence, delivered, attempts } => {
                 let queue = self.lane.queue;

@@ -76,7 +76,7 @@ async fn look(stations: &[Station], wanted: impl Fn(usize) -> bool) {
 pub(super) fn watch_links(links: [Link; 2]) -> (watch::Receiver<Readiness>, AbortOnDropHandle<()>) {
     let (sender, receiver) = watch::channel(judge(&links));
     let task = tokio::spawn(async move {
-        let mut ups = links.each_ref().map(Link::up);
+        let mut states = links.each_ref().map(Link::watch);
         loop {
             let now = judge(&links);
             sender.send_if_modified(|known| {
@@ -84,7 +84,7 @@ pub(super) fn watch_links(links: [Link; 2]) -> (watch::Receiver<Readiness>, Abor
                 *known = now;
                 changed
             });
-            let changes = ups.iter_mut().map(|up| Box::pin(up.changed()));
+            let changes = states.iter_mut().map(|state| Box::pin(state.changed()));
             let _ = select_all(changes).await;
         }
     });
@@ -92,8 +92,6 @@ pub(super) fn watch_links(links: [Link; 2]) -> (watch::Receiver<Readiness>, Abor
 }
 
 fn judge(links: &[Link; 2]) -> Readiness {
-    let Some(down) = links.iter().find(|link| !link.is_up()) else { return Readiness::Ready };
-    let error = down.last_error();
-    let reason = error.unwrap_or_else(|| "no connection to the broker".to_owned());
-    Readiness::Unready { reason }
+    let reasons = links.iter().filter_map(Link::why_not);
+    reasons.into_iter().next().map_or(Readiness::Ready, |reason| Readiness::Unready { reason })
 }

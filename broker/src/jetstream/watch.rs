@@ -11,6 +11,7 @@ use tokio::{
 
 use super::{
     apply,
+    connection::Tie,
     fault::Fault,
     link::Link,
     phase::{self, Phase},
@@ -32,7 +33,7 @@ pub(super) struct BucketWatch {
     bucket: Bucket,
     prefix: String,
     phase: watch::Receiver<Phase>,
-    running: Option<kv::Watch>,
+    running: Option<(Tie, kv::Watch)>,
     told: u64,
     /// Up to here deletions are not news.
     began: u64,
@@ -52,22 +53,24 @@ impl BucketWatch {
     }
 
     async fn open(&mut self) -> Result<(), Fault> {
+        let tie = self.link.tie()?;
         let store = open(&self.link, self.bucket).await?;
         let filter = filter(&self.prefix);
         if self.told == 0 {
             let status = store.status().await.map_err(|_| Fault::Lost)?;
             self.began = status.info.state.last_sequence;
-            self.running = Some(store.watch_with_history(&filter).await.map_err(|_| Fault::Lost)?);
+            let watch = store.watch_with_history(&filter).await;
+            self.running = Some((tie, watch.map_err(|_| Fault::Lost)?));
         } else {
             let from = store.watch_from_revision(&filter, self.told + 1).await;
-            self.running = Some(from.map_err(|_| Fault::Lost)?);
+            self.running = Some((tie, from.map_err(|_| Fault::Lost)?));
         }
         Ok(())
     }
 
     async fn next_change(&mut self) -> Result<Change, KvError> {
         loop {
-            let Some(running) = &mut self.running else {
+            let Some((tie, running)) = &mut self.running else {
                 self.link.wait_up().await;
                 match self.open().await {
                     Ok(()) => continue,
@@ -78,7 +81,11 @@ impl BucketWatch {
                     Err(fault) => return Err(fault.into_kv()),
                 }
             };
-            match running.next().await {
+            let entry = tokio::select! {
+                entry = running.next() => entry,
+                () = self.link.untied(tie) => None,
+            };
+            match entry {
                 Some(Ok(entry)) => {
                     if let Some(change) = self.news(entry) {
                         return Ok(change);
@@ -148,7 +155,7 @@ async fn list(link: &Link, bucket: Bucket, prefix: &str) -> Result<Vec<String>, 
 }
 
 async fn open(link: &Link, bucket: Bucket) -> Result<kv::Store, Fault> {
-    match link.context().get_key_value(bucket.as_str()).await {
+    match link.tie()?.context().get_key_value(bucket.as_str()).await {
         Ok(store) => Ok(store),
         Err(_) => {
             apply::diagnose_bucket(link, bucket.as_str()).await?;

@@ -7,6 +7,7 @@ mod proxy;
 mod server;
 
 mod cluster;
+mod connecting;
 mod outages;
 mod permissions;
 mod setup;

@@ -53,15 +53,20 @@ impl Server {
 
     fn start_on(port: u16, extra: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("quire-nats-").tempdir().unwrap();
-        let store = folder.path().join("store");
+        let mut server = Self { running: None, folder, port };
+        server.configure(extra);
+        server.resume();
+        server
+    }
+
+    /// Replaces what was added to the configuration; for the next start.
+    pub(crate) fn configure(&self, extra: &str) {
+        let (port, store) = (self.port, self.folder.path().join("store"));
         let config = format!(
             "host: 127.0.0.1\nport: {port}\nmax_payload: 9MB\n\
              jetstream {{ store_dir: {store:?}, max_file_store: 8GB }}\n{extra}\n"
         );
-        fs::write(folder.path().join("nats.conf"), config).unwrap();
-        let mut server = Self { running: None, folder, port };
-        server.resume();
-        server
+        fs::write(self.folder.path().join("nats.conf"), config).unwrap();
     }
 
     pub(crate) fn url(&self) -> String {
