@@ -12,6 +12,8 @@ use super::{
     trouble::Trouble,
 };
 
+/// The first version of nats-server that we know.
+const OLDEST: (u32, u32) = (2, 12);
 /// How often a silent connection is tried.
 const PING: Duration = Duration::from_secs(2);
 /// How long one address of a server may take, and the server with all its addresses.
@@ -41,7 +43,10 @@ pub(super) async fn connect(
         }
     });
     match timeout(SERVER_TIMEOUT, Box::pin(connect.connect(address))).await {
-        Ok(Ok(client)) if client.connection_state() == Wire::Connected => Ok(client),
+        Ok(Ok(client)) if client.connection_state() == Wire::Connected => {
+            let version = client.server_info().version;
+            if is_known(&version) { Ok(client) } else { Err(Trouble::too_old(server.shown(), version)) }
+        }
         Ok(Ok(_)) => Err(Trouble::lost(server.shown(), None)),
         Ok(Err(error)) => Err(Trouble::of(server.shown(), &error)),
         Err(_) => Err(Trouble::timed_out(server.shown())),
@@ -102,4 +107,27 @@ async fn with_identity(
 
 async fn read(file: &Path) -> Result<String, Trouble> {
     tokio::fs::read_to_string(file).await.map_err(|error| Trouble::file(file.to_owned(), &error))
+}
+
+/// Whether a server of this version has all that we need. One that does not say it in this form is not ours to judge.
+fn is_known(version: &str) -> bool {
+    let mut numbers = version.split('.').map(|number| number.parse::<u32>().ok());
+    match (numbers.next().flatten(), numbers.next().flatten()) {
+        (Some(major), Some(minor)) => (major, minor) >= OLDEST,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_servers_are_told_by_their_version() {
+        for (version, known) in
+            [("2.11.9", false), ("2.12.0", true), ("2.15.1-beta.2", true), ("3.0.0", true), ("", true)]
+        {
+            assert_eq!(is_known(version), known, "{version}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ use async_nats::{Client, Event, ServerError, jetstream::Context};
 use tokio::sync::{broadcast, watch};
 
 use super::{fault::Fault, trouble::Trouble};
+use crate::Queue;
 
 /// Refusals that a slow listener may be behind.
 const DENIALS: usize = 256;
@@ -157,7 +158,7 @@ impl Now {
         if let Some(what) = &self.deaf {
             return Err(Fault::Denied { what: what.clone() });
         }
-        let client = self.client.clone().ok_or(Fault::Lost)?;
+        let client = self.client.clone().ok_or(Fault::Away)?;
         Ok(Tie { client, number: self.number })
     }
 
@@ -178,6 +179,12 @@ pub(super) fn subject(what: &str) -> Option<&str> {
 /// Whether a refusal is one of `subject`.
 pub(super) fn concerns(what: &str, denied: &str) -> bool {
     subject(what).is_some_and(|known| known == denied.to_lowercase())
+}
+
+/// Whether a refusal is one of the words for messages of `queue`.
+pub(super) fn silences(what: &str, queue: Queue) -> bool {
+    let of_queue = format!(".{}.", queue.to_string().to_lowercase());
+    subject(what).is_some_and(|denied| denied.starts_with("$js.ack.") && denied.contains(&of_queue))
 }
 
 #[cfg(test)]

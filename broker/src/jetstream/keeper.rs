@@ -58,7 +58,7 @@ impl Keeper {
         }
     }
 
-    /// Tries the servers in turn, the named ones first; in the end, tells the trouble that a person can help.
+    /// Tries the servers in turn, the named ones first; in the end, tells the trouble that says most.
     async fn connect_any(&self, discovered: &[Server], number: u64) -> Result<(Server, Client), Trouble> {
         let mut worst: Option<Trouble> = None;
         // Not all agents begin with the same one.
@@ -67,9 +67,9 @@ impl Keeper {
         for server in named.chain(discovered) {
             match connect(&self.options, server, self.role, &self.state, number).await {
                 Ok(client) => return Ok((server.clone(), client)),
-                Err(trouble) if trouble.needs_a_person() => worst = Some(trouble),
                 Err(trouble) => {
-                    worst.get_or_insert(trouble);
+                    let before = worst.take().filter(|before| before.weight() >= trouble.weight());
+                    worst = Some(before.unwrap_or(trouble));
                 }
             }
         }

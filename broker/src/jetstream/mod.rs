@@ -3,11 +3,13 @@
 //! Two connections, so that bulk does not stand before what is urgent: one for the critical lanes and the buckets,
 //! one for everything else.
 
+mod admin;
 mod apply;
 mod attempts;
 mod buckets;
 mod connect;
 mod connection;
+mod errands;
 mod fault;
 mod feeder;
 mod gauge;
@@ -25,6 +27,7 @@ mod room;
 mod servers;
 mod settler;
 mod survey;
+mod terms;
 mod trouble;
 mod watch;
 mod wire;
@@ -49,8 +52,8 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    Bucket, ConnectError, Delivery, KvError, PublishError, PublishOptions, PullError, Queue, QueueInfo,
-    Readiness, Revision,
+    AdminError, Bucket, ConnectError, DeadLetter, Delivery, KvError, PublishError, PublishOptions, PullError,
+    Queue, QueueInfo, Readiness, Revision,
     backend::{Backend, Boxed, Expect, WatchBackend},
     message::Batch,
 };
@@ -109,7 +112,7 @@ impl JetStream {
             Station::new(queue, if critical { urgent.clone() } else { bulk.clone() }, &options)
         };
         let stations: Arc<[Station]> = Queue::all().map(station).collect();
-        let survey = Survey::start(Arc::clone(&stations)).await;
+        let survey = Survey::start(Arc::clone(&stations), &options.used()).await;
         Ok(Arc::new(Self {
             options,
             stations,
@@ -130,7 +133,11 @@ impl JetStream {
     /// The way out of a queue, which begins to work with its first use.
     fn lane(&self, queue: Queue) -> &Arc<Lane> {
         let station = self.station(queue);
-        station.workers.get_or_init(|| station.start(&self.options, self.buckets.link(), &self.runtime));
+        station.workers.get_or_init(|| {
+            // Its terms may not be known yet.
+            self.survey.uses(queue);
+            station.start(&self.options, self.buckets.link(), &self.runtime)
+        });
         &station.lane
     }
 
@@ -183,7 +190,7 @@ impl Station {
         let attempts = Attempts::new(notes.clone());
         let settler = Settler { lane: Arc::clone(&lane), link: link.clone(), attempts: attempts.clone() };
         let creates = options.dev.then_some(options.layout);
-        let feeder = Feeder { lane, link, attempts, ack_wait: options.layout.ack_wait, creates };
+        let feeder = Feeder { lane, link, attempts, creates };
         [
             AbortOnDropHandle::new(runtime.spawn(feeder.run())),
             AbortOnDropHandle::new(runtime.spawn(settler.run())),
@@ -196,17 +203,18 @@ async fn bind(link: &Link, options: &JetStreamOptions) -> Result<(), ConnectErro
     if options.dev {
         return replicas::apply_all(link, &options.layout).await.map(drop);
     }
-    let missing = apply::patiently(link, || apply::missing(link, &options.layout)).await;
+    let used = options.used();
+    let missing = apply::patiently(link, || apply::missing(link, &used)).await;
     let missing = missing.map_err(apply::connect_error)?;
     if missing.is_empty() { Ok(()) } else { Err(ConnectError::Missing { names: missing }) }
 }
 
 impl Backend for JetStream {
-    fn offer(&self, _: Queue, batch: &mut Batch, _: PublishOptions) -> Result<bool, PublishError> {
+    fn offer(&self, queue: Queue, batch: &mut Batch, _: PublishOptions) -> Result<bool, PublishError> {
         if *self.phase.borrow() == Phase::Closed {
             return Err(PublishError::Closed);
         }
-        let limit = self.options.layout.max_message_bytes.min(self.options.layout.max_bytes);
+        let limit = self.station(queue).publisher.gauge.max_message_bytes();
         let bytes = batch.largest();
         if bytes > limit { Err(PublishError::TooLarge { bytes, limit }) } else { Ok(false) }
     }
@@ -246,6 +254,22 @@ impl Backend for JetStream {
 
     fn set_paused(&self, queue: Queue, paused: bool) {
         self.lane(queue).set_paused(paused);
+    }
+
+    fn set_halted(&self, queue: Queue, halted: bool) -> Boxed<'_, Result<(), AdminError>> {
+        Box::pin(self.halt(queue, halted))
+    }
+
+    fn letters(&self, after: u64, max: usize) -> Boxed<'_, Result<Vec<DeadLetter>, AdminError>> {
+        Box::pin(self.browse(after, max))
+    }
+
+    fn letter(&self, number: u64) -> Boxed<'_, Result<Option<DeadLetter>, AdminError>> {
+        Box::pin(self.one_letter(number))
+    }
+
+    fn drop_letter(&self, number: u64) -> Boxed<'_, Result<bool, AdminError>> {
+        Box::pin(self.remove_letter(number))
     }
 
     fn readiness(&self) -> changes::Receiver<Readiness> {

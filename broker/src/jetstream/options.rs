@@ -5,6 +5,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 use quire_proto::MAX_MESSAGE_BYTES;
 
 use super::servers;
+use crate::Queue;
 
 /// Options of the JetStream backend.
 #[derive(Clone, PartialEq, Eq)]
@@ -25,8 +26,11 @@ pub struct JetStreamOptions {
     /// Creates what is missing instead of failing. For development: in production an operator runs
     /// `quire admin apply`, and agents have no permission to.
     pub dev: bool,
-    /// What the streams, consumers and buckets shall be like.
+    /// What the streams, consumers and buckets shall be like. Agents go by what they find at the server.
     pub layout: Layout,
+    /// The queues that are used: only these must be there, and only these are looked at without being asked for.
+    /// `None` is all.
+    pub queues: Option<Vec<Queue>>,
     /// How long a publish waits for room, or for the broker to answer, when the call does not say.
     pub publish_deadline: Duration,
     /// How long one request may take before it is repeated.
@@ -60,6 +64,7 @@ impl JetStreamOptions {
             name: "quire".to_owned(),
             dev: false,
             layout: Layout::default(),
+            queues: None,
             publish_deadline: Duration::from_secs(30),
             request_timeout: Duration::from_secs(3),
             connect_grace: Duration::from_secs(10),
@@ -68,6 +73,11 @@ impl JetStreamOptions {
 }
 
 impl JetStreamOptions {
+    /// The queues that are used.
+    pub(super) fn used(&self) -> Vec<Queue> {
+        self.queues.clone().unwrap_or_else(|| Queue::all().collect())
+    }
+
     /// The servers without user names, passwords and tokens.
     #[must_use]
     pub fn shown_url(&self) -> String {
@@ -86,6 +96,7 @@ impl fmt::Debug for JetStreamOptions {
             .field("name", &self.name)
             .field("dev", &self.dev)
             .field("layout", &self.layout)
+            .field("queues", &self.queues)
             .field("publish_deadline", &self.publish_deadline)
             .field("request_timeout", &self.request_timeout)
             .field("connect_grace", &self.connect_grace)

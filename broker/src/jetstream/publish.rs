@@ -27,8 +27,6 @@ pub(super) const WINDOW: usize = 1_000;
 const TURN: Duration = Duration::from_millis(100);
 /// Pause before the room of a full queue is looked at again, and before what failed is sent again.
 pub(super) const PAUSE: Duration = Duration::from_millis(20);
-/// The server's errors for a stream or a disk without room.
-const NO_ROOM: [u64; 3] = [10_077, 10_047, 10_023];
 
 /// The stream's answer to a message.
 #[derive(Deserialize)]
@@ -55,7 +53,8 @@ pub(super) struct Publisher {
 pub(super) struct Outgoing {
     pub(super) message: Message,
     pub(super) load: Load,
-    pub(super) sent_before: bool,
+    /// When it was first sent without being answered, if it was.
+    pub(super) sent: Option<Instant>,
 }
 
 /// How long to wait for room, and for the broker.
@@ -64,6 +63,15 @@ pub(super) struct Limits {
     pub(super) headroom: bool,
     pub(super) room: Instant,
     pub(super) broker: Instant,
+}
+
+impl Limits {
+    /// Ends while the server still knows what was sent: later, a repeat would be stored once more.
+    fn recognised(self, messages: &[Outgoing], window: Duration) -> Self {
+        let first = messages.iter().filter_map(|outgoing| outgoing.sent).min();
+        let end = first.map(|sent| sent + window * 3 / 4);
+        Self { broker: end.map_or(self.broker, |end| self.broker.min(end)), ..self }
+    }
 }
 
 impl Publisher {
@@ -87,7 +95,12 @@ impl Publisher {
         tokio::select! {
             biased;
             () = phase::ended(phase) => Err(PublishError::Closed),
-            done = all => done,
+            done = all => {
+                if self.queue == Queue::Dead && matches!(done, Err(PublishError::Full { .. })) {
+                    tracing::error!("no room for dead letters: parcels that fail wait until some are dropped or replayed");
+                }
+                done
+            }
         }
     }
 
@@ -113,6 +126,7 @@ impl Publisher {
         batch: &mut Batch,
         limits: Limits,
     ) -> Result<(), PublishError> {
+        let began = Instant::now();
         let answers = self.send_in_order(&waiting.messages).await;
         let mut again = None;
         let messages = std::mem::take(&mut waiting.messages);
@@ -121,20 +135,24 @@ impl Publisher {
                 Ok(stored) => {
                     self.gauge.answered(outgoing.load);
                     // A repeat of our own is no duplicate: it is how we learn that the first was stored.
-                    let duplicate = stored.duplicate && !outgoing.sent_before;
+                    let duplicate = stored.duplicate && outgoing.sent.is_none();
                     self.gauge.count(duplicate);
                     batch.taken.duplicates += usize::from(duplicate);
                     batch.taken.accepted += usize::from(!duplicate);
                 }
                 Err(fault) => {
-                    outgoing.sent_before |= fault == Fault::Lost;
+                    if fault == Fault::Lost {
+                        outgoing.sent.get_or_insert(began);
+                    }
                     waiting.messages.push(outgoing);
                     again.get_or_insert(fault);
                 }
             }
         }
         match again {
-            Some(fault) => self.before_repeat(fault, limits).await,
+            Some(fault) => {
+                self.before_repeat(fault, limits.recognised(&waiting.messages, self.gauge.window())).await
+            }
             None => Ok(()),
         }
     }
@@ -166,15 +184,16 @@ impl Publisher {
     async fn before_repeat(&self, fault: Fault, limits: Limits) -> Result<(), PublishError> {
         let now = Instant::now();
         match fault {
-            Fault::Refused { code, .. } if NO_ROOM.contains(&code) => {
+            fault if fault.is_no_room() => {
                 if now >= limits.room {
                     return Err(PublishError::Full { queue: self.queue });
                 }
                 sleep_until(limits.room.min(now + PAUSE)).await;
                 Ok(())
             }
-            Fault::TooLarge => {
-                let limit = self.link.tie().map_or(0, |tie| tie.client.max_payload());
+            fault if fault.is_too_large() => {
+                let server = self.link.tie().map_or(usize::MAX, |tie| tie.client.max_payload());
+                let limit = self.gauge.max_message_bytes().min(server);
                 Err(PublishError::TooLarge { bytes: limit.saturating_add(1), limit })
             }
             fault => self.outlast(fault, limits.broker).await.map_err(Fault::into_publish),

@@ -32,11 +32,7 @@ impl Publisher {
         while let Some(message) = batch.peek() {
             let load = Load::of(message.size());
             if messages.len() < BATCH && self.gauge.admit(load, limits.headroom, looked) {
-                messages.extend(batch.advance().map(|message| Outgoing {
-                    message,
-                    load,
-                    sent_before: false,
-                }));
+                messages.extend(batch.advance().map(|message| Outgoing { message, load, sent: None }));
                 continue;
             }
             if !messages.is_empty() {
@@ -45,11 +41,7 @@ impl Publisher {
             if !looked || !self.gauge.is_settled() {
                 looked = self.look(limits).await?;
                 if looked && self.gauge.admit(load, limits.headroom, true) {
-                    messages.extend(batch.advance().map(|message| Outgoing {
-                        message,
-                        load,
-                        sent_before: false,
-                    }));
+                    messages.extend(batch.advance().map(|message| Outgoing { message, load, sent: None }));
                     continue;
                 }
             }
@@ -78,7 +70,7 @@ impl Publisher {
     /// Looks for room; whether anything was learned.
     async fn look(&self, limits: Limits) -> Result<bool, PublishError> {
         match self.persist(limits, || self.gauge.look(&self.link)).await {
-            Ok(()) => Ok(true),
+            Ok(_) => Ok(true),
             // Who may not look is told by the stream itself.
             Err(Fault::Denied { .. }) => Ok(true),
             Err(fault) => Err(fault.into_publish()),

@@ -28,6 +28,8 @@ enum Kind {
     Unauthorized,
     /// The connection cannot be encrypted as it should.
     Tls,
+    /// The server lacks what we need.
+    TooOld(String),
     /// A file of credentials or certificates cannot be used.
     File(PathBuf, io::ErrorKind),
 }
@@ -55,6 +57,10 @@ impl Trouble {
         Self { kind: Kind::File(file, error.kind()), server: String::new(), text: error.to_string() }
     }
 
+    pub(super) fn too_old(server: String, version: String) -> Self {
+        Self { kind: Kind::TooOld(version), server, text: String::new() }
+    }
+
     pub(super) fn timed_out(server: String) -> Self {
         Self { kind: Kind::Unreachable, server, text: "it does not answer in time".to_owned() }
     }
@@ -70,6 +76,16 @@ impl Trouble {
         !matches!(self.kind, Kind::Unreachable)
     }
 
+    /// Of troubles with several servers, which one tells most: a server that answers and refuses speaks for all, one that
+    /// may still come up is worth waiting for though another does not exist.
+    pub(super) const fn weight(&self) -> u8 {
+        match self.kind {
+            Kind::Unresolvable => 0,
+            Kind::Unreachable => 1,
+            _ => 2,
+        }
+    }
+
     /// Whether trying again is of no use at all.
     pub(super) const fn is_final(&self) -> bool {
         matches!(self.kind, Kind::Address)
@@ -83,6 +99,7 @@ impl Trouble {
             Kind::Unresolvable => ConnectError::Unresolvable { server, source: text.into() },
             Kind::Unauthorized => ConnectError::Unauthorized { server, source: text.into() },
             Kind::Tls => ConnectError::Tls { server, source: text.into() },
+            Kind::TooOld(version) => ConnectError::TooOld { server, version },
             Kind::File(file, kind) => ConnectError::Credentials { file, source: io::Error::new(kind, text) },
         }
     }
@@ -97,6 +114,7 @@ impl fmt::Display for Trouble {
             Kind::Unresolvable => write!(f, "the name of {server} cannot be resolved: {text}"),
             Kind::Unauthorized => write!(f, "{server} refuses our credentials: {text}"),
             Kind::Tls => write!(f, "no encrypted connection to {server}: {text}"),
+            Kind::TooOld(version) => write!(f, "{server} is nats-server {version}, which is too old"),
             Kind::File(file, _) => write!(f, "{} cannot be used: {text}", file.display()),
         }
     }

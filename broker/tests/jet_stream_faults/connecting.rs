@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use quire_broker::TlsOptions;
-use tokio::net::TcpListener;
+use tokio::{io::AsyncWriteExt as _, net::TcpListener};
 
 use super::*;
 use crate::proxy::Proxy;
@@ -193,4 +193,21 @@ async fn a_broker_that_is_dropped_in_an_outage_leaves_no_one_behind() {
     proxy.mend();
     sleep(Duration::from_secs(6)).await;
     assert_eq!(proxy.accepted(), attempts, "no one wants a connection any more");
+}
+
+#[tokio::test]
+async fn a_server_that_is_too_old_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let info = r#"INFO {"server_id":"x","version":"2.9.25","headers":true,"max_payload":1000000,"jetstream":true}"#;
+            let _ = client.write_all(format!("{info}\r\nPONG\r\n").as_bytes()).await;
+            tokio::spawn(async move { tokio::io::copy(&mut client, &mut tokio::io::sink()).await });
+        }
+    });
+    match refused(hasty(options(format!("nats://127.0.0.1:{port}")))).await {
+        ConnectError::TooOld { version, .. } => assert_eq!(version, "2.9.25"),
+        other => panic!("it is old, but: {other:?}"),
+    }
 }

@@ -8,9 +8,12 @@ mod server;
 
 mod cluster;
 mod connecting;
+mod neighbours;
 mod outages;
 mod permissions;
 mod setup;
+mod terms;
+mod words;
 
 use std::{
     collections::BTreeSet,

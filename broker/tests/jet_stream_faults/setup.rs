@@ -129,3 +129,29 @@ async fn a_deleted_bucket_is_named() {
     apply(&options(server.url())).await.unwrap();
     kv.put("a", "1").await.unwrap();
 }
+
+#[tokio::test]
+async fn a_watch_of_a_bucket_that_was_made_anew_says_so() {
+    let server = Server::start("");
+    let broker = developer(server.url()).await;
+    let kv = broker.kv(Bucket::Config);
+    for number in 0..5 {
+        kv.put("a", number.to_string()).await.unwrap();
+    }
+    let mut watch = kv.watch("").await.unwrap();
+    assert_eq!(soon(watch.next()).await.unwrap().key, "a");
+    saboteur(&server).await.delete_stream("KV_config").await.unwrap();
+    apply(&options(server.url())).await.unwrap();
+    kv.put("b", "1").await.unwrap();
+    let told = soon(async {
+        loop {
+            match watch.next().await {
+                // While it is away.
+                Err(KvError::Missing { .. }) => sleep(Duration::from_millis(20)).await,
+                told => return told,
+            }
+        }
+    });
+    assert!(matches!(told.await, Err(KvError::Lagged)), "deletions were forgotten");
+    assert_eq!(soon(watch.next()).await.unwrap().key, "b");
+}
