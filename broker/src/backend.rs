@@ -6,8 +6,8 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::{
-    Bucket, Change, Delivery, KvError, PublishError, PublishOptions, PullError, Queue, QueueInfo, Readiness,
-    Revision, message::Batch,
+    AdminError, Bucket, Change, DeadLetter, Delivery, KvError, PublishError, PublishOptions, PullError,
+    Queue, QueueInfo, Readiness, Revision, message::Batch,
 };
 
 /// A future behind a pointer, so that the trait can be one too.
@@ -34,6 +34,14 @@ pub(crate) trait Backend: Send + Sync {
     fn ready<'a>(&'a self, queues: &'a [Queue]) -> Boxed<'a, Result<Queue, PullError>>;
     fn info(&self, queue: Queue) -> QueueInfo;
     fn set_paused(&self, queue: Queue, paused: bool);
+    /// Pauses for all processes, until it is undone.
+    fn set_halted(&self, queue: Queue, halted: bool) -> Boxed<'_, Result<(), AdminError>>;
+    /// Dead letters with a number greater than `after`, oldest first.
+    fn letters(&self, after: u64, max: usize) -> Boxed<'_, Result<Vec<DeadLetter>, AdminError>>;
+    /// The dead letter of this number.
+    fn letter(&self, number: u64) -> Boxed<'_, Result<Option<DeadLetter>, AdminError>>;
+    /// Forgets a dead letter; whether it was there.
+    fn drop_letter(&self, number: u64) -> Boxed<'_, Result<bool, AdminError>>;
     fn readiness(&self) -> watch::Receiver<Readiness>;
     fn close(&self) -> Boxed<'_, ()>;
 

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use tokio::{sync::watch, task::coop::consume_budget};
 
 use crate::{
-    Bucket, ConnectError, Delivery, InProcessOptions, JetStreamOptions, Kv, Message, PublishError,
-    PublishOptions, Published, PublishedAll, PullError, Queue, QueueInfo, Readiness, backend::Backend,
-    jetstream::JetStream, memory::Memory, message::Batch,
+    AdminError, Bucket, ConnectError, DeadLetter, Delivery, InProcessOptions, JetStreamOptions, Kv, Message,
+    PublishError, PublishOptions, Published, PublishedAll, PullError, Queue, QueueInfo, Readiness,
+    backend::Backend, jetstream::JetStream, memory::Memory, message::Batch,
 };
+
+/// Dead letters of one page.
+const MAX_LETTERS: usize = 1_000;
 
 /// Queues with acknowledgements, and buckets. Cheap to clone; all clones are the same broker.
 ///
@@ -26,13 +29,14 @@ impl Broker {
         Self { backend: Memory::start(options) }
     }
 
-    /// A broker at NATS servers. It connects in the background and for as long as it takes; it returns once it is
-    /// connected and everything it needs was found there. Later it waits out lost connections by itself
-    /// ([`Self::readiness`]). The caller bounds the wait, by dropping.
+    /// A broker at NATS servers. It connects for as long as servers may come up by themselves; it returns once it is
+    /// connected and everything it needs was found there. Later it waits out lost connections by itself, whatever the
+    /// reason ([`Self::readiness`] tells it). The caller bounds the wait, by dropping.
     ///
     /// # Errors
-    /// [`ConnectError::Missing`] where streams, consumers or buckets are missing: [`crate::apply`] makes them, and so
-    /// does this with [`JetStreamOptions::dev`].
+    /// [`ConnectError::Unauthorized`], [`ConnectError::Tls`], [`ConnectError::Unresolvable`] and the like where a person is
+    /// needed, after [`JetStreamOptions::connect_grace`]. [`ConnectError::Missing`] where streams, consumers or buckets
+    /// are missing: [`crate::apply`] makes them, and so does this with [`JetStreamOptions::dev`].
     pub async fn jet_stream(options: JetStreamOptions) -> Result<Self, ConnectError> {
         Ok(Self { backend: Box::pin(JetStream::connect(options)).await? })
     }
@@ -47,8 +51,8 @@ impl Broker {
     /// first. A queue that has run full may let those who wait in again only when a small part of it is free.
     ///
     /// # Errors
-    /// [`PublishError`]; the message was not taken then. Dropping the future before it ends takes it or not: repeat it,
-    /// its id makes the repeat harmless.
+    /// [`PublishError`]; the message was not taken then, or its answer was lost ([`PublishError::Unavailable`]). Dropping
+    /// the future before it ends takes it or not, too. Repeat it, its id makes that harmless within the window.
     pub async fn publish(&self, queue: Queue, message: Message) -> Result<Published, PublishError> {
         self.publish_with(queue, message, PublishOptions::default()).await
     }
@@ -84,7 +88,8 @@ impl Broker {
         Ok(Published { duplicate: batch.taken.duplicates > 0 })
     }
 
-    /// Publishes messages in their order, waiting for room.
+    /// Publishes messages in their order, waiting for room. If the connection to a remote backend is lost meanwhile, those
+    /// whose answers were lost come after others.
     ///
     /// # Errors
     /// As [`Self::publish`]. Some may have been taken then: repeat all of them, their ids make the repeat harmless.
@@ -160,6 +165,66 @@ impl Broker {
     /// Undoes [`Self::pause`].
     pub fn resume(&self, queue: Queue) {
         self.backend.set_paused(queue, false);
+    }
+
+    /// Hands out nothing more of the queue to any process until [`Self::resume_everywhere`]; it outlasts restarts of all
+    /// of them, and of the broker if that is a remote one. Other processes may go on for some seconds.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn pause_everywhere(&self, queue: Queue) -> Result<(), AdminError> {
+        self.backend.set_halted(queue, true).await
+    }
+
+    /// Undoes [`Self::pause_everywhere`]. A process that called [`Self::pause`] for itself stays paused.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn resume_everywhere(&self, queue: Queue) -> Result<(), AdminError> {
+        self.backend.set_halted(queue, false).await
+    }
+
+    /// A page of dead letters: at most `max`, and at most 1,000, with numbers greater than `after`, oldest first. Begin
+    /// with 0; the last letter's number leads on; an empty page is the end.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn dead_letters(&self, after: u64, max: usize) -> Result<Vec<DeadLetter>, AdminError> {
+        self.backend.letters(after, max.min(MAX_LETTERS)).await
+    }
+
+    /// One dead letter.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn dead_letter(&self, number: u64) -> Result<Option<DeadLetter>, AdminError> {
+        self.backend.letter(number).await
+    }
+
+    /// Forgets a dead letter; whether it was there.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn drop_dead_letter(&self, number: u64) -> Result<bool, AdminError> {
+        self.backend.drop_letter(number).await
+    }
+
+    /// Publishes `message`, made of the dead letter `number`, to `queue` under a fresh id, then forgets the letter. If it
+    /// fails in between, repeat it: the message is not taken twice within the window in which ids are remembered.
+    ///
+    /// # Errors
+    /// [`AdminError::NoLetter`] if it is not there any more.
+    pub async fn replay_dead_letter(
+        &self,
+        number: u64,
+        queue: Queue,
+        message: Message,
+    ) -> Result<(), AdminError> {
+        let letter = self.dead_letter(number).await?.ok_or(AdminError::NoLetter { number })?;
+        let message = Message { id: letter.fresh_id(), ..message };
+        let published = self.publish(queue, message).await;
+        published.map_err(|source| AdminError::Publish { number, source })?;
+        self.drop_dead_letter(number).await.map(drop)
     }
 
     /// Drains: from now on nothing is handed out and waiting pulls end with [`PullError::Closed`]; whoever has a

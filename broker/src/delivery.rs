@@ -11,6 +11,8 @@ pub(crate) enum Word {
     Ack,
     /// Not now: hand it out again after the delay.
     Nak(Duration),
+    /// Not now and not its fault: hand it out again after the delay, and do not count this delivery as an attempt.
+    Postpone(Duration),
     /// Never: forget the message.
     Term,
     /// Still at it: the lease begins anew.
@@ -67,6 +69,12 @@ impl Delivery {
     /// Not now: the message is handed out again after `delay`. It does not block its queue meanwhile.
     pub fn nak(mut self, delay: Duration) {
         self.last(Word::Nak(delay));
+    }
+
+    /// Not now, for reasons that are not the message's: it is handed out again after `delay`, and this delivery was no
+    /// attempt even if it was started.
+    pub fn postpone(mut self, delay: Duration) {
+        self.last(Word::Postpone(delay));
     }
 
     /// Never: the message is forgotten without being done.

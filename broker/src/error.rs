@@ -7,7 +7,8 @@ use crate::{Queue, Revision};
 /// An error of a backend's transport.
 pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a message was not taken. The caller still owns it.
+/// Why a message was not taken, as far as it is known: after [`PublishError::Unavailable`] it may have been, with its
+/// answer lost. The caller repeats it, its id makes that harmless.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
@@ -66,7 +67,53 @@ pub enum ConnectError {
         #[source]
         source: Source,
     },
-    /// The credentials cannot be used.
+    /// No server answers; only told by who does not wait for one.
+    #[error("{server} cannot be reached")]
+    Unreachable {
+        /// The server, without secrets.
+        server: String,
+        /// What is in the way.
+        #[source]
+        source: Source,
+    },
+    /// The server's name stands for no address.
+    #[error("the name of {server} cannot be resolved; check the broker's address")]
+    Unresolvable {
+        /// The server, without secrets.
+        server: String,
+        /// What the resolver says.
+        #[source]
+        source: Source,
+    },
+    /// The server refuses the credentials, or wants some.
+    #[error("{server} refuses our credentials; check user and password, token or credentials file")]
+    Unauthorized {
+        /// The server, without secrets.
+        server: String,
+        /// What it says.
+        #[source]
+        source: Source,
+    },
+    /// The server is older than what Quire knows.
+    #[error("{server} is nats-server {version}; Quire needs 2.12 or later")]
+    TooOld {
+        /// The server, without secrets.
+        server: String,
+        /// Its version.
+        version: String,
+    },
+    /// There is no encrypted connection as it should be.
+    #[error(
+        "no encrypted connection to {server}; check certificates, keys and whether the server speaks TLS"
+    )]
+    Tls {
+        /// The server, without secrets.
+        server: String,
+        /// What is wrong with it.
+        #[source]
+        source: Source,
+    },
+    /// A file of credentials, certificates or keys cannot be used.
     #[error("credentials file {} cannot be used", file.display())]
     Credentials {
         /// The file.
@@ -81,11 +128,29 @@ pub enum ConnectError {
         /// Which.
         names: Vec<String>,
     },
+    /// A stream or consumer is there, but of a kind that would lose messages or mix them up.
+    #[error("{name} at the broker cannot be used: {reason}; `quire admin apply` mends it, or remove it")]
+    Unfit {
+        /// Which.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The broker does not permit it.
     #[error("the broker does not permit {what}; check the permissions of its credentials")]
     Denied {
         /// What was tried.
         what: String,
+    },
+    /// The servers cannot keep so many copies.
+    #[error(
+        "the broker cannot keep {replicas} copies: {reason}; use 1, or 3 or 5 with a cluster of at least as many servers"
+    )]
+    Replicas {
+        /// The copies asked for.
+        replicas: usize,
+        /// What is in the way.
+        reason: String,
     },
     /// The server refused what was asked.
     #[error("the broker cannot be set up")]
@@ -128,6 +193,42 @@ pub enum PullError {
     Unavailable(#[source] Source),
 }
 
+/// Why a queue was not paused, or a dead letter not read or changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdminError {
+    /// There is no dead letter of this number.
+    #[error("there is no dead letter {number}")]
+    NoLetter {
+        /// The number.
+        number: u64,
+    },
+    /// The broker lacks a stream or consumer.
+    #[error("{what} does not exist at the broker; `quire admin apply` creates it")]
+    Missing {
+        /// Which.
+        what: String,
+    },
+    /// The broker does not permit it.
+    #[error("the broker does not permit {what}; check the permissions of its credentials")]
+    Denied {
+        /// What was tried.
+        what: String,
+    },
+    /// The message of a dead letter was not taken; the letter is still there.
+    #[error("dead letter {number} cannot be replayed")]
+    Publish {
+        /// The letter's number.
+        number: u64,
+        /// Why.
+        #[source]
+        source: PublishError,
+    },
+    /// The backend cannot be reached.
+    #[error("broker is unavailable")]
+    Unavailable(#[source] Source),
+}
+
 /// Why a bucket was not read or changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -156,7 +257,7 @@ pub enum KvError {
         /// The key.
         key: String,
     },
-    /// The value or the bucket would be too large.
+    /// The value is too large.
     #[error("{bytes} bytes exceed the limit of {limit}")]
     TooLarge {
         /// The size.
@@ -164,6 +265,9 @@ pub enum KvError {
         /// The limit.
         limit: usize,
     },
+    /// The bucket has no room.
+    #[error("bucket is full")]
+    Full,
     /// A watch fell so far behind that a deletion is forgotten; begin a new one.
     #[error("watch fell behind")]
     Lagged,

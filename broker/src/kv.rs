@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::{
     KvError,
@@ -62,6 +63,17 @@ pub struct Change {
     pub revision: Revision,
 }
 
+/// A key and what it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The key.
+    pub key: String,
+    /// Its value.
+    pub value: Bytes,
+    /// When it was last changed.
+    pub revision: Revision,
+}
+
 /// A bucket's handle. Cheap to clone.
 #[derive(Clone)]
 pub struct Kv {
@@ -69,6 +81,8 @@ pub struct Kv {
     bucket: Bucket,
 }
 
+/// Keys that are read at once.
+const READS: usize = 32;
 /// Longest key.
 const MAX_KEY: usize = 256;
 
@@ -145,6 +159,20 @@ impl Kv {
     /// [`KvError`].
     pub async fn keys(&self, prefix: &str) -> Result<Vec<String>, KvError> {
         self.backend.keys(self.bucket, prefix).await
+    }
+
+    /// The keys that start with `prefix` with their values, sorted by key. They need not all have been there at one moment.
+    ///
+    /// # Errors
+    /// [`KvError`].
+    pub async fn entries(&self, prefix: &str) -> Result<Vec<Entry>, KvError> {
+        let keys = self.keys(prefix).await?;
+        let read = |key: String| async move {
+            let found = self.backend.get(self.bucket, &key).await?;
+            Ok(found.map(|(value, revision)| Entry { key, value, revision }))
+        };
+        let entries = stream::iter(keys).map(read).buffered(READS);
+        entries.try_filter_map(|entry| std::future::ready(Ok(entry))).try_collect().await
     }
 
     /// Watches the keys that start with `prefix`: first what is there, then every key that changes. Several changes of

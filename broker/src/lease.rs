@@ -4,11 +4,16 @@
 //! compare-and-set when it has not changed for as long as its holder promised. Only durations on the watcher's own
 //! clock count, so no two machines need to agree on the time.
 
+mod kept;
+
+pub use kept::KeptLease;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use quire_proto::codec;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::{Kv, KvError, LeaseError, Revision};
 
@@ -25,7 +30,12 @@ pub struct Lease {
     kv: Kv,
     key: String,
     value: Bytes,
+    /// Of the last renewal.
     revision: Revision,
+    /// Of the taking.
+    token: Revision,
+    ttl: Duration,
+    deadline: Instant,
 }
 
 impl Lease {
@@ -40,15 +50,17 @@ impl Lease {
         let mut watch = kv.watch(key).await.map_err(failed)?;
         loop {
             let Some((seen, revision)) = kv.get(key).await.map_err(failed)? else {
+                let began = Instant::now();
                 match kv.create(key, value.clone()).await {
-                    Ok(revision) => return Ok(Self::held(kv, key, value, revision)),
+                    Ok(revision) => return Ok(Self::held(kv, key, value, revision, ttl, began)),
                     Err(KvError::Exists { .. }) => continue,
                     Err(source) => return Err(failed(source)),
                 }
             };
             if silent(&mut watch, key, revision, promised(&seen, ttl)).await.map_err(failed)? {
+                let began = Instant::now();
                 match kv.update(key, value.clone(), revision).await {
-                    Ok(revision) => return Ok(Self::held(kv, key, value, revision)),
+                    Ok(revision) => return Ok(Self::held(kv, key, value, revision, ttl, began)),
                     Err(KvError::Conflict { .. }) => {}
                     Err(source) => return Err(failed(source)),
                 }
@@ -63,8 +75,9 @@ impl Lease {
     pub async fn try_acquire(kv: &Kv, key: &str, ttl: Duration, holder: &str) -> Result<Self, LeaseError> {
         let failed = |source| LeaseError::Kv { key: key.to_owned(), source };
         let value = claim(key, ttl, holder)?;
+        let began = Instant::now();
         match kv.create(key, value.clone()).await {
-            Ok(revision) => Ok(Self::held(kv, key, value, revision)),
+            Ok(revision) => Ok(Self::held(kv, key, value, revision, ttl, began)),
             Err(KvError::Exists { .. }) => {
                 let seen = kv.get(key).await.map_err(failed)?;
                 let holder = seen.and_then(|(bytes, _)| codec::decode::<Claim>(&bytes).ok());
@@ -75,10 +88,10 @@ impl Lease {
         }
     }
 
-    /// The fencing token: every later holder's is greater. It grows with each renewal.
+    /// The fencing token: every later holder's is greater. It stays the same for as long as the lease is held.
     #[must_use]
     pub const fn token(&self) -> Revision {
-        self.revision
+        self.token
     }
 
     /// The lease's key.
@@ -87,19 +100,34 @@ impl Lease {
         &self.key
     }
 
+    /// Until when no one else can have it, by this process's clock: the time to live from the moment when the last
+    /// renewal was begun. After that the holder must not act.
+    #[must_use]
+    pub const fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
     /// Says that the holder is alive. To be called well within the time to live.
     ///
     /// # Errors
     /// [`LeaseError::Lost`] if someone else has taken over: the holder must stop at once.
-    pub async fn renew(&mut self) -> Result<Revision, LeaseError> {
+    pub async fn renew(&mut self) -> Result<Instant, LeaseError> {
+        let began = Instant::now();
         match self.kv.update(&self.key, self.value.clone(), self.revision).await {
             Ok(revision) => {
                 self.revision = revision;
-                Ok(revision)
+                self.deadline = began + self.ttl;
+                Ok(self.deadline)
             }
             Err(KvError::Conflict { .. }) => Err(LeaseError::Lost { key: self.key.clone() }),
             Err(source) => Err(LeaseError::Kv { key: self.key.clone(), source }),
         }
+    }
+
+    /// Has the lease renewed in the background until it is released, lost or dropped. Needs a runtime.
+    #[must_use]
+    pub fn keep(self) -> KeptLease {
+        KeptLease::start(self)
     }
 
     /// Gives the lease up. The next holder need not wait.
@@ -114,8 +142,9 @@ impl Lease {
         }
     }
 
-    fn held(kv: &Kv, key: &str, value: Bytes, revision: Revision) -> Self {
-        Self { kv: kv.clone(), key: key.to_owned(), value, revision }
+    fn held(kv: &Kv, key: &str, value: Bytes, revision: Revision, ttl: Duration, began: Instant) -> Self {
+        let key = key.to_owned();
+        Self { kv: kv.clone(), key, value, revision, token: revision, ttl, deadline: began + ttl }
     }
 }
 

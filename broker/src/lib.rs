@@ -12,6 +12,7 @@
 mod backend;
 mod broker;
 pub mod contract;
+mod dead;
 mod delivery;
 mod error;
 mod jetstream;
@@ -23,11 +24,12 @@ mod options;
 mod queue;
 
 pub use broker::Broker;
+pub use dead::DeadLetter;
 pub use delivery::Delivery;
-pub use error::{ConnectError, KvError, LeaseError, PublishError, PullError, Readiness};
-pub use jetstream::{Applied, JetStreamOptions, Layout, apply};
-pub use kv::{Bucket, Change, Kv, Revision, Watch};
-pub use lease::Lease;
+pub use error::{AdminError, ConnectError, KvError, LeaseError, PublishError, PullError, Readiness};
+pub use jetstream::{Applied, JetStreamOptions, Layout, TlsOptions, apply};
+pub use kv::{Bucket, Change, Entry, Kv, Revision, Watch};
+pub use lease::{KeptLease, Lease};
 pub use message::{Message, Published, PublishedAll};
 pub use options::{InProcessOptions, PublishOptions};
-pub use queue::{Queue, QueueInfo};
+pub use queue::{Queue, QueueFault, QueueInfo};

@@ -60,6 +60,17 @@ impl fmt::Display for Queue {
     }
 }
 
+/// Why nothing can be pulled of a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueFault {
+    /// Its stream or consumer does not exist.
+    Missing,
+    /// It is not permitted.
+    Denied,
+    /// The broker refuses or fails again and again, for reasons that it logs.
+    Disturbed,
+}
+
 /// What can be known about a queue. Counters count since the backend was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QueueInfo {
@@ -75,6 +86,8 @@ pub struct QueueInfo {
     pub oldest_age: Duration,
     /// Whether nothing is handed out at present.
     pub paused: bool,
+    /// What keeps this process from pulling of the queue, if anything does.
+    pub fault: Option<QueueFault>,
     /// Messages accepted, without duplicates.
     pub published: u64,
     /// Publishes recognised as repeats.

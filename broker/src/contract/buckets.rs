@@ -153,3 +153,36 @@ pub async fn a_counter_raised_by_many_misses_no_step(make: impl AsyncFn(InProces
     }
     assert_eq!(text(kv.get("epoch").await.unwrap()).unwrap().0, "100");
 }
+
+pub async fn a_full_bucket_refuses_until_something_is_deleted(
+    make: impl AsyncFn(InProcessOptions) -> Broker,
+) {
+    let kv = make(options()).await.kv(Bucket::Runs);
+    let mut written = 0;
+    loop {
+        match soon(kv.put(&format!("k{written}"), vec![0; 1 << 20])).await {
+            Ok(_) => written += 1,
+            Err(KvError::Full) => break,
+            Err(other) => panic!("after {written}: {other:?}"),
+        }
+        assert!(written < 100, "a bucket has a limit");
+    }
+    assert!(written > 32);
+    kv.delete("k0").await.unwrap();
+    kv.put("k0", vec![0; 1 << 19]).await.unwrap();
+}
+
+pub async fn entries_are_listed_with_their_values(make: impl AsyncFn(InProcessOptions) -> Broker) {
+    let kv = make(options()).await.kv(Bucket::Runs);
+    assert!(kv.entries("").await.unwrap().is_empty());
+    for key in ["run.b", "lease", "run.a", "run.gone"] {
+        kv.put(key, key.to_owned()).await.unwrap();
+    }
+    kv.delete("run.gone").await.unwrap();
+    let last = kv.put("run.a", "new").await.unwrap();
+    let entries = kv.entries("run.").await.unwrap();
+    let seen: Vec<_> = entries.iter().map(|entry| (entry.key.as_str(), entry.value.as_ref())).collect();
+    assert_eq!(seen, [("run.a", b"new".as_slice()), ("run.b", b"run.b")]);
+    assert_eq!(entries[0].revision, last);
+    assert_eq!(kv.entries("").await.unwrap().len(), 3);
+}

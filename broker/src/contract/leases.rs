@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{QUIET, options, soon};
 use crate::{Broker, Bucket, InProcessOptions, Kv, Lease, LeaseError};
 
-const TTL: Duration = Duration::from_millis(600);
+const TTL: Duration = Duration::from_millis(1_200);
 
 async fn waits(kv: &Kv, holder: &'static str) -> tokio::task::JoinHandle<Lease> {
     let kv = kv.clone();
@@ -46,8 +46,7 @@ pub async fn a_renewed_lease_is_not_taken(make: impl AsyncFn(InProcessOptions) -
     let waiter = waits(&kv, "b").await;
     for _ in 0..8 {
         sleep(TTL / 3).await;
-        let before = lease.token();
-        assert!(lease.renew().await.unwrap() > before);
+        lease.renew().await.unwrap();
     }
     assert!(!waiter.is_finished());
     lease.release().await.unwrap();
@@ -74,9 +73,48 @@ pub async fn a_later_holder_has_a_greater_token(make: impl AsyncFn(InProcessOpti
     for round in 0..5 {
         let mut lease = soon(Lease::acquire(&kv, "leader", TTL, "a")).await.unwrap();
         assert!(Some(lease.token()) > last, "round {round}");
-        last = Some(lease.renew().await.unwrap());
+        lease.renew().await.unwrap();
+        last = Some(lease.token());
         if round % 2 == 0 {
             lease.release().await.unwrap();
         }
     }
+}
+
+pub async fn a_term_has_one_token_and_a_deadline_that_moves(make: impl AsyncFn(InProcessOptions) -> Broker) {
+    let kv = make(options()).await.kv(Bucket::Leases);
+    let began = Instant::now();
+    let mut lease = Lease::try_acquire(&kv, "leader", TTL, "a").await.unwrap();
+    let (token, first) = (lease.token(), lease.deadline());
+    assert!(first >= began + TTL && first <= Instant::now() + TTL);
+    sleep(QUIET).await;
+    assert!(lease.renew().await.unwrap() >= first + QUIET);
+    assert!(lease.deadline() <= Instant::now() + TTL);
+    assert_eq!(lease.token(), token);
+}
+
+pub async fn a_kept_lease_lasts_until_it_is_released(make: impl AsyncFn(InProcessOptions) -> Broker) {
+    let kv = make(options()).await.kv(Bucket::Leases);
+    let kept = Lease::try_acquire(&kv, "leader", TTL, "a").await.unwrap().keep();
+    let waiter = waits(&kv, "b").await;
+    assert!(timeout(TTL * 3, kept.lost()).await.is_err(), "no one could have taken it");
+    assert!(kept.is_held() && !waiter.is_finished());
+    let token = kept.token();
+    kept.release().await.unwrap();
+    assert!(soon(waiter).await.unwrap().token() > token);
+}
+
+pub async fn a_kept_lease_tells_when_it_is_lost(make: impl AsyncFn(InProcessOptions) -> Broker) {
+    let kv = make(options()).await.kv(Bucket::Leases);
+    let kept = Lease::try_acquire(&kv, "leader", TTL, "a").await.unwrap().keep();
+    // As if someone had found it silent.
+    kv.put("leader", "someone else").await.unwrap();
+    soon(kept.lost()).await;
+    assert!(!kept.is_held() && kept.deadline().is_none());
+    soon(kept.lost()).await;
+    assert!(matches!(kept.release().await, Err(LeaseError::Lost { .. })));
+    // One that is not released runs out.
+    let dropped = Lease::try_acquire(&kv, "site", TTL, "a").await.unwrap().keep();
+    drop(dropped);
+    soon(Lease::acquire(&kv, "site", TTL, "b")).await.unwrap();
 }

@@ -14,6 +14,7 @@
 #![allow(missing_docs, reason = "a fact is documented by its name")]
 #![allow(clippy::missing_panics_doc, clippy::missing_errors_doc, reason = "test code")]
 
+mod admin;
 mod buckets;
 mod crowds;
 mod lanes;
@@ -22,6 +23,7 @@ mod limits;
 mod settling;
 mod stops;
 
+pub use admin::*;
 pub use buckets::*;
 pub use crowds::*;
 pub use lanes::*;
@@ -170,6 +172,7 @@ macro_rules! broker_contract {
             start_begins_the_lease_anew,
             only_started_deliveries_count_as_attempts,
             starting_twice_counts_once,
+            a_postponed_delivery_is_no_attempt,
             a_late_word_harms_nothing,
             a_delivery_can_be_settled_outside_the_runtime,
             // limits
@@ -199,14 +202,21 @@ macro_rules! broker_contract {
             whoever_has_a_delivery_may_publish_while_the_broker_closes,
             a_closed_broker_takes_nothing,
             close_refuses_who_waits_for_room,
+            // what a person does
+            a_queue_paused_everywhere_hands_out_nothing,
+            dead_letters_are_listed_page_by_page,
+            dead_letters_are_dropped_one_by_one,
+            a_replayed_letter_is_no_repeat,
             // buckets
             create_writes_only_what_is_absent,
             update_writes_only_at_the_known_revision,
             delete_forgets_and_revisions_still_grow,
             delete_at_needs_the_known_revision,
             keys_are_listed_in_order_by_prefix,
+            entries_are_listed_with_their_values,
             buckets_do_not_mix,
             keys_of_a_wrong_form_are_refused,
+            a_full_bucket_refuses_until_something_is_deleted,
             a_watch_tells_what_is_there_and_what_changes,
             a_watch_of_a_prefix_tells_nothing_else,
             a_counter_raised_by_many_misses_no_step,
@@ -216,6 +226,9 @@ macro_rules! broker_contract {
             a_renewed_lease_is_not_taken,
             a_silent_holder_is_replaced_and_fenced,
             a_later_holder_has_a_greater_token,
+            a_term_has_one_token_and_a_deadline_that_moves,
+            a_kept_lease_lasts_until_it_is_released,
+            a_kept_lease_tells_when_it_is_lost,
         );
         $crate::broker_contract!(@each (flavor = "multi_thread", worker_threads = 4), $factory,
             many_producers_and_consumers_lose_and_repeat_nothing,

@@ -181,6 +181,31 @@ pub async fn starting_twice_counts_once(make: impl AsyncFn(InProcessOptions) -> 
     assert_eq!(one(&broker).await.attempt, 2);
 }
 
+pub async fn a_postponed_delivery_is_no_attempt(make: impl AsyncFn(InProcessOptions) -> Broker) {
+    let broker = make(options()).await;
+    publish(&broker, 0..1).await;
+    for delay in [QUIET, Duration::ZERO, QUIET] {
+        let delivery = one(&broker).await;
+        assert_eq!(delivery.attempt, 1);
+        delivery.start();
+        let began = Instant::now();
+        delivery.postpone(delay);
+        let again = one(&broker).await;
+        assert!(began.elapsed() >= delay);
+        assert_eq!(again.attempt, 1);
+        // Given back unstarted, likewise.
+        again.postpone(Duration::ZERO);
+    }
+    let delivery = one(&broker).await;
+    delivery.start();
+    delivery.nak(Duration::ZERO);
+    let delivery = one(&broker).await;
+    assert_eq!(delivery.attempt, 2, "attempts count all the same");
+    delivery.start();
+    delivery.postpone(QUIET);
+    assert_eq!(one(&broker).await.attempt, 2);
+}
+
 pub async fn a_late_word_harms_nothing(make: impl AsyncFn(InProcessOptions) -> Broker) {
     let broker = make(options()).await;
     publish(&broker, 0..2).await;

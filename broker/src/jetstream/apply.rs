@@ -9,12 +9,16 @@ use async_nats::jetstream::{
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
-use super::{Layout, fault::Fault, layout, link::Link, names};
+use super::{
+    Layout,
+    fault::{CONSUMER_NOT_FOUND, Fault, STREAM_NOT_FOUND},
+    layout,
+    link::Link,
+    names,
+    terms::{ConsumerConfig, StreamConfig},
+};
 use crate::{ConnectError, Queue};
 
-/// The server's errors that mean "there is no such thing".
-const STREAM_NOT_FOUND: u64 = 10_059;
-const CONSUMER_NOT_FOUND: u64 = 10_014;
 /// Pause between attempts while the server is not ready.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -56,16 +60,35 @@ pub(super) async fn apply(link: &Link, layout: &Layout) -> Result<Applied, Fault
     Ok(applied)
 }
 
-/// What is missing, by name.
-pub(super) async fn missing(link: &Link, layout: &Layout) -> Result<Vec<String>, Fault> {
-    let streams = streams(layout);
-    let known = try_join_all(streams.iter().map(|config| stream(link, &config.name))).await?;
-    let absent = streams.into_iter().zip(known).filter(|(_, known)| known.is_none());
-    let mut missing: Vec<String> = absent.map(|(config, _)| config.name).collect();
-    let known = try_join_all(Queue::all().map(|queue| consumer(link, queue))).await?;
-    let absent = Queue::all().zip(known).filter(|(_, known)| known.is_none());
-    missing.extend(absent.map(|(queue, _)| consumer_name(queue)));
+/// What is missing of what `queues` and the buckets need, by name; or a fault that names what is unfit.
+pub(super) async fn missing(link: &Link, queues: &[Queue]) -> Result<Vec<String>, Fault> {
+    let mut missing = Vec::new();
+    let looks = try_join_all(queues.iter().map(|queue| stream(link, queue.to_string()))).await?;
+    for (queue, known) in queues.iter().zip(looks) {
+        match known {
+            Some(known) => fit(queue.to_string(), parsed::<StreamConfig>(known)?.unfit(*queue))?,
+            None => missing.push(queue.to_string()),
+        }
+    }
+    let buckets: Vec<String> = names::buckets().map(names::bucket_stream).collect();
+    let looks = try_join_all(buckets.iter().map(|bucket| stream(link, bucket.clone()))).await?;
+    missing.extend(buckets.into_iter().zip(looks).filter(|(_, known)| known.is_none()).map(|(name, _)| name));
+    let looks = try_join_all(queues.iter().map(|queue| consumer(link, *queue))).await?;
+    for (queue, known) in queues.iter().zip(looks) {
+        match known {
+            Some(known) => fit(consumer_name(*queue), parsed::<ConsumerConfig>(known)?.unfit())?,
+            None => missing.push(consumer_name(*queue)),
+        }
+    }
     Ok(missing)
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(known: Known) -> Result<T, Fault> {
+    serde_json::from_value(known.config).map_err(|error| Fault::Strange(error.to_string()))
+}
+
+fn fit(name: String, unfit: Option<String>) -> Result<(), Fault> {
+    unfit.map_or(Ok(()), |reason| Err(Fault::Unfit { name, reason }))
 }
 
 /// Repeats `call` for as long as the server cannot answer. Never gives up; the caller cancels by dropping.
@@ -84,7 +107,7 @@ pub(super) async fn patiently<T, F: Future<Output = Result<T, Fault>>>(
 
 /// Tells a queue that is gone from a server that is not ready.
 pub(super) async fn diagnose(link: &Link, queue: Queue) -> Result<(), Fault> {
-    if stream(link, &queue.to_string()).await?.is_none() {
+    if stream(link, queue.to_string()).await?.is_none() {
         return Err(Fault::Missing { what: format!("stream {queue}") });
     }
     if consumer(link, queue).await?.is_none() {
@@ -95,7 +118,7 @@ pub(super) async fn diagnose(link: &Link, queue: Queue) -> Result<(), Fault> {
 
 /// Whether the stream of a bucket is there.
 pub(super) async fn diagnose_bucket(link: &Link, bucket: &str) -> Result<(), Fault> {
-    match stream(link, &names::bucket_stream(bucket)).await? {
+    match stream(link, names::bucket_stream(bucket)).await? {
         Some(_) => Ok(()),
         None => Err(Fault::Missing { what: format!("bucket {bucket}") }),
     }
@@ -110,7 +133,7 @@ fn consumer_name(queue: Queue) -> String {
     format!("{queue}/{}", names::CONSUMER)
 }
 
-async fn stream(link: &Link, name: &str) -> Result<Option<Known>, Fault> {
+async fn stream(link: &Link, name: String) -> Result<Option<Known>, Fault> {
     found(link.api(&format!("STREAM.INFO.{name}"), &json!({})).await)
 }
 
@@ -127,7 +150,7 @@ fn found(answer: Result<Known, Fault>) -> Result<Option<Known>, Fault> {
 }
 
 async fn apply_stream(link: &Link, config: &Config) -> Result<Change, Fault> {
-    let (verb, change) = match stream(link, &config.name).await? {
+    let (verb, change) = match stream(link, config.name.clone()).await? {
         None => ("CREATE", Change::Created),
         Some(known) if covers(&known.config, config)? => return Ok(Change::None),
         Some(_) => ("UPDATE", Change::Updated),
@@ -138,12 +161,20 @@ async fn apply_stream(link: &Link, config: &Config) -> Result<Change, Fault> {
 
 async fn apply_consumer(link: &Link, queue: Queue, config: &pull::Config) -> Result<Change, Fault> {
     let config = config.into_consumer_config();
+    let mut wanted = serde_json::to_value(&config).map_err(|error| Fault::Strange(error.to_string()))?;
     let change = match consumer(link, queue).await? {
         None => Change::Created,
         Some(known) if covers(&known.config, &config)? => return Ok(Change::None),
-        Some(_) => Change::Updated,
+        Some(mut known) => {
+            // A pause is not ours to end.
+            let pause = known.config.get_mut("pause_until").map(Value::take);
+            if let (Some(pause), Some(wanted)) = (pause, wanted.as_object_mut()) {
+                wanted.insert("pause_until".to_owned(), pause);
+            }
+            Change::Updated
+        }
     };
-    let body = json!({ "stream_name": queue.to_string(), "config": config });
+    let body = json!({ "stream_name": queue.to_string(), "config": wanted });
     let call = format!("CONSUMER.CREATE.{queue}.{}", names::CONSUMER);
     let _: Value = link.api(&call, &body).await?;
     Ok(change)
@@ -155,7 +186,13 @@ fn covers(known: &Value, wanted: &impl serde::Serialize) -> Result<bool, Fault> 
     let Value::Object(wanted) = wanted else { return Ok(false) };
     let same = |(name, value): (&String, &Value)| {
         let known = known.get(name).unwrap_or(&Value::Null);
-        known == value || (is_nothing(known) && is_nothing(value))
+        match (known, value) {
+            // The server has entries of its own.
+            (Value::Object(known), Value::Object(wanted)) => {
+                wanted.iter().all(|(name, value)| known.get(name) == Some(value))
+            }
+            _ => known == value || (is_nothing(known) && is_nothing(value)),
+        }
     };
     Ok(wanted.iter().all(same))
 }
@@ -185,6 +222,7 @@ impl Applied {
 pub(super) fn connect_error(fault: Fault) -> ConnectError {
     match fault {
         Fault::Denied { what } => ConnectError::Denied { what },
+        Fault::Unfit { name, reason } => ConnectError::Unfit { name, reason },
         other => ConnectError::Refused(Box::new(other)),
     }
 }

@@ -9,7 +9,14 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::{apply, fault::Fault, layout::MAX_VALUE, link::Link, names, publish::Stored};
+use super::{
+    apply,
+    fault::{Fault, NO_MESSAGE},
+    layout::MAX_VALUE,
+    link::Link,
+    names,
+    publish::Stored,
+};
 use crate::{Bucket, KvError, Revision, backend::Expect};
 
 /// What a change is recognised by.
@@ -18,8 +25,6 @@ const ID: &str = "Nats-Msg-Id";
 const OPERATION: &str = "KV-Operation";
 /// The server's error for a condition that does not hold.
 const WRONG_REVISION: [u64; 2] = [10_071, 10_164];
-/// The server's error for a key that was never written.
-const NO_MESSAGE: u64 = 10_037;
 /// Pause between attempts, and how long they go on.
 const PAUSE: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -136,7 +141,7 @@ impl Buckets {
             Expect::Absent => Some(self.absent(bucket, key).await?),
         };
         let mut headers = HeaderMap::new();
-        let id = self.link.client().new_inbox();
+        let id = Link::unique();
         headers.insert(ID, id.as_str());
         if delete {
             headers.insert(OPERATION, "DEL");
@@ -215,7 +220,7 @@ impl Buckets {
             }
             let mut fault = match call().await {
                 Err(fault) if fault.passes() => fault,
-                Err(Fault::Refused { code: 10_059, .. }) => {
+                Err(fault) if fault.is_stream_not_found() => {
                     return Err(Fault::Missing { what: format!("bucket {bucket}") });
                 }
                 done => return done,

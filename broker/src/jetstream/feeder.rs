@@ -5,22 +5,27 @@
 
 use std::{sync::Arc, time::Duration};
 
-use async_nats::{Message as Wire, StatusCode, Subscriber, jetstream};
-use futures_util::StreamExt as _;
+use async_nats::{
+    Message as Wire, StatusCode, Subscriber,
+    jetstream::{self, Context},
+};
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use serde_json::json;
 use tokio::{
     sync::broadcast,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
     Layout, apply,
     attempts::Attempts,
+    connection::{Tie, concerns, silences},
     fault::Fault,
     lane::{Held, Lane},
-    link::{Link, concerns},
+    link::Link,
     names, wire,
 };
+use crate::backend::Boxed;
 
 /// How long the server keeps a request for messages.
 const EXPIRES: Duration = Duration::from_secs(5);
@@ -31,6 +36,12 @@ const SILENCE: Duration = Duration::from_millis(2_500);
 /// Pauses between sessions that fail: first and longest.
 const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How often it is looked whether more is wanted, and whether the server is silent.
+const TICK: Duration = Duration::from_millis(250);
+/// How long a lane is left alone whose words the server does not take: what it handed out would come again and again.
+const SILENCED: Duration = Duration::from_secs(60);
+/// Failures in a row that are no accident.
+const MANY: u32 = 5;
 /// Most messages asked for at once.
 const MAX_BATCH: usize = 256;
 
@@ -39,18 +50,21 @@ pub(super) struct Feeder {
     pub(super) lane: Arc<Lane>,
     pub(super) link: Link,
     pub(super) attempts: Attempts,
-    pub(super) ack_wait: Duration,
     /// What to create where it is missing; nothing outside development.
     pub(super) creates: Option<Layout>,
 }
 
 /// What was asked for and not yet answered.
 struct Session {
+    tie: Tie,
+    context: Context,
     inbox: String,
     answers: Subscriber,
     denials: broadcast::Receiver<String>,
     asked: usize,
     heard: Instant,
+    /// Messages that came again, and are looked up.
+    again: FuturesUnordered<Boxed<'static, Held>>,
 }
 
 /// What an answer without a message means.
@@ -72,8 +86,8 @@ impl Feeder {
             self.link.wait_up().await;
             let began = Instant::now();
             let fault = self.session().await;
-            tracing::debug!(queue = %self.lane.queue, error = %fault, "asking for messages anew");
             failures = if began.elapsed() > SILENCE { 0 } else { failures.saturating_add(1) };
+            self.tell(&fault, failures);
             if let Some(fault) = self.diagnose(fault).await {
                 self.lane.set_fault(Some(fault.clone()));
                 self.outlast(&fault).await;
@@ -84,8 +98,27 @@ impl Feeder {
         }
     }
 
+    /// One failure is nothing; many in a row are told.
+    fn tell(&self, fault: &Fault, failures: u32) {
+        let queue = self.lane.queue;
+        if failures == MANY && self.link.is_up() {
+            tracing::warn!(%queue, error = %fault, "asking for messages fails again and again");
+        } else {
+            tracing::debug!(%queue, error = %fault, "asking for messages anew");
+        }
+        self.lane.set_disturbed(failures >= MANY);
+    }
+
     /// Waits until it is worth while to ask again.
     async fn outlast(&self, fault: &Fault) {
+        if let Fault::Denied { what } = fault
+            && silences(what, self.lane.queue)
+            && let Ok(tie) = self.link.tie()
+        {
+            // Another connection may have other permissions.
+            let _ = timeout(SILENCED, self.link.untied(&tie)).await;
+            return;
+        }
         if !matches!(fault, Fault::Missing { .. }) {
             sleep(LONGEST_PAUSE).await;
             return;
@@ -128,9 +161,20 @@ impl Feeder {
 
     async fn open(&self) -> Result<Session, Fault> {
         let denials = self.link.denials();
-        let inbox = self.link.client().new_inbox();
-        let answers = self.link.subscribe(inbox.clone()).await?;
-        Ok(Session { inbox, answers, denials, asked: 0, heard: Instant::now() })
+        let tie = self.link.tie()?;
+        let inbox = tie.client.new_inbox();
+        let answers = tie.client.subscribe(inbox.clone()).await.map_err(|_| Fault::Lost)?;
+        let context = tie.context();
+        Ok(Session {
+            tie,
+            context,
+            inbox,
+            answers,
+            denials,
+            asked: 0,
+            heard: Instant::now(),
+            again: FuturesUnordered::new(),
+        })
     }
 
     async fn feed(&self, session: &mut Session) -> Fault {
@@ -138,7 +182,6 @@ impl Feeder {
             if let Err(fault) = self.ask(session).await {
                 return fault;
             }
-            let tick = self.lane.sweep();
             tokio::select! {
                 answer = session.answers.next() => match answer {
                     Some(answer) => {
@@ -150,16 +193,16 @@ impl Feeder {
                     None => return Fault::Lost,
                 },
                 () = self.lane.demand.notified() => {}
-                () = self.link.wait_down() => return Fault::Lost,
+                () = self.link.untied(&session.tie) => return Fault::Lost,
                 denied = session.denials.recv() => {
-                    let next = names::next(self.lane.queue);
                     if let Ok(what) = denied
-                        && (concerns(&what, &next) || concerns(&what, &session.inbox))
+                        && self.is_refused(session, &what)
                     {
                         return Fault::Denied { what };
                     }
                 }
-                () = sleep(tick) => {}
+                Some(held) = session.again.next() => self.lane.arrive(held),
+                () = sleep(TICK) => {}
             }
             if session.asked > 0 && session.heard.elapsed() > SILENCE {
                 return Fault::Lost;
@@ -167,9 +210,15 @@ impl Feeder {
         }
     }
 
+    /// Whether a refusal makes this lane useless: it cannot ask, or hear, or say what became of messages.
+    fn is_refused(&self, session: &Session, what: &str) -> bool {
+        let queue = self.lane.queue;
+        concerns(what, &names::next(queue)) || concerns(what, &session.inbox) || silences(what, queue)
+    }
+
     /// Asks for what is wanted beyond what was asked for.
     async fn ask(&self, session: &mut Session) -> Result<(), Fault> {
-        let batch = self.lane.missing(session.asked).min(MAX_BATCH);
+        let batch = self.lane.missing(session.asked + session.again.len()).min(MAX_BATCH);
         if batch == 0 {
             return Ok(());
         }
@@ -184,7 +233,7 @@ impl Feeder {
         session.asked += batch;
         let next = names::next(self.lane.queue);
         let sent =
-            self.link.client().publish_with_reply(next, session.inbox.clone(), request.to_string().into());
+            session.tie.client.publish_with_reply(next, session.inbox.clone(), request.to_string().into());
         sent.await.map_err(|_| Fault::Lost)
     }
 
@@ -201,31 +250,39 @@ impl Feeder {
             return Ok(());
         }
         session.asked = session.asked.saturating_sub(1);
-        self.receive(answer).await;
+        self.receive(session, answer);
         Ok(())
     }
 
-    async fn receive(&self, answer: Wire) {
+    fn receive(&self, session: &Session, answer: Wire) {
         let arrived = Instant::now();
-        let message = jetstream::Message { message: answer, context: self.link.context().clone() };
+        let message = jetstream::Message { message: answer, context: session.context.clone() };
         let info = message.info().map(|info| (info.stream_sequence, info.delivered));
         let (Ok((sequence, delivered)), Some(reply)) = (info, message.message.reply.clone()) else {
             tracing::warn!(queue = %self.lane.queue, "an answer of the broker is no message of a stream");
             return;
         };
         let delivered = u64::try_from(delivered).unwrap_or(1).max(1);
-        let attempt = self.attempts.of(self.lane.queue, sequence, delivered).await;
-        self.lane.arrive(Held {
+        let held = Held {
             message: wire::decode(message.message),
             sequence,
             delivered,
             reply,
-            attempt,
-            presumed: attempt,
+            attempt: 1,
+            presumed: 1,
             again: delivered > 1,
             arrived,
-            lease_ends: arrived + self.ack_wait,
-        });
+            lease_ends: arrived + self.lane.ack_wait(),
+        };
+        if held.again {
+            let (attempts, lane) = (self.attempts.clone(), Arc::clone(&self.lane));
+            session.again.push(Box::pin(async move {
+                let attempt = attempts.of(&lane, sequence, delivered).await;
+                Held { attempt, presumed: attempt, ..held }
+            }));
+        } else {
+            self.lane.arrive(held);
+        }
     }
 }
 

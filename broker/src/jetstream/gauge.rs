@@ -6,30 +6,28 @@ use std::{
 };
 
 use async_nats::jetstream::stream::State as StreamState;
-use serde::Deserialize;
 use serde_json::json;
 use tokio::{sync::Notify, time::Instant};
 
-use super::{Layout, fault::Fault, lane::Tally, link::Link, names};
-use crate::{Queue, QueueInfo};
+use super::{
+    Layout,
+    fault::Fault,
+    lane::{Lane, Tally},
+    link::Link,
+    names,
+    terms::{ConsumerInfo, StreamInfo, Terms},
+};
+use crate::{Queue, QueueFault, QueueInfo};
 
 /// A look that is older than this says nothing about the room that there is.
 const FRESH: Duration = Duration::from_millis(500);
+/// The same for a large queue that is less than half full: it does not fill in this time unseen.
+const CALM: Duration = Duration::from_secs(3);
+const LARGE: usize = 1_024;
 /// Where so little of a queue is free, one looks before each publish.
 const NARROW: usize = 8;
 /// Bytes that the server adds to a message, at most, without its headers.
 const OVERHEAD: usize = 160;
-
-#[derive(Deserialize)]
-struct StreamInfo {
-    state: StreamState,
-}
-
-#[derive(Deserialize)]
-struct ConsumerInfo {
-    num_pending: usize,
-    num_ack_pending: usize,
-}
 
 /// Messages and bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,8 +42,11 @@ impl Load {
         Self { messages: 1, bytes: size + OVERHEAD }
     }
 
-    const fn plus(self, other: Self) -> Self {
-        Self { messages: self.messages + other.messages, bytes: self.bytes + other.bytes }
+    pub(super) const fn plus(self, other: Self) -> Self {
+        Self {
+            messages: self.messages.saturating_add(other.messages),
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
     }
 
     const fn minus(self, other: Self) -> Self {
@@ -60,15 +61,16 @@ impl Load {
     }
 }
 
-#[derive(Default)]
 struct Seen {
     looked: Option<Instant>,
+    terms: Terms,
     stored: Load,
     /// Sent since the look, or unanswered when it began.
     sent: Load,
     /// Sent and not answered.
     unanswered: Load,
     info: QueueInfo,
+    fault: Option<QueueFault>,
     bytes: usize,
     oldest: Option<Instant>,
     published: u64,
@@ -78,8 +80,7 @@ struct Seen {
 /// A queue's gauge.
 pub(super) struct Gauge {
     queue: Queue,
-    limit: Load,
-    headroom: Load,
+    layout: Layout,
     seen: Mutex<Seen>,
     looking: tokio::sync::Mutex<()>,
     /// Told when there may be room again.
@@ -88,13 +89,23 @@ pub(super) struct Gauge {
 
 impl Gauge {
     pub(super) fn new(queue: Queue, layout: &Layout) -> Self {
-        let limit = Load { messages: layout.max_messages, bytes: layout.max_bytes };
-        let headroom = Load { messages: layout.headroom_messages, bytes: layout.headroom_bytes };
+        let seen = Seen {
+            looked: None,
+            terms: Terms::of(layout),
+            stored: Load::default(),
+            sent: Load::default(),
+            unanswered: Load::default(),
+            info: QueueInfo::default(),
+            fault: None,
+            bytes: 0,
+            oldest: None,
+            published: 0,
+            duplicates: 0,
+        };
         Self {
             queue,
-            limit,
-            headroom: limit.plus(headroom),
-            seen: Mutex::default(),
+            layout: *layout,
+            seen: Mutex::new(seen),
             looking: tokio::sync::Mutex::default(),
             freed: Notify::new(),
         }
@@ -104,18 +115,17 @@ impl Gauge {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    const fn limit(&self, headroom: bool) -> Load {
-        if headroom { self.headroom } else { self.limit }
-    }
-
     /// Takes the place of a message, if what is known allows it; `looked` just now.
     pub(super) fn admit(&self, message: Load, headroom: bool, looked: bool) -> bool {
         let mut seen = self.lock();
-        let limit = self.limit(headroom);
+        let limit = if headroom { seen.terms.most } else { seen.terms.limit };
         let used = seen.stored.plus(seen.sent).plus(message);
         let narrow = limit.messages.saturating_sub(used.messages) < limit.messages / NARROW
             || limit.bytes.saturating_sub(used.bytes) < limit.bytes / NARROW;
-        let fresh = seen.looked.is_some_and(|at| at.elapsed() < FRESH);
+        let calm =
+            limit.messages >= LARGE && used.messages < limit.messages / 2 && used.bytes < limit.bytes / 2;
+        let age = if calm { CALM } else { FRESH };
+        let fresh = seen.looked.is_some_and(|at| at.elapsed() < age);
         let known = looked || (fresh && !narrow);
         if !known || !used.fits(limit) {
             return false;
@@ -128,6 +138,22 @@ impl Gauge {
     /// Whether all that was sent is answered: then a look tells everything.
     pub(super) fn is_settled(&self) -> bool {
         self.lock().unanswered.messages == 0
+    }
+
+    /// How many copies of its messages the stream keeps, as far as it was looked at.
+    pub(super) fn replicas(&self) -> Option<usize> {
+        self.lock().terms.replicas
+    }
+
+    /// The largest message that the stream takes.
+    pub(super) fn max_message_bytes(&self) -> usize {
+        let terms = self.lock().terms;
+        terms.max_message_bytes.min(terms.limit.bytes)
+    }
+
+    /// How long the stream remembers ids.
+    pub(super) fn window(&self) -> Duration {
+        self.lock().terms.window
     }
 
     /// A message that was admitted is answered, or given up.
@@ -149,7 +175,7 @@ impl Gauge {
 
     /// Looks how full the stream is. One look at a time: an answer that comes late would make forget what was sent
     /// since.
-    pub(super) async fn look(&self, link: &Link) -> Result<(), Fault> {
+    pub(super) async fn look(&self, link: &Link) -> Result<u64, Fault> {
         let _looking = self.looking.lock().await;
         {
             let mut seen = self.lock();
@@ -160,17 +186,30 @@ impl Gauge {
         }
         let call = format!("STREAM.INFO.{}", self.queue);
         let info: StreamInfo = link.api(&call, &json!({})).await?;
-        self.lock().note_stream(&info.state);
-        Ok(())
+        let mut seen = self.lock();
+        seen.terms = Terms::at_server(&info.config, &self.layout);
+        seen.note_stream(&info.state);
+        Ok(info.incarnation())
     }
 
-    /// Looks at the stream and its consumer.
-    pub(super) async fn look_closely(&self, link: &Link, tally: impl Fn() -> Tally) -> Result<(), Fault> {
+    /// Looks at the stream and its consumer, and tells the lane what the server's terms are.
+    pub(super) async fn look_closely(&self, link: &Link, lane: &Lane) -> Result<(), Fault> {
+        let done = self.look_at_both(link, lane).await;
+        let missing = matches!(&done, Err(fault) if fault.is_not_found());
+        if missing || done.is_ok() {
+            self.lock().fault = missing.then_some(QueueFault::Missing);
+        }
+        done
+    }
+
+    async fn look_at_both(&self, link: &Link, lane: &Lane) -> Result<(), Fault> {
         let call = format!("CONSUMER.INFO.{}.{}", self.queue, names::CONSUMER);
         let consumer = async { link.api::<ConsumerInfo>(&call, &json!({})).await };
         let (stream, consumer) = futures_util::future::join(self.look(link), consumer).await;
-        stream?;
-        let (consumer, tally) = (consumer?, tally());
+        let (incarnation, consumer) = (stream?, consumer?);
+        lane.set_terms(consumer.config.ack_wait(), incarnation);
+        lane.set_halted(consumer.paused);
+        let tally = lane.tally();
         let mut seen = self.lock();
         seen.info.depth = consumer.num_pending + tally.buffered;
         seen.info.delayed = tally.delayed.min(consumer.num_ack_pending);
@@ -186,6 +225,7 @@ impl Gauge {
             bytes: seen.bytes,
             oldest_age: oldest.map_or(Duration::ZERO, |at| at.elapsed()),
             paused: tally.paused,
+            fault: tally.fault.or(seen.fault),
             published: seen.published,
             duplicates: seen.duplicates,
             acked: tally.acked,

@@ -3,16 +3,22 @@
 //! Nothing here waits or talks to the server: the feeder brings messages in, the settler carries words out.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use async_nats::Subject;
 use tokio::{sync::Notify, time::Instant};
 
-use super::{fault::Fault, words::Errand};
-use crate::{Message, Queue, delivery::Token};
+use super::{
+    errands::{Chore, Errand, Errands},
+    fault::Fault,
+};
+use crate::{Message, Queue, QueueFault, delivery::Token};
 
 /// What may arrive ahead of demand at most.
 const MAX_AHEAD: usize = 64;
@@ -39,6 +45,13 @@ pub(super) struct Held {
     pub(super) lease_ends: Instant,
 }
 
+impl Held {
+    /// Whether the server takes it for given back.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.lease_ends <= now
+    }
+}
+
 pub(super) struct Flight {
     pub(super) held: Held,
     pub(super) started: bool,
@@ -51,6 +64,7 @@ pub(super) struct Tally {
     pub(super) buffered: usize,
     pub(super) delayed: usize,
     pub(super) paused: bool,
+    pub(super) fault: Option<QueueFault>,
     pub(super) acked: u64,
     pub(super) terminated: u64,
     pub(super) redelivered: u64,
@@ -62,9 +76,7 @@ pub(super) struct State {
     pub(super) buffer: BTreeMap<u64, Held>,
     pub(super) out: HashMap<u64, Flight>,
     pub(super) delayed: BTreeMap<u64, Instant>,
-    pub(super) errands: VecDeque<Errand>,
-    /// Whether errands are being run.
-    pub(super) running: bool,
+    pub(super) errands: Errands,
     /// Messages that pullers wait for, and those who only want to know.
     pub(super) wanted: usize,
     pub(super) watched: usize,
@@ -74,19 +86,32 @@ pub(super) struct State {
     pub(super) last_taken: Option<Instant>,
     pub(super) tally: Tally,
     pub(super) fault: Option<Fault>,
+    /// Whether asking for messages fails again and again without a fault that callers could be told.
+    pub(super) disturbed: bool,
+    /// Whether the queue is paused for all processes, as far as this one knows.
+    pub(super) halted: bool,
+}
+
+impl State {
+    pub(super) const fn is_paused(&self) -> bool {
+        self.tally.paused || self.halted
+    }
 }
 
 /// A queue as this process sees it.
 pub(super) struct Lane {
     pub(super) queue: Queue,
-    pub(super) ack_wait: Duration,
+    /// Milliseconds, by the server's word.
+    ack_wait: AtomicU64,
+    incarnation: AtomicU64,
     state: Mutex<State>,
     /// Told when something arrives, or the queue's fault or pause changes.
     pub(super) arrived: Notify,
     /// Told when the feeder may have to ask for more.
     pub(super) demand: Notify,
-    /// Told when there is something to say to the server.
+    /// Told when there is something to say to the server, and when something is to be written down first.
     pub(super) errand: Notify,
+    pub(super) chore: Notify,
     /// Told when something that was handed out is settled.
     pub(super) settled: Notify,
 }
@@ -95,13 +120,31 @@ impl Lane {
     pub(super) fn new(queue: Queue, ack_wait: Duration) -> Self {
         Self {
             queue,
-            ack_wait,
+            ack_wait: AtomicU64::new(millis(ack_wait)),
+            incarnation: AtomicU64::new(0),
             state: Mutex::default(),
             arrived: Notify::new(),
             demand: Notify::new(),
             errand: Notify::new(),
+            chore: Notify::new(),
             settled: Notify::new(),
         }
+    }
+
+    /// How long a lease lasts.
+    pub(super) fn ack_wait(&self) -> Duration {
+        Duration::from_millis(self.ack_wait.load(Ordering::Relaxed))
+    }
+
+    /// Takes over what the server says of its consumer and stream.
+    pub(super) fn set_terms(&self, ack_wait: Duration, incarnation: u64) {
+        self.ack_wait.store(millis(ack_wait).max(1), Ordering::Relaxed);
+        self.incarnation.store(incarnation, Ordering::Relaxed);
+    }
+
+    /// Which stream it is of those that had its name; 0 if that is not known.
+    pub(super) fn incarnation(&self) -> u64 {
+        self.incarnation.load(Ordering::Relaxed)
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -110,7 +153,7 @@ impl Lane {
 
     /// How long what arrived may wait here: others could have it.
     pub(super) fn patience(&self) -> Duration {
-        self.ack_wait / 3
+        self.ack_wait() / 3
     }
 
     /// Takes what has arrived, oldest first.
@@ -118,8 +161,12 @@ impl Lane {
         let now = Instant::now();
         let mut state = self.lock();
         let mut taken = Vec::new();
-        while taken.len() < max && !state.tally.paused {
+        while taken.len() < max && !state.is_paused() {
             let Some((_, held)) = state.buffer.pop_first() else { break };
+            if held.is_over(now) {
+                // The server gives it to someone else.
+                continue;
+            }
             taken.push(self.hand_out(&mut state, held, now));
         }
         // One who finds nothing so soon after something came would have more if more were asked for ahead.
@@ -141,9 +188,10 @@ impl Lane {
         if now.duration_since(held.arrived) > STALE {
             state.ahead /= 2;
         }
-        if held.lease_ends < now + self.ack_wait * 7 / 8 {
-            held.lease_ends = now + self.ack_wait;
-            self.say(state, &held.reply, b"+WPI".to_vec());
+        let ack_wait = self.ack_wait();
+        if held.lease_ends < now + ack_wait * 7 / 8 {
+            self.say(state, &held, b"+WPI".to_vec());
+            held.lease_ends = now + ack_wait;
         }
         state.tally.redelivered += u64::from(held.again);
         held.again = true;
@@ -155,7 +203,8 @@ impl Lane {
     /// Whether something can be handed out.
     pub(super) fn deliverable(&self) -> bool {
         let state = self.lock();
-        !state.tally.paused && !state.buffer.is_empty()
+        let now = Instant::now();
+        !state.is_paused() && state.buffer.values().any(|held| !held.is_over(now))
     }
 
     pub(super) fn fault(&self) -> Option<Fault> {
@@ -187,7 +236,7 @@ impl Lane {
     /// How many messages to ask the server for, beside those `asked` for already.
     pub(super) fn missing(&self, asked: usize) -> usize {
         let state = self.lock();
-        if state.tally.paused {
+        if state.is_paused() {
             return 0;
         }
         let demand = state.wanted.max(usize::from(state.watched > 0));
@@ -201,16 +250,23 @@ impl Lane {
     /// Takes in what the server has leased to us.
     pub(super) fn arrive(&self, held: Held) {
         let mut state = self.lock();
+        let known = state.out.get(&held.sequence).map(|flight| flight.held.delivered);
+        let known = known.max(state.buffer.get(&held.sequence).map(|held| held.delivered));
+        if known > Some(held.delivered) {
+            // It was looked up for so long that it came once more meanwhile.
+            return;
+        }
         state.last_arrival = Some(held.arrived);
         state.delayed.remove(&held.sequence);
         // Whoever had it has lost it.
         let lost = state.out.remove(&held.sequence).is_some();
-        if state.tally.paused {
+        if state.is_paused() {
             self.return_to_server(&mut state, &held);
         } else {
             state.buffer.insert(held.sequence, held);
         }
         state.fault = None;
+        state.disturbed = false;
         drop(state);
         self.arrived.notify_waiters();
         if lost {
@@ -219,9 +275,24 @@ impl Lane {
     }
 
     pub(super) fn set_paused(&self, paused: bool) {
+        self.change_pause(|state| state.tally.paused = paused);
+    }
+
+    /// Takes note that the queue is paused for all processes, or is not.
+    pub(super) fn set_halted(&self, halted: bool) {
+        if self.lock().halted != halted {
+            self.change_pause(|state| state.halted = halted);
+        }
+    }
+
+    pub(super) fn set_disturbed(&self, disturbed: bool) {
+        self.lock().disturbed = disturbed;
+    }
+
+    fn change_pause(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.lock();
-        state.tally.paused = paused;
-        if paused {
+        change(&mut state);
+        if state.is_paused() {
             self.return_all(&mut state);
         }
         drop(state);
@@ -231,14 +302,49 @@ impl Lane {
 
     pub(super) fn tally(&self) -> Tally {
         let state = self.lock();
-        Tally { buffered: state.buffer.len(), delayed: state.delayed.len(), ..state.tally }
+        let fault = match &state.fault {
+            Some(Fault::Missing { .. }) => Some(QueueFault::Missing),
+            Some(Fault::Denied { .. }) => Some(QueueFault::Denied),
+            Some(_) => Some(QueueFault::Disturbed),
+            None => state.disturbed.then_some(QueueFault::Disturbed),
+        };
+        let paused = state.is_paused();
+        Tally { buffered: state.buffer.len(), delayed: state.delayed.len(), paused, fault, ..state.tally }
+    }
+
+    pub(super) fn next_errand(&self) -> Option<Errand> {
+        self.lock().errands.next()
+    }
+
+    pub(super) fn put_back(&self, errand: Errand) {
+        self.lock().errands.put_back(errand);
+    }
+
+    /// A word that waited until something was written down.
+    pub(super) fn pass_on(&self, errand: Errand) {
+        self.lock().errands.say(errand);
+        self.errand.notify_one();
+    }
+
+    pub(super) fn chores(&self) -> Vec<Chore> {
+        self.lock().errands.chores()
+    }
+
+    pub(super) fn end_chores(&self) {
+        self.lock().errands.end_chores();
     }
 
     /// Whether anything is handed out on a lease that lasts, or not yet said.
     pub(super) fn is_busy(&self) -> bool {
+        let now = Instant::now();
         let state = self.lock();
-        state.running || !state.errands.is_empty() || state.out.values().any(|flight| !flight.expired)
+        state.errands.matter(now)
+            || state.out.values().any(|flight| !flight.expired && !flight.held.is_over(now))
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Demand for messages while it lives.

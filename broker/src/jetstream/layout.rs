@@ -1,13 +1,16 @@
 //! What streams, consumers and buckets look like at the server.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use async_nats::jetstream::{
     consumer::{AckPolicy, DeliverPolicy, ReplayPolicy, pull},
     stream::{Config, DiscardPolicy, RetentionPolicy, StorageType},
 };
 
-use super::{Layout, names};
+use super::{
+    Layout, names,
+    terms::{HEADROOM_BYTES, HEADROOM_MESSAGES},
+};
 use crate::Queue;
 
 /// Room for headers beside the largest payload.
@@ -39,6 +42,10 @@ pub(super) fn queue_stream(queue: Queue, layout: &Layout) -> Config {
         num_replicas: layout.replicas,
         duplicate_window: layout.dedup_window,
         allow_direct: true,
+        metadata: HashMap::from([
+            (HEADROOM_MESSAGES.to_owned(), layout.headroom_messages.to_string()),
+            (HEADROOM_BYTES.to_owned(), layout.headroom_bytes.to_string()),
+        ]),
         ..Config::default()
     }
 }

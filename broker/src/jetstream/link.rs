@@ -1,50 +1,39 @@
 //! One connection: it never gives up, says whether it is up, and makes asynchronous refusals answers of requests.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use async_nats::{
-    Client, ConnectOptions, Event, HeaderMap, Message, Request, ServerError, Subscriber,
-    client::RequestErrorKind,
-    jetstream::{self, Context},
-};
+use async_nats::{HeaderMap, Message, Request, client::RequestErrorKind};
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::sync::{broadcast, watch};
+use tokio::{
+    sync::{broadcast, watch},
+    time::{Instant, sleep_until},
+};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     JetStreamOptions,
+    connection::{Now, State, Tie, concerns},
     fault::Fault,
-    options::{secrets, without_secrets},
+    keeper::{Keeper, spread},
+    servers,
+    trouble::Trouble,
 };
 use crate::ConnectError;
 
-/// Pause between attempts to connect, and what is added at most so that agents do not come back all at once.
-const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
-const RECONNECT_JITTER: u64 = 150;
-/// How often a silent connection is tried.
-const PING: Duration = Duration::from_secs(2);
-/// How long one attempt to connect may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Refusals that a slow listener may be behind.
-const DENIALS: usize = 256;
-
-/// A connection. Cheap to clone.
+/// A connection. Cheap to clone; it ends with the last clone.
 #[derive(Clone)]
 pub(super) struct Link {
-    client: Client,
-    context: Context,
     state: Arc<State>,
     timeout: Duration,
-}
-
-struct State {
-    up: watch::Sender<bool>,
-    /// What the server does not permit: `publish to "subject"` and the like, lower case.
-    denials: broadcast::Sender<String>,
-    last_error: watch::Sender<Option<String>>,
+    grace: Duration,
+    _keeper: Arc<AbortOnDropHandle<()>>,
 }
 
 /// What the server says of its JetStream requests.
@@ -65,62 +54,96 @@ struct ApiError {
 
 impl Link {
     /// Connects in the background, for as long as it takes.
-    pub(super) async fn open(options: &JetStreamOptions, role: &str) -> Result<Self, ConnectError> {
-        let state = Arc::new(State {
-            up: watch::Sender::new(false),
-            denials: broadcast::Sender::new(DENIALS),
-            last_error: watch::Sender::new(None),
-        });
-        let connect = connect_options(options, role, &state).await?;
-        let url = without_secrets(&options.url);
-        let urls: Vec<&str> = url.split(',').collect();
-        let client = connect.connect(urls).await;
-        let client =
-            client.map_err(|source| ConnectError::Url { url: url.clone(), source: Box::new(source) })?;
-        let context = jetstream::new(client.clone());
-        Ok(Self { client, context, state, timeout: options.request_timeout })
+    pub(super) fn open(options: &JetStreamOptions, role: &'static str) -> Result<Self, ConnectError> {
+        let named = servers::parse(&options.url);
+        if named.is_empty() {
+            let source = "no server is named".into();
+            return Err(ConnectError::Url { url: options.shown_url(), source });
+        }
+        for server in &named {
+            server.address().map_err(Trouble::into_error)?;
+        }
+        let state = Arc::new(State::new(&options.inbox_prefix));
+        let keeper = Keeper { options: options.clone(), role, named, state: Arc::clone(&state) };
+        let keeper = Arc::new(AbortOnDropHandle::new(tokio::spawn(keeper.run())));
+        Ok(Self { state, timeout: options.request_timeout, grace: options.connect_grace, _keeper: keeper })
     }
 
-    pub(super) const fn client(&self) -> &Client {
-        &self.client
+    /// Waits until the connection is up, for as long as it may come up by itself. What needs a person is told when it
+    /// has lasted for the grace.
+    pub(super) async fn wait_first(&self) -> Result<(), ConnectError> {
+        let mut now = self.state.watch();
+        let mut since = None;
+        loop {
+            let trouble = {
+                let now = now.borrow_and_update();
+                if now.is_up() {
+                    return Ok(());
+                }
+                now.trouble().cloned().filter(Trouble::needs_a_person)
+            };
+            let Some(trouble) = trouble else {
+                since = None;
+                let _ = now.changed().await;
+                continue;
+            };
+            let deadline = *since.get_or_insert_with(Instant::now) + self.grace;
+            if trouble.is_final() || Instant::now() >= deadline {
+                return Err(trouble.into_error());
+            }
+            tokio::select! {
+                _ = now.changed() => {}
+                () = sleep_until(deadline) => {}
+            }
+        }
     }
 
-    pub(super) const fn context(&self) -> &Context {
-        &self.context
-    }
-
-    /// Whether the connection is up, to be watched.
-    pub(super) fn up(&self) -> watch::Receiver<bool> {
-        self.state.up.subscribe()
+    /// What is known of the connection, to be watched.
+    pub(super) fn watch(&self) -> watch::Receiver<Now> {
+        self.state.watch()
     }
 
     pub(super) fn is_up(&self) -> bool {
-        *self.state.up.borrow()
+        self.state.now().is_up()
+    }
+
+    /// Why the connection cannot be used, if it cannot.
+    pub(super) fn why_not(&self) -> Option<String> {
+        let now = self.state.now();
+        if let Some(what) = now.deaf() {
+            return Some(format!("the broker does not permit the {what}, so no answer of it can be heard"));
+        }
+        let trouble = || now.trouble().map(ToString::to_string);
+        let unknown = || "no connection to the broker".to_owned();
+        (!now.is_up()).then(|| trouble().unwrap_or_else(unknown))
+    }
+
+    /// The client and its connection, if it is up.
+    pub(super) fn tie(&self) -> Result<Tie, Fault> {
+        self.state.now().tie()
     }
 
     /// Waits until the connection is up.
     pub(super) async fn wait_up(&self) {
         // The sender lives as long as the link.
-        let _ = self.up().wait_for(|up| *up).await;
+        let _ = self.watch().wait_for(Now::is_up).await;
     }
 
-    /// Waits until the connection is down.
-    pub(super) async fn wait_down(&self) {
-        let _ = self.up().wait_for(|up| !*up).await;
-    }
-
-    /// Why the connection is down, as far as the server said.
-    pub(super) fn last_error(&self) -> Option<String> {
-        self.state.last_error.borrow().clone()
+    /// Waits until the connection is another one, or none.
+    pub(super) async fn untied(&self, tie: &Tie) {
+        let _ = self.watch().wait_for(|now| !now.is(tie)).await;
     }
 
     /// What the server refuses from now on.
     pub(super) fn denials(&self) -> broadcast::Receiver<String> {
-        self.state.denials.subscribe()
+        self.state.denials()
     }
 
-    pub(super) async fn subscribe(&self, inbox: String) -> Result<Subscriber, Fault> {
-        self.client.subscribe(inbox).await.map_err(|_| Fault::Lost)
+    /// A name that no one else has.
+    pub(super) fn unique() -> String {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        format!("{:016x}{:016x}", spread(count), spread(!count))
     }
 
     /// Sends a request and waits for its answer: until that comes, the server refuses, or the connection goes.
@@ -130,24 +153,13 @@ impl Link {
         headers: Option<HeaderMap>,
         payload: Bytes,
     ) -> Result<Message, Fault> {
-        let mut denials = self.denials();
-        if !self.is_up() {
-            return Err(Fault::Lost);
-        }
+        let denials = self.denials();
+        let tie = self.tie()?;
         let mut request = Request::new().payload(payload).timeout(Some(self.timeout));
         if let Some(headers) = headers {
             request = request.headers(headers);
         }
-        let answer = Box::pin(self.client.send_request(subject.clone(), request));
-        let denied = async {
-            loop {
-                match denials.recv().await {
-                    Ok(what) if concerns(&what, &subject) => return what,
-                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
-                    Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
-                }
-            }
-        };
+        let answer = Box::pin(tie.client.send_request(subject.clone(), request));
         tokio::select! {
             biased;
             answer = answer => answer.map_err(|error| match error.kind() {
@@ -156,9 +168,17 @@ impl Link {
                 RequestErrorKind::InvalidSubject => Fault::Strange(format!("{subject} is no subject")),
                 RequestErrorKind::TimedOut | RequestErrorKind::Other => Fault::Lost,
             }),
-            what = denied => Err(Fault::Denied { what }),
-            () = self.wait_down() => Err(Fault::Lost),
+            what = denied(denials, &subject) => Err(Fault::Denied { what }),
+            fault = self.cut(&tie) => Err(fault),
         }
+    }
+
+    /// Waits until the connection is lost, or hears no answers by the server's will.
+    async fn cut(&self, tie: &Tie) -> Fault {
+        let mut now = self.watch();
+        let cut = now.wait_for(|now| !now.is(tie) || now.deaf().is_some()).await;
+        let deaf = cut.ok().filter(|now| now.is(tie)).and_then(|now| now.deaf().cloned());
+        deaf.map_or(Fault::Lost, |what| Fault::Denied { what })
     }
 
     /// Sends a request whose answer is JSON.
@@ -189,96 +209,13 @@ impl Link {
     }
 }
 
-/// How to connect: never giving up, by the credentials that there are.
-async fn connect_options(
-    options: &JetStreamOptions,
-    role: &str,
-    state: &Arc<State>,
-) -> Result<ConnectOptions, ConnectError> {
-    let mut connect = ConnectOptions::new()
-        .name(format!("{} {role}", options.name))
-        .retry_on_initial_connect()
-        .max_reconnects(None)
-        .connection_timeout(CONNECT_TIMEOUT)
-        .request_timeout(Some(options.request_timeout))
-        .ping_interval(PING)
-        .reconnect_delay_callback(|attempt| {
-            RECONNECT_PAUSE + Duration::from_millis(spread(attempt) % RECONNECT_JITTER)
-        })
-        .event_callback({
-            let state = Arc::clone(state);
-            move |event| {
-                state.note(&event);
-                std::future::ready(())
-            }
-        });
-    if let Some(file) = &options.credentials {
-        let failed = |source| ConnectError::Credentials { file: file.clone(), source };
-        let text = tokio::fs::read_to_string(file).await.map_err(failed)?;
-        connect = connect.credentials(&text).map_err(failed)?;
-    }
-    Ok(match secrets(&options.url) {
-        Some((user, Some(password))) => connect.user_and_password(user.to_owned(), password.to_owned()),
-        Some((token, None)) => connect.token(token.to_owned()),
-        None => connect,
-    })
-}
-
-impl State {
-    fn note(&self, event: &Event) {
-        match event {
-            Event::Connected => {
-                tracing::info!("connected to the broker");
-                self.last_error.send_replace(None);
-                self.up.send_replace(true);
-            }
-            Event::Disconnected | Event::Closed => {
-                tracing::warn!("connection to the broker lost");
-                self.up.send_replace(false);
-            }
-            Event::ServerError(ServerError::Other(text)) if is_violation(text) => {
-                let what = text.to_lowercase();
-                let what = what.split_once(" for ").map_or(what.as_str(), |(_, what)| what).to_owned();
-                tracing::error!(what, "the broker does not permit this");
-                // Without listeners no one waits for an answer.
-                let _ = self.denials.send(what);
-            }
-            Event::ServerError(ServerError::SlowConsumer(_)) | Event::SlowConsumer(_) => {
-                tracing::warn!("messages of the broker came faster than they were taken");
-            }
-            Event::LameDuckMode | Event::Draining => tracing::info!(%event, "the broker's server goes away"),
-            Event::ServerError(_) | Event::ClientError(_) => {
-                tracing::warn!(%event, "the broker's server reports an error");
-                self.last_error.send_replace(Some(event.to_string()));
-            }
+/// Waits until the server refuses `subject`.
+async fn denied(mut denials: broadcast::Receiver<String>, subject: &str) -> String {
+    loop {
+        match denials.recv().await {
+            Ok(what) if concerns(&what, subject) => return what,
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
         }
-    }
-}
-
-fn is_violation(text: &str) -> bool {
-    text.to_lowercase().contains("permissions violation")
-}
-
-/// Whether a refusal is one of `subject`.
-pub(super) fn concerns(what: &str, subject: &str) -> bool {
-    what.split('"').nth(1).is_some_and(|denied| denied == subject.to_lowercase())
-}
-
-/// A number that differs between processes and attempts.
-fn spread(attempt: usize) -> u64 {
-    static SEED: OnceLock<std::hash::RandomState> = OnceLock::new();
-    std::hash::BuildHasher::hash_one(SEED.get_or_init(std::hash::RandomState::new), attempt)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refusal_concerns_its_subject_only() {
-        let what = "publish to \"quire.v1.fetch.low._\"";
-        assert!(concerns(what, "quire.v1.fetch.low._"));
-        assert!(!concerns(what, "quire.v1.fetch.low"));
-        assert!(is_violation("Permissions Violation for Publish to \"a\""));
     }
 }

@@ -3,12 +3,17 @@
 //! Two connections, so that bulk does not stand before what is urgent: one for the critical lanes and the buckets,
 //! one for everything else.
 
+mod admin;
 mod apply;
 mod attempts;
 mod buckets;
+mod connect;
+mod connection;
+mod errands;
 mod fault;
 mod feeder;
 mod gauge;
+mod keeper;
 mod lane;
 mod layout;
 mod link;
@@ -17,15 +22,19 @@ mod options;
 mod phase;
 mod publish;
 mod pull;
+mod replicas;
 mod room;
+mod servers;
 mod settler;
 mod survey;
+mod terms;
+mod trouble;
 mod watch;
 mod wire;
 mod words;
 
 pub use apply::Applied;
-pub use options::{JetStreamOptions, Layout};
+pub use options::{JetStreamOptions, Layout, TlsOptions};
 
 use std::{
     sync::{Arc, OnceLock},
@@ -33,6 +42,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::future::try_join;
 use quire_proto::Lane as Urgency;
 use tokio::{
     runtime::Handle,
@@ -42,8 +52,8 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    Bucket, ConnectError, Delivery, KvError, PublishError, PublishOptions, PullError, Queue, QueueInfo,
-    Readiness, Revision,
+    AdminError, Bucket, ConnectError, DeadLetter, Delivery, KvError, PublishError, PublishOptions, PullError,
+    Queue, QueueInfo, Readiness, Revision,
     backend::{Backend, Boxed, Expect, WatchBackend},
     message::Batch,
 };
@@ -86,23 +96,23 @@ pub(crate) struct JetStream {
 /// # Errors
 /// [`ConnectError`]. It waits for the servers for as long as it takes; the caller bounds the wait.
 pub async fn apply(options: &JetStreamOptions) -> Result<Applied, ConnectError> {
-    let link = Link::open(options, "admin").await?;
-    let done = Box::pin(apply::patiently(&link, || apply::apply(&link, &options.layout))).await;
-    done.map_err(apply::connect_error)
+    let link = Link::open(options, "admin")?;
+    link.wait_first().await?;
+    Box::pin(replicas::apply_all(&link, &options.layout)).await
 }
 
 impl JetStream {
     pub(crate) async fn connect(options: JetStreamOptions) -> Result<Arc<Self>, ConnectError> {
-        let (urgent, bulk) = (Link::open(&options, "urgent").await?, Link::open(&options, "bulk").await?);
+        let (urgent, bulk) = (Link::open(&options, "urgent")?, Link::open(&options, "bulk")?);
+        try_join(urgent.wait_first(), bulk.wait_first()).await?;
         bind(&urgent, &options).await?;
-        bulk.wait_up().await;
         let (readiness, watcher) = survey::watch_links([urgent.clone(), bulk.clone()]);
         let station = |queue| {
             let critical = matches!(queue, Queue::Work { lane: Urgency::Critical, .. });
             Station::new(queue, if critical { urgent.clone() } else { bulk.clone() }, &options)
         };
         let stations: Arc<[Station]> = Queue::all().map(station).collect();
-        let survey = Survey::start(Arc::clone(&stations)).await;
+        let survey = Survey::start(Arc::clone(&stations), &options.used()).await;
         Ok(Arc::new(Self {
             options,
             stations,
@@ -123,7 +133,11 @@ impl JetStream {
     /// The way out of a queue, which begins to work with its first use.
     fn lane(&self, queue: Queue) -> &Arc<Lane> {
         let station = self.station(queue);
-        station.workers.get_or_init(|| station.start(&self.options, self.buckets.link(), &self.runtime));
+        station.workers.get_or_init(|| {
+            // Its terms may not be known yet.
+            self.survey.uses(queue);
+            station.start(&self.options, self.buckets.link(), &self.runtime)
+        });
         &station.lane
     }
 
@@ -143,7 +157,9 @@ impl JetStream {
         }
         for station in working() {
             // Words must not be lost in the client's buffer.
-            let _ = station.publisher.link.client().flush().await;
+            if let Ok(tie) = station.publisher.link.tie() {
+                let _ = tie.client.flush().await;
+            }
         }
         self.phase.send_replace(Phase::Closed);
     }
@@ -174,7 +190,7 @@ impl Station {
         let attempts = Attempts::new(notes.clone());
         let settler = Settler { lane: Arc::clone(&lane), link: link.clone(), attempts: attempts.clone() };
         let creates = options.dev.then_some(options.layout);
-        let feeder = Feeder { lane, link, attempts, ack_wait: options.layout.ack_wait, creates };
+        let feeder = Feeder { lane, link, attempts, creates };
         [
             AbortOnDropHandle::new(runtime.spawn(feeder.run())),
             AbortOnDropHandle::new(runtime.spawn(settler.run())),
@@ -185,20 +201,20 @@ impl Station {
 /// Sees to it that everything is there; creates it in development.
 async fn bind(link: &Link, options: &JetStreamOptions) -> Result<(), ConnectError> {
     if options.dev {
-        let done = apply::patiently(link, || apply::apply(link, &options.layout)).await;
-        return done.map(drop).map_err(apply::connect_error);
+        return replicas::apply_all(link, &options.layout).await.map(drop);
     }
-    let missing = apply::patiently(link, || apply::missing(link, &options.layout)).await;
+    let used = options.used();
+    let missing = apply::patiently(link, || apply::missing(link, &used)).await;
     let missing = missing.map_err(apply::connect_error)?;
     if missing.is_empty() { Ok(()) } else { Err(ConnectError::Missing { names: missing }) }
 }
 
 impl Backend for JetStream {
-    fn offer(&self, _: Queue, batch: &mut Batch, _: PublishOptions) -> Result<bool, PublishError> {
+    fn offer(&self, queue: Queue, batch: &mut Batch, _: PublishOptions) -> Result<bool, PublishError> {
         if *self.phase.borrow() == Phase::Closed {
             return Err(PublishError::Closed);
         }
-        let limit = self.options.layout.max_message_bytes.min(self.options.layout.max_bytes);
+        let limit = self.station(queue).publisher.gauge.max_message_bytes();
         let bytes = batch.largest();
         if bytes > limit { Err(PublishError::TooLarge { bytes, limit }) } else { Ok(false) }
     }
@@ -238,6 +254,22 @@ impl Backend for JetStream {
 
     fn set_paused(&self, queue: Queue, paused: bool) {
         self.lane(queue).set_paused(paused);
+    }
+
+    fn set_halted(&self, queue: Queue, halted: bool) -> Boxed<'_, Result<(), AdminError>> {
+        Box::pin(self.halt(queue, halted))
+    }
+
+    fn letters(&self, after: u64, max: usize) -> Boxed<'_, Result<Vec<DeadLetter>, AdminError>> {
+        Box::pin(self.browse(after, max))
+    }
+
+    fn letter(&self, number: u64) -> Boxed<'_, Result<Option<DeadLetter>, AdminError>> {
+        Box::pin(self.one_letter(number))
+    }
+
+    fn drop_letter(&self, number: u64) -> Boxed<'_, Result<bool, AdminError>> {
+        Box::pin(self.remove_letter(number))
     }
 
     fn readiness(&self) -> changes::Receiver<Readiness> {

@@ -4,25 +4,51 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use quire_proto::MAX_MESSAGE_BYTES;
 
+use super::servers;
+use crate::Queue;
+
 /// Options of the JetStream backend.
 #[derive(Clone, PartialEq, Eq)]
 pub struct JetStreamOptions {
     /// Servers, separated by commas: `nats://host:port` or `tls://host:port`; a user and password, or a token, before
-    /// an `@`, are taken as they stand.
+    /// an `@`, are taken as they stand, with whatever characters they have. A server with secrets needs its scheme.
     pub url: String,
-    /// A NATS credentials file.
+    /// A NATS credentials file; read for every connection, so it may be renewed.
     pub credentials: Option<PathBuf>,
+    /// A user, and a file with the password; read for every connection.
+    pub password_file: Option<(String, PathBuf)>,
+    /// How connections are encrypted.
+    pub tls: TlsOptions,
+    /// What the subjects of answers begin with. An agent of its own prefix can be kept from reading others' answers.
+    pub inbox_prefix: String,
     /// Name of this connection at the server.
     pub name: String,
     /// Creates what is missing instead of failing. For development: in production an operator runs
     /// `quire admin apply`, and agents have no permission to.
     pub dev: bool,
-    /// What the streams, consumers and buckets shall be like.
+    /// What the streams, consumers and buckets shall be like. Agents go by what they find at the server.
     pub layout: Layout,
+    /// The queues that are used: only these must be there, and only these are looked at without being asked for.
+    /// `None` is all.
+    pub queues: Option<Vec<Queue>>,
     /// How long a publish waits for room, or for the broker to answer, when the call does not say.
     pub publish_deadline: Duration,
     /// How long one request may take before it is repeated.
     pub request_timeout: Duration,
+    /// How long credentials or certificates may be refused, or a server's name be unknown, before a first connection is
+    /// given up.
+    pub connect_grace: Duration,
+}
+
+/// How connections are encrypted. Servers of the scheme `tls`, and any of the files, require it, too.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TlsOptions {
+    /// Connects in no other way.
+    pub required: bool,
+    /// Certificates of the authorities that are trusted, in PEM form, instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// Our own certificate and its key, in PEM form.
+    pub certificate: Option<(PathBuf, PathBuf)>,
 }
 
 impl JetStreamOptions {
@@ -32,55 +58,50 @@ impl JetStreamOptions {
         Self {
             url: url.into(),
             credentials: None,
+            password_file: None,
+            tls: TlsOptions::default(),
+            inbox_prefix: "_INBOX".to_owned(),
             name: "quire".to_owned(),
             dev: false,
             layout: Layout::default(),
+            queues: None,
             publish_deadline: Duration::from_secs(30),
             request_timeout: Duration::from_secs(3),
+            connect_grace: Duration::from_secs(10),
         }
     }
 }
 
 impl JetStreamOptions {
+    /// The queues that are used.
+    pub(super) fn used(&self) -> Vec<Queue> {
+        self.queues.clone().unwrap_or_else(|| Queue::all().collect())
+    }
+
     /// The servers without user names, passwords and tokens.
     #[must_use]
     pub fn shown_url(&self) -> String {
-        without_secrets(&self.url)
+        servers::shown(&self.url)
     }
 }
 
 impl fmt::Debug for JetStreamOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JetStreamOptions")
-            .field("url", &without_secrets(&self.url))
+            .field("url", &servers::shown(&self.url))
             .field("credentials", &self.credentials)
+            .field("password_file", &self.password_file)
+            .field("tls", &self.tls)
+            .field("inbox_prefix", &self.inbox_prefix)
             .field("name", &self.name)
             .field("dev", &self.dev)
             .field("layout", &self.layout)
+            .field("queues", &self.queues)
             .field("publish_deadline", &self.publish_deadline)
             .field("request_timeout", &self.request_timeout)
+            .field("connect_grace", &self.connect_grace)
             .finish()
     }
-}
-
-/// The user and password, or the token, that the first server that has any names.
-pub(super) fn secrets(url: &str) -> Option<(&str, Option<&str>)> {
-    fn of(server: &str) -> Option<&str> {
-        let rest = server.split_once("://").map_or(server, |(_, rest)| rest);
-        rest.rsplit_once('@').map(|(secrets, _)| secrets)
-    }
-    let secrets = url.split(',').find_map(|one| of(one.trim()))?;
-    Some(secrets.split_once(':').map_or((secrets, None), |(user, password)| (user, Some(password))))
-}
-
-/// The servers without user names, passwords and tokens.
-pub(super) fn without_secrets(url: &str) -> String {
-    let server = |server: &str| {
-        let (scheme, rest) = server.split_once("://").unwrap_or(("nats", server));
-        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-        format!("{scheme}://{host}")
-    };
-    url.split(',').map(|one| server(one.trim())).collect::<Vec<_>>().join(",")
 }
 
 /// Limits and times of streams, consumers and buckets; every queue has the same.
@@ -89,7 +110,7 @@ pub(super) fn without_secrets(url: &str) -> String {
 /// 256 MiB for the buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
-    /// Copies of everything: 1, or 3 on a cluster.
+    /// Copies of everything: 1, or 3 or 5 on a cluster of at least as many servers.
     pub replicas: usize,
     /// Unsettled messages that a queue holds.
     pub max_messages: usize,
@@ -119,21 +140,5 @@ impl Default for Layout {
             ack_wait: Duration::from_secs(6),
             dedup_window: Duration::from_secs(120),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn secrets_of_a_url_are_not_shown() {
-        let options = JetStreamOptions::new("nats://user:hunter2@a:4222, tls://s3cret@b:4222,c:4222");
-        let shown = format!("{options:?}");
-        assert!(shown.contains("nats://a:4222,tls://b:4222,nats://c:4222"), "{shown}");
-        assert_eq!(secrets(&options.url), Some(("user", Some("hunter2"))));
-        assert_eq!(secrets("tls://s3cret@b"), Some(("s3cret", None)));
-        assert_eq!(secrets("nats://b:4222"), None);
-        assert!(!shown.contains("hunter2") && !shown.contains("s3cret"), "{shown}");
     }
 }

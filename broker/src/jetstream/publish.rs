@@ -27,10 +27,6 @@ pub(super) const WINDOW: usize = 1_000;
 const TURN: Duration = Duration::from_millis(100);
 /// Pause before the room of a full queue is looked at again, and before what failed is sent again.
 pub(super) const PAUSE: Duration = Duration::from_millis(20);
-/// The server's errors for a stream or a disk without room.
-const NO_ROOM: [u64; 3] = [10_077, 10_047, 10_023];
-/// The stream of the subject is not the one that is there.
-const STREAM_NOT_FOUND: u64 = 10_059;
 
 /// The stream's answer to a message.
 #[derive(Deserialize)]
@@ -57,7 +53,8 @@ pub(super) struct Publisher {
 pub(super) struct Outgoing {
     pub(super) message: Message,
     pub(super) load: Load,
-    pub(super) sent_before: bool,
+    /// When it was first sent without being answered, if it was.
+    pub(super) sent: Option<Instant>,
 }
 
 /// How long to wait for room, and for the broker.
@@ -66,6 +63,15 @@ pub(super) struct Limits {
     pub(super) headroom: bool,
     pub(super) room: Instant,
     pub(super) broker: Instant,
+}
+
+impl Limits {
+    /// Ends while the server still knows what was sent: later, a repeat would be stored once more.
+    fn recognised(self, messages: &[Outgoing], window: Duration) -> Self {
+        let first = messages.iter().filter_map(|outgoing| outgoing.sent).min();
+        let end = first.map(|sent| sent + window * 3 / 4);
+        Self { broker: end.map_or(self.broker, |end| self.broker.min(end)), ..self }
+    }
 }
 
 impl Publisher {
@@ -89,7 +95,12 @@ impl Publisher {
         tokio::select! {
             biased;
             () = phase::ended(phase) => Err(PublishError::Closed),
-            done = all => done,
+            done = all => {
+                if self.queue == Queue::Dead && matches!(done, Err(PublishError::Full { .. })) {
+                    tracing::error!("no room for dead letters: parcels that fail wait until some are dropped or replayed");
+                }
+                done
+            }
         }
     }
 
@@ -115,6 +126,7 @@ impl Publisher {
         batch: &mut Batch,
         limits: Limits,
     ) -> Result<(), PublishError> {
+        let began = Instant::now();
         let answers = self.send_in_order(&waiting.messages).await;
         let mut again = None;
         let messages = std::mem::take(&mut waiting.messages);
@@ -123,20 +135,24 @@ impl Publisher {
                 Ok(stored) => {
                     self.gauge.answered(outgoing.load);
                     // A repeat of our own is no duplicate: it is how we learn that the first was stored.
-                    let duplicate = stored.duplicate && !outgoing.sent_before;
+                    let duplicate = stored.duplicate && outgoing.sent.is_none();
                     self.gauge.count(duplicate);
                     batch.taken.duplicates += usize::from(duplicate);
                     batch.taken.accepted += usize::from(!duplicate);
                 }
                 Err(fault) => {
-                    outgoing.sent_before |= fault == Fault::Lost;
+                    if fault == Fault::Lost {
+                        outgoing.sent.get_or_insert(began);
+                    }
                     waiting.messages.push(outgoing);
                     again.get_or_insert(fault);
                 }
             }
         }
         match again {
-            Some(fault) => self.before_repeat(fault, limits).await,
+            Some(fault) => {
+                self.before_repeat(fault, limits.recognised(&waiting.messages, self.gauge.window())).await
+            }
             None => Ok(()),
         }
     }
@@ -168,15 +184,16 @@ impl Publisher {
     async fn before_repeat(&self, fault: Fault, limits: Limits) -> Result<(), PublishError> {
         let now = Instant::now();
         match fault {
-            Fault::Refused { code, .. } if NO_ROOM.contains(&code) => {
+            fault if fault.is_no_room() => {
                 if now >= limits.room {
                     return Err(PublishError::Full { queue: self.queue });
                 }
                 sleep_until(limits.room.min(now + PAUSE)).await;
                 Ok(())
             }
-            Fault::TooLarge => {
-                let limit = self.link.client().max_payload();
+            fault if fault.is_too_large() => {
+                let server = self.link.tie().map_or(usize::MAX, |tie| tie.client.max_payload());
+                let limit = self.gauge.max_message_bytes().min(server);
                 Err(PublishError::TooLarge { bytes: limit.saturating_add(1), limit })
             }
             fault => self.outlast(fault, limits.broker).await.map_err(Fault::into_publish),
@@ -186,9 +203,8 @@ impl Publisher {
     /// Waits until the broker may be there again; or gives up.
     async fn outlast(&self, fault: Fault, deadline: Instant) -> Result<(), Fault> {
         let fault = match fault {
-            Fault::NoResponders { .. } | Fault::Refused { code: STREAM_NOT_FOUND, .. } => {
-                self.named(fault).await
-            }
+            Fault::NoResponders { .. } => self.named(fault).await,
+            fault if fault.is_stream_not_found() => self.named(fault).await,
             other => other,
         };
         if !fault.passes() || Instant::now() >= deadline {
@@ -221,8 +237,7 @@ impl Publisher {
     ) -> Result<T, Fault> {
         loop {
             match call().await {
-                Err(fault @ (Fault::Lost | Fault::NoResponders { .. }))
-                | Err(fault @ Fault::Refused { code: STREAM_NOT_FOUND, .. }) => {
+                Err(fault) if fault.passes() || fault.is_stream_not_found() => {
                     self.outlast(fault, limits.broker).await?;
                 }
                 done => return done,

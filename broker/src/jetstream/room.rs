@@ -16,6 +16,8 @@ use crate::{Message, PublishError, message::Batch};
 const BATCH: usize = 256;
 /// An id that no message has.
 const NEVER: &str = "none";
+/// A sequence that no stream comes to.
+const NEVER_SEQUENCE: &str = "9007199254740991";
 
 impl Publisher {
     /// Waits for room for the next message, and takes as many more as have room now.
@@ -30,11 +32,7 @@ impl Publisher {
         while let Some(message) = batch.peek() {
             let load = Load::of(message.size());
             if messages.len() < BATCH && self.gauge.admit(load, limits.headroom, looked) {
-                messages.extend(batch.advance().map(|message| Outgoing {
-                    message,
-                    load,
-                    sent_before: false,
-                }));
+                messages.extend(batch.advance().map(|message| Outgoing { message, load, sent: None }));
                 continue;
             }
             if !messages.is_empty() {
@@ -43,11 +41,7 @@ impl Publisher {
             if !looked || !self.gauge.is_settled() {
                 looked = self.look(limits).await?;
                 if looked && self.gauge.admit(load, limits.headroom, true) {
-                    messages.extend(batch.advance().map(|message| Outgoing {
-                        message,
-                        load,
-                        sent_before: false,
-                    }));
+                    messages.extend(batch.advance().map(|message| Outgoing { message, load, sent: None }));
                     continue;
                 }
             }
@@ -76,23 +70,33 @@ impl Publisher {
     /// Looks for room; whether anything was learned.
     async fn look(&self, limits: Limits) -> Result<bool, PublishError> {
         match self.persist(limits, || self.gauge.look(&self.link)).await {
-            Ok(()) => Ok(true),
+            Ok(_) => Ok(true),
             // Who may not look is told by the stream itself.
             Err(Fault::Denied { .. }) => Ok(true),
             Err(fault) => Err(fault.into_publish()),
         }
     }
 
-    /// Whether the stream has seen the message's id: it answers that before it looks at the id of the message before,
-    /// and that is never what is asked for here, so nothing is stored.
+    /// Whether the stream has seen the message's id: it answers that before it looks at a condition that never holds
+    /// here, so nothing is stored.
+    ///
+    /// Which condition that is depends on the server: without replicas it looks at the last sequence before it looks
+    /// for repeats; with replicas it looks at the last id only when the message is stored, and every replica that
+    /// meets one it cannot store takes its stream for broken. Where the stream may not be looked at, it is not asked.
     async fn is_known(&self, message: &Message, limits: Limits) -> Result<bool, PublishError> {
+        let Some(replicas) = self.gauge.replicas() else { return Ok(false) };
         let mut headers = HeaderMap::new();
         headers.insert("Nats-Msg-Id", names::message_id(&message.id));
-        headers.insert("Nats-Expected-Last-Msg-Id", NEVER);
+        if replicas > 1 {
+            headers.insert("Nats-Expected-Last-Sequence", NEVER_SEQUENCE);
+        } else {
+            headers.insert("Nats-Expected-Last-Msg-Id", NEVER);
+        }
         let subject = names::subject(self.queue, message);
         let ask = || self.link.ask::<Stored>(subject.clone(), Some(headers.clone()), Bytes::new());
         match self.persist(limits, ask).await {
             Ok(stored) => Ok(stored.duplicate),
+            // The stream looked at the condition, so it does not know the id.
             Err(Fault::Refused { .. }) => Ok(false),
             Err(fault) => Err(fault.into_publish()),
         }

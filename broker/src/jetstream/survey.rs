@@ -31,17 +31,29 @@ pub(super) struct Survey {
 
 struct Asked {
     queues: Vec<AtomicBool>,
+    /// Looked at without being asked for.
+    used: Vec<AtomicBool>,
     any: Notify,
 }
 
 impl Survey {
-    /// Looks at all queues once, then goes on in the background.
-    pub(super) async fn start(stations: Arc<[Station]>) -> Self {
-        look(&stations, |_| true).await;
+    /// Looks at the queues that are used once, then goes on in the background.
+    pub(super) async fn start(stations: Arc<[Station]>, used: &[Queue]) -> Self {
+        let used: Vec<bool> = Queue::all().map(|queue| used.contains(&queue)).collect();
+        look(&stations, |at| used.get(at).copied().unwrap_or_default()).await;
         let queues = Queue::all().map(|_| AtomicBool::new(false)).collect();
-        let asked = Arc::new(Asked { queues, any: Notify::new() });
+        let used = used.into_iter().map(AtomicBool::new).collect();
+        let asked = Arc::new(Asked { queues, used, any: Notify::new() });
         let task = tokio::spawn(run(stations, Arc::clone(&asked)));
         Self { asked, _task: AbortOnDropHandle::new(task) }
+    }
+
+    /// This queue is used from now on.
+    pub(super) fn uses(&self, queue: Queue) {
+        if let Some(used) = self.asked.used.get(queue.index()) {
+            used.store(true, Ordering::Relaxed);
+        }
+        self.ask(queue);
     }
 
     /// Someone wants to know of this queue.
@@ -56,8 +68,12 @@ impl Survey {
 async fn run(stations: Arc<[Station]>, asked: Arc<Asked>) {
     loop {
         let all = timeout(ALWAYS, asked.any.notified()).await.is_err();
-        let wanted: Vec<bool> =
-            asked.queues.iter().map(|asked| asked.swap(false, Ordering::Relaxed) || all).collect();
+        let queues = asked.queues.iter().zip(&asked.used);
+        let wanted: Vec<bool> = queues
+            .map(|(asked, used)| {
+                asked.swap(false, Ordering::Relaxed) || (all && used.load(Ordering::Relaxed))
+            })
+            .collect();
         look(&stations, |at| wanted.get(at).copied().unwrap_or_default()).await;
         sleep(ASKED).await;
     }
@@ -67,7 +83,7 @@ async fn run(stations: Arc<[Station]>, asked: Arc<Asked>) {
 async fn look(stations: &[Station], wanted: impl Fn(usize) -> bool) {
     let looks = stations.iter().enumerate().filter(|(at, _)| wanted(*at)).map(|(_, station)| async {
         let gauge = &station.publisher.gauge;
-        let _ = gauge.look_closely(&station.publisher.link, || station.lane.tally()).await;
+        let _ = gauge.look_closely(&station.publisher.link, &station.lane).await;
     });
     join_all(looks).await;
 }
@@ -76,7 +92,7 @@ async fn look(stations: &[Station], wanted: impl Fn(usize) -> bool) {
 pub(super) fn watch_links(links: [Link; 2]) -> (watch::Receiver<Readiness>, AbortOnDropHandle<()>) {
     let (sender, receiver) = watch::channel(judge(&links));
     let task = tokio::spawn(async move {
-        let mut ups = links.each_ref().map(Link::up);
+        let mut states = links.each_ref().map(Link::watch);
         loop {
             let now = judge(&links);
             sender.send_if_modified(|known| {
@@ -84,7 +100,7 @@ pub(super) fn watch_links(links: [Link; 2]) -> (watch::Receiver<Readiness>, Abor
                 *known = now;
                 changed
             });
-            let changes = ups.iter_mut().map(|up| Box::pin(up.changed()));
+            let changes = states.iter_mut().map(|state| Box::pin(state.changed()));
             let _ = select_all(changes).await;
         }
     });
@@ -92,8 +108,6 @@ pub(super) fn watch_links(links: [Link; 2]) -> (watch::Receiver<Readiness>, Abor
 }
 
 fn judge(links: &[Link; 2]) -> Readiness {
-    let Some(down) = links.iter().find(|link| !link.is_up()) else { return Readiness::Ready };
-    let error = down.last_error();
-    let reason = error.unwrap_or_else(|| "no connection to the broker".to_owned());
-    Readiness::Unready { reason }
+    let reasons = links.iter().filter_map(Link::why_not);
+    reasons.into_iter().next().map_or(Readiness::Ready, |reason| Readiness::Unready { reason })
 }

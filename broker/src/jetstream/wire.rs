@@ -1,6 +1,9 @@
 //! How a message travels: its id and headers as NATS headers, its catalogue in the subject.
 
+use std::sync::OnceLock;
+
 use async_nats::{HeaderMap, Message as Wire};
+use bytes::Bytes;
 
 use super::names;
 use crate::Message;
@@ -23,9 +26,16 @@ pub(super) fn headers(message: &Message) -> HeaderMap {
 /// The message as it was published; headers in the order of their names. A message that others published without an
 /// id gets that of its payload.
 pub(super) fn decode(wire: Wire) -> Message {
+    static NONE: OnceLock<HeaderMap> = OnceLock::new();
+    let headers = wire.headers.as_ref().unwrap_or_else(|| NONE.get_or_init(HeaderMap::new));
+    decode_stored(&wire.subject, headers, wire.payload)
+}
+
+/// [`decode`] for a message that was read from its stream.
+pub(super) fn decode_stored(subject: &str, wire: &HeaderMap, payload: Bytes) -> Message {
     let mut headers = Vec::new();
     let mut id = None;
-    for (name, values) in wire.headers.iter().flat_map(HeaderMap::iter) {
+    for (name, values) in wire.iter() {
         let name: &str = name.as_ref();
         if name.eq_ignore_ascii_case(ID) {
             id = values.first().and_then(|value| value.as_str().parse().ok());
@@ -34,7 +44,7 @@ pub(super) fn decode(wire: Wire) -> Message {
         }
     }
     headers.sort_unstable();
-    let id = id.unwrap_or_else(|| quire_proto::Digest::of(&wire.payload));
-    let catalogue = names::catalogue(&wire.subject).map(Into::into);
-    Message { id, headers, payload: wire.payload, catalogue }
+    let id = id.unwrap_or_else(|| quire_proto::Digest::of(&payload));
+    let catalogue = names::catalogue(subject).map(Into::into);
+    Message { id, headers, payload, catalogue }
 }

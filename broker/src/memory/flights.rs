@@ -95,6 +95,19 @@ impl Flights {
         if self.first_deadline()? <= now { self.remove_at(self.first) } else { None }
     }
 
+    /// All messages on lease, in no order.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.slots.iter().filter_map(|slot| slot.flight.as_ref().map(|flight| &flight.entry))
+    }
+
+    /// Ends the lease of the message of this sequence; its holder's words have no effect any more.
+    pub(super) fn remove_sequence(&mut self, sequence: u64) -> Option<Entry> {
+        let is_it =
+            |slot: &Slot| slot.flight.as_ref().is_some_and(|flight| flight.entry.sequence == sequence);
+        let index = u32::try_from(self.slots.iter().position(is_it)?).ok()?;
+        self.remove_at(index).map(|flight| flight.entry)
+    }
+
     fn remove_at(&mut self, index: u32) -> Option<Flight> {
         self.unlink(index);
         let slot = self.slots.get_mut(index as usize)?;

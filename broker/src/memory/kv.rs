@@ -17,7 +17,7 @@ use crate::{
 /// Largest value.
 const MAX_VALUE: usize = 1 << 20;
 /// Largest bucket: values and keys.
-const MAX_BUCKET: usize = 256 << 20;
+const MAX_BUCKET: usize = 64 << 20;
 /// Deletions that a bucket remembers for watches that are behind.
 const MAX_DELETED: usize = 4096;
 
@@ -140,7 +140,7 @@ impl Keys {
         let before = self.values.get(key).map_or(0, |(value, _)| key.len() + value.len());
         let bytes = self.bytes - before + key.len() + value.len();
         if bytes > MAX_BUCKET {
-            return Err(KvError::TooLarge { bytes, limit: MAX_BUCKET });
+            return Err(KvError::Full);
         }
         self.bytes = bytes;
         let revision = self.change(key);

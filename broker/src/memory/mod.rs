@@ -26,8 +26,8 @@ use tokio::{
 };
 
 use crate::{
-    Bucket, Delivery, InProcessOptions, KvError, PublishError, PublishOptions, PullError, Queue, QueueInfo,
-    Readiness, Revision,
+    AdminError, Bucket, DeadLetter, Delivery, InProcessOptions, KvError, PublishError, PublishOptions,
+    PullError, Queue, QueueInfo, Readiness, Revision,
     backend::{Backend, Boxed, Expect, WatchBackend},
     message::Batch,
 };
@@ -202,6 +202,29 @@ impl Backend for Memory {
 
     fn set_paused(&self, queue: Queue, paused: bool) {
         self.station(queue).set_paused(paused);
+    }
+
+    fn set_halted(&self, queue: Queue, halted: bool) -> Boxed<'_, Result<(), AdminError>> {
+        Box::pin(async move {
+            self.station(queue).set_halted(halted);
+            Ok(())
+        })
+    }
+
+    fn letters(&self, after: u64, max: usize) -> Boxed<'_, Result<Vec<DeadLetter>, AdminError>> {
+        Box::pin(async move { Ok(self.station(Queue::Dead).browse(after, max)) })
+    }
+
+    fn letter(&self, number: u64) -> Boxed<'_, Result<Option<DeadLetter>, AdminError>> {
+        Box::pin(async move {
+            let Some(before) = number.checked_sub(1) else { return Ok(None) };
+            let found = self.station(Queue::Dead).browse(before, 1).pop();
+            Ok(found.filter(|letter| letter.number == number))
+        })
+    }
+
+    fn drop_letter(&self, number: u64) -> Boxed<'_, Result<bool, AdminError>> {
+        Box::pin(async move { Ok(self.station(Queue::Dead).forget(number)) })
     }
 
     fn readiness(&self) -> watch::Receiver<Readiness> {

@@ -28,7 +28,9 @@ pub(super) struct Outlet {
     returned: BTreeMap<u64, Entry>,
     delayed: BTreeMap<(Instant, u64), Entry>,
     flights: Flights,
+    /// By this process, and for all of them.
     pub(super) paused: bool,
+    pub(super) halted: bool,
     freed: Freed,
     acked: u64,
     terminated: u64,
@@ -44,6 +46,7 @@ impl Outlet {
             delayed: BTreeMap::new(),
             flights: Flights::new(),
             paused: false,
+            halted: false,
             freed: Freed { messages: 0, bytes: 0 },
             acked: 0,
             terminated: 0,
@@ -54,6 +57,11 @@ impl Outlet {
     /// Messages that can be handed out, were the queue not paused, as far as the outlet has them.
     pub(super) fn depth(&self) -> usize {
         self.fresh.len() + self.returned.len()
+    }
+
+    /// Whether nothing is handed out.
+    pub(super) const fn is_paused(&self) -> bool {
+        self.paused || self.halted
     }
 
     pub(super) const fn in_flight(&self) -> usize {
@@ -85,7 +93,7 @@ impl Outlet {
         now: Instant,
         mut deliver: impl FnMut(Message, u32, Token) -> T,
     ) -> Vec<T> {
-        let count = if self.paused { 0 } else { max.min(self.depth()) };
+        let count = if self.is_paused() { 0 } else { max.min(self.depth()) };
         let mut taken = Vec::with_capacity(count);
         while taken.len() < count {
             let next = match self.returned.pop_first() {
@@ -118,6 +126,14 @@ impl Outlet {
             }
             Word::Forgotten => self.give_back(token, Duration::ZERO),
             Word::Nak(delay) => self.give_back(token, delay.min(LONGEST_DELAY)),
+            Word::Postpone(delay) => {
+                if let Some(flight) = self.flights.get_mut(token)
+                    && std::mem::take(&mut flight.started)
+                {
+                    flight.entry.started = flight.entry.started.saturating_sub(1);
+                }
+                self.give_back(token, delay.min(LONGEST_DELAY));
+            }
         }
     }
 
@@ -139,6 +155,35 @@ impl Outlet {
         } else {
             self.delayed.insert((Instant::now() + delay, entry.sequence), entry);
         }
+    }
+
+    /// Messages that are here with a number greater than `after`, oldest first: waiting, delayed and on lease.
+    pub(super) fn browse(&self, after: u64, max: usize) -> Vec<(u64, Message)> {
+        let waiting = self.returned.values().chain(self.fresh.iter()).chain(self.delayed.values());
+        let all = waiting.chain(self.flights.entries());
+        let mut found: Vec<&Entry> = all.filter(|entry| number(entry) > after).collect();
+        found.sort_unstable_by_key(|entry| entry.sequence);
+        found.truncate(max);
+        found.into_iter().map(|entry| (number(entry), entry.message.clone())).collect()
+    }
+
+    /// Forgets the message of this number, wherever it is; whether it was here.
+    pub(super) fn forget(&mut self, wanted: u64) -> bool {
+        let Some(sequence) = wanted.checked_sub(1) else { return false };
+        let is_it = |entry: &Entry| entry.sequence == sequence;
+        let entry = if let Some(entry) = self.returned.remove(&sequence) {
+            Some(entry)
+        } else if let Some(at) = self.fresh.iter().position(is_it) {
+            self.fresh.remove(at)
+        } else if let Some(key) = self.delayed.keys().find(|(_, known)| *known == sequence).copied() {
+            self.delayed.remove(&key)
+        } else {
+            self.flights.remove_sequence(sequence)
+        };
+        let Some(entry) = entry else { return false };
+        self.freed.messages += 1;
+        self.freed.bytes += entry.message.size();
+        true
     }
 
     /// What has left the queue since the last call.
@@ -169,11 +214,16 @@ impl Outlet {
             in_flight: self.flights.len(),
             delayed: self.delayed.len(),
             oldest_age: oldest.map_or(Duration::ZERO, |at| now.saturating_duration_since(at)),
-            paused: self.paused,
+            paused: self.is_paused(),
             acked: self.acked,
             terminated: self.terminated,
             redelivered: self.redelivered,
             ..QueueInfo::default()
         }
     }
+}
+
+/// A message's number: sequences count from 0.
+const fn number(entry: &Entry) -> u64 {
+    entry.sequence + 1
 }

@@ -21,7 +21,7 @@ use super::{
     timer::Timer,
 };
 use crate::{
-    Delivery, InProcessOptions, PublishError, PullError, Queue, QueueInfo,
+    DeadLetter, Delivery, InProcessOptions, PublishError, PullError, Queue, QueueInfo,
     delivery::{Settle, Token, Word},
     message::Batch,
 };
@@ -105,10 +105,8 @@ impl Station {
         }
         let before = self.deliverable_in(&outlet);
         outlet.tick(now);
-        if !outlet.paused && outlet.depth() < max && self.arrivals.0.load(Ordering::SeqCst) {
-            let mut intake = self.intake();
-            outlet.fetch(&mut intake.arriving);
-            self.arrivals.0.store(false, Ordering::SeqCst);
+        if !outlet.is_paused() && outlet.depth() < max {
+            self.fetch(&mut outlet);
         }
         let taken = outlet.take(max, now, |message, attempt, token| {
             let settle: Arc<dyn Settle> = Arc::<Self>::clone(self);
@@ -181,6 +179,41 @@ impl Station {
         self.leave_outlet(outlet, before);
     }
 
+    pub(super) fn set_halted(&self, halted: bool) {
+        let mut outlet = self.outlet();
+        let before = self.deliverable_in(&outlet);
+        outlet.halted = halted;
+        self.leave_outlet(outlet, before);
+    }
+
+    /// Messages with a number greater than `after`, oldest first.
+    pub(super) fn browse(&self, after: u64, max: usize) -> Vec<DeadLetter> {
+        let mut outlet = self.outlet();
+        self.fetch(&mut outlet);
+        let found = outlet.browse(after, max);
+        self.leave_outlet(outlet, true);
+        found.into_iter().map(|(number, message)| DeadLetter { number, message }).collect()
+    }
+
+    /// Forgets the message of this number; whether it was there.
+    pub(super) fn forget(&self, number: u64) -> bool {
+        let mut outlet = self.outlet();
+        let before = self.deliverable_in(&outlet);
+        self.fetch(&mut outlet);
+        let found = outlet.forget(number);
+        self.leave_outlet(outlet, before);
+        found
+    }
+
+    /// Takes over what has arrived.
+    fn fetch(&self, outlet: &mut Outlet) {
+        if self.arrivals.0.load(Ordering::SeqCst) {
+            let mut intake = self.intake();
+            outlet.fetch(&mut intake.arriving);
+            self.arrivals.0.store(false, Ordering::SeqCst);
+        }
+    }
+
     pub(super) fn wake_pullers(&self) {
         self.available.ring_for_all();
         self.arrived.ring_for_all();
@@ -209,7 +242,7 @@ impl Station {
     }
 
     fn deliverable_in(&self, outlet: &Outlet) -> bool {
-        !outlet.paused && (outlet.depth() > 0 || self.arrivals.0.load(Ordering::SeqCst))
+        !outlet.is_paused() && (outlet.depth() > 0 || self.arrivals.0.load(Ordering::SeqCst))
     }
 
     /// Puts into the intake what there is room for, and wakes whom it concerns; whether that was all.
@@ -265,7 +298,8 @@ impl Settle for Station {
         let mut outlet = self.outlet();
         let before = self.deliverable_in(&outlet);
         outlet.tell(token, word);
-        let deadline = if matches!(word, Word::Nak(_)) { outlet.next_deadline() } else { None };
+        let deadline =
+            if matches!(word, Word::Nak(_) | Word::Postpone(_)) { outlet.next_deadline() } else { None };
         self.leave_outlet(outlet, before);
         if let Some(deadline) = deadline {
             self.timer.arm(deadline);

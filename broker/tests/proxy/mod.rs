@@ -18,6 +18,8 @@ struct Fate {
     silent: usize,
     /// New ones are closed at once.
     refusing: bool,
+    /// How many there were.
+    accepted: usize,
 }
 
 /// Passes connections on to a server.
@@ -50,6 +52,11 @@ impl Proxy {
         self.fate.send_modify(|fate| (fate.cut, fate.refusing) = (0, false));
     }
 
+    /// How many connections there were.
+    pub(crate) fn accepted(&self) -> usize {
+        self.fate.borrow().accepted
+    }
+
     /// Lets nothing through the connections that there are; new ones work.
     pub(crate) fn silence(&self) {
         self.fate.send_modify(|fate| fate.silent = usize::MAX);
@@ -67,6 +74,7 @@ impl Drop for Proxy {
 async fn serve(listener: TcpListener, port: u16, fate: Arc<watch::Sender<Fate>>) {
     for number in 0.. {
         let Ok((mut near, _)) = listener.accept().await else { return };
+        fate.send_modify(|fate| fate.accepted = number + 1);
         // Whoever comes after a silence is not of those that fell silent.
         fate.send_if_modified(|fate| {
             let fell = fate.silent == usize::MAX;

@@ -33,17 +33,40 @@ struct Running {
 impl Server {
     /// A server with JetStream; `extra` is added to its configuration.
     pub(crate) fn start(extra: &str) -> Self {
+        Self::start_on(free_ports(1)[0], extra)
+    }
+
+    /// Servers with JetStream that are a cluster.
+    pub(crate) fn start_cluster(count: usize) -> Vec<Self> {
+        let (ports, routes) = (free_ports(count), free_ports(count));
+        let known: Vec<String> = routes.iter().map(|port| format!("\"nats://127.0.0.1:{port}\"")).collect();
+        let start = |(port, route): (u16, u16)| {
+            let extra = format!(
+                "server_name: n{port}\n\
+                 cluster {{ name: quire, listen: \"127.0.0.1:{route}\", routes: [{}] }}",
+                known.join(", ")
+            );
+            Self::start_on(port, &extra)
+        };
+        ports.into_iter().zip(routes).map(start).collect()
+    }
+
+    fn start_on(port: u16, extra: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("quire-nats-").tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let store = folder.path().join("store");
+        let mut server = Self { running: None, folder, port };
+        server.configure(extra);
+        server.resume();
+        server
+    }
+
+    /// Replaces what was added to the configuration; for the next start.
+    pub(crate) fn configure(&self, extra: &str) {
+        let (port, store) = (self.port, self.folder.path().join("store"));
         let config = format!(
             "host: 127.0.0.1\nport: {port}\nmax_payload: 9MB\n\
              jetstream {{ store_dir: {store:?}, max_file_store: 8GB }}\n{extra}\n"
         );
-        fs::write(folder.path().join("nats.conf"), config).unwrap();
-        let mut server = Self { running: None, folder, port };
-        server.resume();
-        server
+        fs::write(self.folder.path().join("nats.conf"), config).unwrap();
     }
 
     pub(crate) fn url(&self) -> String {
@@ -83,6 +106,12 @@ impl Server {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// Ports that were free just now; all of them are taken before the first is given back.
+fn free_ports(count: usize) -> Vec<u16> {
+    let listeners: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
 }
 
 impl Drop for Running {
