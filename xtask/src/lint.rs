@@ -1,10 +1,10 @@
-//! Formatting, clippy, documentation, dependency rules.
+//! Formatting, clippy, documentation, dependency rules, deployment.
 
 use std::process::Command;
 
 use crate::{
     command::{self, cargo, root},
-    tools,
+    deploy, tools,
 };
 
 fn deny() -> anyhow::Result<()> {
@@ -46,5 +46,6 @@ pub(crate) fn run() -> anyhow::Result<()> {
             .args(["doc", "--workspace", "--no-deps", "--locked", "--quiet"])
             .env("RUSTDOCFLAGS", "-D warnings"),
     )?;
-    deny()
+    deny()?;
+    deploy::run()
 }

