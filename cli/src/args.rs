@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use quire_runtime::process::BrokerArgs;
 
 /// Turns scientific sources into validated, searchable, rendered catalogue web sites.
 #[derive(Debug, Parser)]
@@ -43,6 +44,28 @@ pub enum Command {
     /// Check this installation and say what to do about each problem
     #[command(after_help = "Example:\n  quire doctor --json")]
     Doctor(DoctorArgs),
+    /// Start, watch and cancel runs on agents, through their coordinator
+    #[command(
+        after_help = "Examples:\n  quire run start catalogues/findings --watch\n  quire run list --json\n  quire run cancel findings-12"
+    )]
+    Run(RunArgs),
+    /// What agents do: readiness, slots, lanes
+    #[command(after_help = "Examples:\n  quire agents\n  quire agents 127.0.0.1:7402 --json")]
+    Agents(AgentsArgs),
+    /// Start nothing more of a lane of an agent; what runs goes on
+    #[command(after_help = "Example:\n  quire pause 127.0.0.1:7404 --lane low")]
+    Pause(LaneAgentArgs),
+    /// Undo `quire pause`
+    #[command(after_help = "Example:\n  quire resume 127.0.0.1:7404 --lane low")]
+    Resume(LaneAgentArgs),
+    /// Have an agent end after what it has begun
+    #[command(after_help = "Example:\n  quire drain 127.0.0.1:7404")]
+    Drain(AgentArgs),
+    /// What agents could not process: list, show, replay, drop
+    #[command(
+        after_help = "Examples:\n  quire dead list\n  quire dead replay --error 'connection refused' --dry-run\n  quire dead drop 17"
+    )]
+    Dead(DeadArgs),
     /// Prepare a NATS server for the agents
     #[command(after_help = "Example:\n  quire admin apply --nats nats://broker:4222")]
     Admin(AdminArgs),
@@ -215,19 +238,240 @@ pub enum AdminAction {
     },
 }
 
-/// Where the broker is.
+/// Where the coordinator is.
 #[derive(Debug, Clone, Args)]
-pub struct BrokerArgs {
-    /// NATS servers, separated by commas; a user and password may stand before an @
-    #[arg(
-        long = "nats",
-        env = "QUIRE_NATS_URL",
-        hide_env_values = true,
-        default_value = "nats://127.0.0.1:4222",
-        value_name = "URL"
-    )]
-    pub url: String,
-    /// NATS credentials file
-    #[arg(long = "nats-creds", env = "QUIRE_NATS_CREDS", value_name = "FILE")]
-    pub credentials: Option<PathBuf>,
+pub struct ServerArgs {
+    /// The coordinator
+    #[arg(long, env = "QUIRE_SERVER", default_value = "http://127.0.0.1:7400", value_name = "URL")]
+    pub server: String,
+}
+
+/// Arguments of `quire run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub action: RunAction,
+}
+
+/// What can be done with runs.
+#[derive(Debug, Subcommand)]
+pub enum RunAction {
+    /// Begin a run of a catalogue; its definition is sent along, its data lies where the fetchers read it
+    #[command(after_help = "Example:\n  quire run start catalogues/findings --watch --json | jq .manifest")]
+    Start(StartArgs),
+    /// The runs under way, and the last ones that ended
+    #[command(after_help = "Example:\n  quire run list --catalogue findings")]
+    List {
+        /// Only of this catalogue
+        #[arg(long, value_name = "NAME")]
+        catalogue: Option<String>,
+        /// The coordinator
+        #[command(flatten)]
+        server: ServerArgs,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// One run, with its report if it has ended
+    #[command(after_help = "Example:\n  quire run show findings-12 --json")]
+    Show {
+        /// The run
+        run: String,
+        /// The coordinator
+        #[command(flatten)]
+        server: ServerArgs,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show how a run goes on until it has ended
+    #[command(after_help = "Example:\n  quire run watch findings-12")]
+    Watch {
+        /// The run
+        run: String,
+        /// The coordinator
+        #[command(flatten)]
+        server: ServerArgs,
+        /// Print the report as JSON at the end
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a run early; what it finished is kept
+    #[command(after_help = "Example:\n  quire run cancel findings-12")]
+    Cancel {
+        /// The run
+        run: String,
+        /// The coordinator
+        #[command(flatten)]
+        server: ServerArgs,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Arguments of `quire run start`.
+#[derive(Debug, Args)]
+pub struct StartArgs {
+    /// The catalogue's folder
+    #[arg(value_name = "DIR")]
+    pub catalogue: PathBuf,
+    /// Look at everything anew, whatever earlier runs found out
+    #[arg(long)]
+    pub full: bool,
+    /// How urgent it is
+    #[arg(long, value_enum, default_value_t = LaneArg::Normal)]
+    pub lane: LaneArg,
+    /// Stay until the run has ended
+    #[arg(long)]
+    pub watch: bool,
+    /// With --watch: exit with 3 if anything was rejected or dead
+    #[arg(long, requires = "watch")]
+    pub strict: bool,
+    /// The coordinator
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Print JSON: with --watch the object that `quire build --json` prints
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A lane, as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LaneArg {
+    /// Someone waits for it now
+    Critical,
+    /// Soon
+    High,
+    /// A person's run
+    Normal,
+    /// Whenever there is room
+    Low,
+}
+
+/// Arguments of `quire dead`.
+#[derive(Debug, Args)]
+pub struct DeadArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub action: DeadAction,
+}
+
+/// Which dead letters.
+#[derive(Debug, Clone, Args)]
+pub struct DeadFilterArgs {
+    /// These numbers
+    #[arg(value_name = "NUMBER")]
+    pub numbers: Vec<u64>,
+    /// Of this catalogue
+    #[arg(long, value_name = "NAME")]
+    pub catalogue: Option<String>,
+    /// Of this stage: fetch, validate, index, render
+    #[arg(long, value_name = "STAGE")]
+    pub stage: Option<String>,
+    /// With this in their error
+    #[arg(long, value_name = "TEXT")]
+    pub error: Option<String>,
+    /// All of them
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// What can be done with dead letters.
+#[derive(Debug, Subcommand)]
+pub enum DeadAction {
+    /// Those there are, grouped by error
+    #[command(after_help = "Example:\n  quire dead list --stage render")]
+    List {
+        /// Which
+        #[command(flatten)]
+        filter: DeadFilterArgs,
+        /// The coordinator
+        #[command(flatten)]
+        server: ServerArgs,
+        /// Print JSON, letter by letter
+        #[arg(long)]
+        json: bool,
+    },
+    /// One of them: records, error, attempts, trace, payload
+    #[command(after_help = "Example:\n  quire dead show 17 --json")]
+    Show {
+        /// Its number
+        number: u64,
+        /// The coordinator
+        #[command(flatten)]
+        server: ServerArgs,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give them to their stage again; a record is published by the next run of its catalogue
+    #[command(after_help = "Example:\n  quire dead replay --catalogue findings --rate 50 --lane low")]
+    Replay {
+        /// Which
+        #[command(flatten)]
+        filter: DeadFilterArgs,
+        /// Letters a second
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+        rate: u32,
+        /// Into this lane instead of the one that each had
+        #[arg(long, value_enum)]
+        lane: Option<LaneArg>,
+        /// Only count
+        #[arg(long)]
+        dry_run: bool,
+        /// The coordinator
+        #[command(flatten)]
+        server: ServerArgs,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget them
+    #[command(after_help = "Example:\n  quire dead drop --error 'no such template' --dry-run")]
+    Drop {
+        /// Which
+        #[command(flatten)]
+        filter: DeadFilterArgs,
+        /// Only count
+        #[arg(long)]
+        dry_run: bool,
+        /// The coordinator
+        #[command(flatten)]
+        server: ServerArgs,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Arguments of `quire agents`.
+#[derive(Debug, Args)]
+pub struct AgentsArgs {
+    /// Their addresses; without any, those where stages listen by themselves on this machine
+    #[arg(value_name = "ADDR")]
+    pub agents: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `quire drain`.
+#[derive(Debug, Args)]
+pub struct AgentArgs {
+    /// Its address
+    #[arg(value_name = "ADDR")]
+    pub agent: String,
+}
+
+/// Arguments of `quire pause` and `quire resume`.
+#[derive(Debug, Args)]
+pub struct LaneAgentArgs {
+    /// Its address
+    #[arg(value_name = "ADDR")]
+    pub agent: String,
+    /// The lane; all of them without one
+    #[arg(long, value_enum)]
+    pub lane: Option<LaneArg>,
 }

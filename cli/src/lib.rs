@@ -8,15 +8,18 @@
 mod args;
 pub mod commands;
 mod definition;
+pub mod edge;
 pub mod embedded;
 mod exit;
 mod output;
 mod progress;
+mod remote;
 mod summary;
 
 pub use args::{
-    AdminAction, AdminArgs, BrokerArgs, BuildArgs, CacheAction, CacheArgs, CheckArgs, Cli, Command,
-    DoctorArgs, NewArgs, SearchArgs, StateArgs,
+    AdminAction, AdminArgs, AgentArgs, AgentsArgs, BuildArgs, CacheAction, CacheArgs, CheckArgs, Cli,
+    Command, DeadAction, DeadArgs, DeadFilterArgs, DoctorArgs, LaneAgentArgs, LaneArg, NewArgs, RunAction,
+    RunArgs, SearchArgs, ServerArgs, StartArgs, StateArgs,
 };
 pub use exit::Exit;
 use quire_runtime::telemetry::LogOptions;
@@ -41,6 +44,12 @@ pub fn run(cli: Cli) -> Exit {
         Command::Search(args) => commands::search::run(args),
         Command::Cache(args) => commands::cache::run(args),
         Command::Doctor(args) => commands::doctor::run(args),
+        Command::Run(args) => commands::run::run(args),
+        Command::Agents(args) => commands::agents::list(args),
+        Command::Pause(args) => commands::agents::pause(args),
+        Command::Resume(args) => commands::agents::resume(args),
+        Command::Drain(args) => commands::agents::drain(args),
+        Command::Dead(args) => commands::dead::run(args),
         Command::Admin(args) => commands::admin::run(args),
     };
     result.unwrap_or_else(|error| {

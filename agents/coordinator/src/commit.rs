@@ -6,12 +6,17 @@ use quire_runtime::Store;
 use crate::{
     RunError,
     manifest_io::{self, Committed, manifest_name},
+    resume,
 };
 
 /// Commits. The manifest's bytes are a blob too: fetchers find the rows to compare with under its digest.
 pub(crate) fn commit(store: &Store, manifest: Manifest) -> Result<Committed, RunError> {
     let (catalogue, epoch) = (manifest.catalogue.name.clone(), manifest.epoch);
     check_fence(store, &catalogue, epoch, epoch.0)?;
+    if resume::is_ended(store, &catalogue, epoch)? {
+        // Whoever leads now has taken the run over while this process stood still.
+        return Err(RunError::Fenced { epoch, newer: Epoch(epoch.0 + 1) });
+    }
     let bytes = manifest_io::encode(&manifest, "a manifest")?;
     let digest = Digest::of(&bytes);
     store.put_blob(&digest, &bytes.clone().into())?;
@@ -42,7 +47,7 @@ pub(crate) fn ensure_blob(store: &Store, committed: &Committed) -> Result<(), Ru
 
 #[cfg(test)]
 mod tests {
-    use quire_proto::{CatalogueRef, RunId, manifest::Basis, manifest::FORMAT};
+    use quire_proto::{CatalogueRef, Lane, RunId, manifest::Basis, manifest::FORMAT};
 
     use super::*;
 
@@ -79,6 +84,19 @@ mod tests {
         assert!(commits.iter().any(|done| matches!(done, Err(RunError::Fenced { newer: Epoch(7), .. }))));
         let winner = commits.into_iter().find_map(Result::ok).unwrap();
         assert_eq!(manifest_io::newest(&store, "c").unwrap().unwrap().manifest, winner.manifest);
+    }
+
+    #[test]
+    fn a_run_that_another_leader_has_taken_over_cannot_commit() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let asked = resume::Asked { bundle: Digest::of(b"bundle"), full: false, lane: Lane::Normal };
+        let epoch = resume::begin(&store, "c", asked.clone()).unwrap();
+        let newer = resume::begin(&store, "c", asked).unwrap();
+        resume::ended(&store, "c", epoch).unwrap();
+        assert!(matches!(commit(&store, manifest(epoch.0, true)), Err(RunError::Fenced { .. })));
+        assert!(store.list("manifests/c").unwrap().is_empty());
+        commit(&store, manifest(newer.0, true)).unwrap();
     }
 
     #[test]

@@ -7,19 +7,20 @@ use std::{
 };
 
 use quire_catalogue::Bundle;
-use quire_proto::{Digest, Lane, RunReport};
+use quire_proto::{Digest, Epoch, Lane, RunReport};
 use quire_runtime::{Store, broker::Broker};
 use tokio::sync::{Mutex, RwLock};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    NoProgress, Progress, Projector, RunError, SiteEdge, SiteReport,
+    Progress, Projector, RunError, SiteEdge, SiteReport,
     collect::Collector,
     finish::{Finish, Known},
     flight::{Lines, RunFacts},
     forget,
     plan::Plan,
     report::Tally,
+    resume,
     router::Router,
     run::Run,
     shelf::Shelf,
@@ -43,8 +44,6 @@ pub struct CoordinatorOptions {
     pub site: Option<Arc<dyn SiteEdge>>,
     /// Digest of the renderer's own version: pages are made again when it changes.
     pub inputs_salt: Digest,
-    /// Who watches.
-    pub progress: Arc<dyn Progress>,
     /// So long without any settlement while parcels are owed: plan again.
     pub stall: Duration,
     /// Memory that rows on their way through a run may take before they spill to `tmp`.
@@ -54,7 +53,7 @@ pub struct CoordinatorOptions {
 }
 
 impl CoordinatorOptions {
-    /// Options with defaults: no site, nobody watching, 60 s to a stall, 128 MiB for rows on their way and for entries.
+    /// Options with defaults: no site, 60 s to a stall, 128 MiB for rows on their way and for entries.
     #[must_use]
     pub fn new(
         store: Store,
@@ -70,7 +69,6 @@ impl CoordinatorOptions {
             projector,
             site: None,
             inputs_salt,
-            progress: Arc::new(NoProgress),
             stall: Duration::from_secs(60),
             memory_bytes: 128 << 20,
             entry_bytes: 128 << 20,
@@ -79,7 +77,7 @@ impl CoordinatorOptions {
 }
 
 /// What to run.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct RunRequest {
     /// The catalogue.
     pub bundle: Bundle,
@@ -89,6 +87,10 @@ pub struct RunRequest {
     pub anew: bool,
     /// How urgent it is.
     pub lane: Lane,
+    /// A run of the catalogue that did not end and that this one takes the place of: it can commit no more.
+    pub replaces: Option<Epoch>,
+    /// Who watches.
+    pub progress: Arc<dyn Progress>,
     /// Ends the run early: finished work is kept.
     pub cancelled: CancellationToken,
 }
@@ -143,13 +145,16 @@ impl Coordinator {
 
     /// A run; it looks at the last manifest only if that is `trusted`.
     async fn pass(&self, request: &RunRequest, trusted: bool) -> Result<RunReport, RunError> {
-        let RunRequest { bundle, full, anew: _, lane, cancelled } = request.clone();
+        let RunRequest { bundle, full, anew: _, lane, replaces, progress, cancelled } = request.clone();
         let started = Instant::now();
         let (store, salt) = (self.options.store.clone(), self.options.inputs_salt);
         let site = self.options.site.clone();
         let plan = Arc::new(
             on_thread(move || {
-                let mut plan = Plan::make(&store, bundle, full, trusted, salt)?;
+                let mut plan = Plan::make(&store, bundle, (full, lane), trusted, salt)?;
+                if let Some(replaced) = replaces {
+                    resume::ended(&store, &plan.reference.name, replaced)?;
+                }
                 if let Some(site) = site {
                     let name = &plan.reference.name;
                     SiteRecords::may_begin(&store, site.as_ref(), name)?;
@@ -170,7 +175,7 @@ impl Coordinator {
             settlements: self.router.subscribe(&plan.run),
             facts,
             broker: self.options.broker.clone(),
-            progress: Arc::clone(&self.options.progress),
+            progress,
             stall: self.options.stall,
             cancelled: cancelled.clone(),
             tally: Tally::default(),

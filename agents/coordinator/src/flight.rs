@@ -17,6 +17,7 @@ use quire_runtime::{
     StoreError,
     broker::{Broker, Message, PublishError, Queue},
     crash_point, parcel_message,
+    telemetry::trace,
 };
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -193,6 +194,7 @@ impl<'a> Flight<'a> {
         self.slot_of.insert(id, slot);
         self.ledger.announce(id);
         self.lines.tally.announced(stage);
+        let message = trace::carry_current(message);
         self.publishing = Some(Box::pin(publish_patiently(self.lines.broker.clone(), queue, message)));
         Ok(())
     }

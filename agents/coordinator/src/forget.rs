@@ -34,6 +34,8 @@ pub(crate) fn forget(store: &Store, catalogue: &str) -> Result<(), RunError> {
 
 #[cfg(test)]
 mod tests {
+    use quire_proto::{Digest, Lane};
+
     use super::*;
 
     #[test]
@@ -46,7 +48,8 @@ mod tests {
         assert_eq!(others(&store, &["a".to_owned()]).unwrap(), ["b"]);
         forget(&store, "b").unwrap();
         assert_eq!(others(&store, &[]).unwrap(), ["a"]);
-        assert_eq!(resume::begin(&store, "b").unwrap(), Epoch(5));
+        let asked = resume::Asked { bundle: Digest::of(b"b"), full: false, lane: Lane::Normal };
+        assert_eq!(resume::begin(&store, "b", asked).unwrap(), Epoch(5));
         forget(&store, "nobody").unwrap();
     }
 }

@@ -2,7 +2,7 @@
 
 use quire_catalogue::{Bundle, Catalogue};
 use quire_proto::{
-    CatalogueRef, Digest, DigestBuilder, Epoch, ListSource, RecordCounts, RunId, Work, manifest::Chunk,
+    CatalogueRef, Digest, DigestBuilder, Epoch, Lane, ListSource, RecordCounts, RunId, Work, manifest::Chunk,
 };
 use quire_runtime::{Store, crash_point};
 
@@ -36,7 +36,7 @@ impl Plan {
     pub(crate) fn make(
         store: &Store,
         bundle: Bundle,
-        full: bool,
+        (full, lane): (bool, Lane),
         trusted: bool,
         salt: Digest,
     ) -> Result<Self, RunError> {
@@ -45,7 +45,8 @@ impl Plan {
         let reference =
             CatalogueRef { name: catalogue.name().to_owned(), bundle: catalogue.bundle().digest() };
         store.put_blob(&reference.bundle, &encoded)?;
-        let epoch = resume::begin(store, &reference.name)?;
+        let asked = resume::Asked { bundle: reference.bundle, full, lane };
+        let epoch = resume::begin(store, &reference.name, asked)?;
         crash_point("coordinator.registered");
         let base = if trusted { manifest_io::newest(store, &reference.name)? } else { None };
         if let Some(base) = &base {

@@ -78,14 +78,18 @@ async fn route(broker: Broker, runs: Runs) {
                     hand_over(delivery, &runs).await;
                 }
             }
-            Err(PullError::Unavailable(error)) => {
-                tracing::warn!(error = error.to_string(), "settlements cannot be pulled, trying again");
-                tokio::time::sleep(PAUSE).await;
-            }
-            Err(_) => {
+            Err(PullError::Closed) => {
                 // Whoever waits sees the end of its channel.
                 lock(&runs).clear();
                 return;
+            }
+            // A broker that is away comes back; what is missing or refused there, somebody mends.
+            Err(error) => {
+                tracing::warn!(
+                    error = quire_runtime::chain(&error),
+                    "settlements cannot be pulled, trying again"
+                );
+                tokio::time::sleep(PAUSE).await;
             }
         }
     }

@@ -95,7 +95,7 @@ impl Run<'_> {
     }
 
     fn enter(&self, phase: Phase) {
-        self.options.progress.tell(&self.plan.run, Event::Entered(phase));
+        self.lines.progress.tell(&self.plan.run, Event::Entered(phase));
     }
 
     fn store(&self) -> Store {
@@ -169,7 +169,7 @@ impl Run<'_> {
     fn planning(&self, decided: Decided) -> Planning {
         let (sender, works) = mpsc::channel(4);
         let (shelf, workspace, plan) = (self.shelf.clone(), self.workspace.clone(), Arc::clone(&self.plan));
-        let progress = Arc::clone(&self.options.progress);
+        let progress = Arc::clone(&self.lines.progress);
         let task = tokio::task::spawn_blocking(move || {
             let making = MakePlan {
                 base: plan.base.as_ref(),

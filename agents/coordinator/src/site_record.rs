@@ -16,7 +16,7 @@ use crate::{
     site_manifest::{self, SiteManifest},
 };
 
-const NAME: &str = "site";
+const NAME: &str = "publication";
 /// What every site has beside its catalogues' folders.
 const ROOT: [&str; 7] = [
     "index.html",

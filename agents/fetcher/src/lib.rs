@@ -21,6 +21,6 @@ mod take;
 mod upstream;
 
 pub use expand::{Env, ExpandError, expand};
-pub use memo::Memo;
+pub use memo::{MEMO, Memo};
 pub use options::FetcherOptions;
 pub use stage::Fetcher;

@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::frame::Part;
 
+/// Name of the cache.
+pub const MEMO: &str = "memo";
 /// A time must be this much older than the reading: a file system's clock may be that coarse.
 const SETTLED_NS: i64 = 2_000_000_000;
 /// Most stamps in a block.

@@ -67,7 +67,8 @@ impl Default for AgentOptions {
 #[derive(Debug)]
 pub struct Agent {
     shared: Arc<Shared>,
-    dispatcher: JoinHandle<()>,
+    /// Gone once somebody drains.
+    dispatcher: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What an agent does at one moment.
@@ -130,22 +131,23 @@ impl Agent {
         let (cancelled, delays) = (shared.cancelled.clone(), Delays::default());
         let pump = Pump { stage, broker, store, pool, results, options, metrics, cancelled, delays };
         let dispatcher = tokio::spawn(dispatch(Arc::clone(&shared), Arc::new(pump)));
-        Self { shared, dispatcher }
+        Self { shared, dispatcher: Mutex::new(Some(dispatcher)) }
     }
 
     /// Pulls nothing more and waits for the running handlers. After `grace` they are told to stop; those that do not
-    /// are dropped and their parcels go back to the broker.
-    pub async fn drain(mut self, grace: Duration) {
+    /// are dropped and their parcels go back to the broker. A second call has nothing to wait for.
+    pub async fn drain(&self, grace: Duration) {
         self.shared.stop.cancel();
-        if timeout(grace, &mut self.dispatcher).await.is_ok() {
+        let Some(mut dispatcher) = lock(&self.dispatcher).take() else { return };
+        if timeout(grace, &mut dispatcher).await.is_ok() {
             return;
         }
         tracing::warn!(stage = %self.shared.stage, "handlers still run after the grace of the drain");
         self.shared.cancelled.cancel();
-        if timeout(LAST_GRACE, &mut self.dispatcher).await.is_err() {
-            self.dispatcher.abort();
+        if timeout(LAST_GRACE, &mut dispatcher).await.is_err() {
+            dispatcher.abort();
             // The task ends with its set of handlers, which ends them.
-            let _ = (&mut self.dispatcher).await;
+            let _ = dispatcher.await;
         }
     }
 
@@ -198,7 +200,9 @@ impl Drop for Agent {
     fn drop(&mut self) {
         self.shared.stop.cancel();
         self.shared.cancelled.cancel();
-        self.dispatcher.abort();
+        if let Some(dispatcher) = lock(&self.dispatcher).take() {
+            dispatcher.abort();
+        }
     }
 }
 

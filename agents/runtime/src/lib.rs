@@ -6,11 +6,13 @@
 
 mod agent;
 mod compute;
+pub mod config;
 mod context;
 mod crash;
 mod error;
 mod histogram;
 mod metrics;
+pub mod process;
 mod pump;
 mod results;
 mod retry;
@@ -19,6 +21,7 @@ mod settle;
 mod sink;
 mod split;
 mod stage;
+mod state;
 mod store;
 pub mod telemetry;
 
@@ -37,4 +40,5 @@ pub use retry::Backoff;
 pub use settle::{DeadLetter, parcel_message};
 pub use sink::FileSink;
 pub use stage::{Processed, Stage};
+pub use state::{State, StateError};
 pub use store::{Store, StoreError};

@@ -1,7 +1,7 @@
 //! What the agents of this process have done: counters and service times by stage and lane.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -11,6 +11,9 @@ use crate::histogram::{Histogram, Summary};
 
 const SLOW: Duration = Duration::from_secs(1);
 const VERY_SLOW: Duration = Duration::from_secs(5);
+/// Upper bounds of the histogram that others collect, in seconds.
+const BOUNDARIES: [f64; 14] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 const LANES: usize = Lane::ALL.len();
 
 /// What became of a delivery.
@@ -38,6 +41,8 @@ pub enum Ending {
 #[derive(Debug, Clone)]
 pub struct Metrics {
     cells: Arc<[Mutex<Cell>]>,
+    /// Service times as others collect them.
+    told: Arc<OnceLock<opentelemetry::metrics::Histogram<f64>>>,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -98,7 +103,19 @@ impl Metrics {
     /// Counts from zero.
     #[must_use]
     pub fn new() -> Self {
-        Self { cells: (0..StageName::ALL.len() * LANES).map(|_| Mutex::default()).collect() }
+        let cells = (0..StageName::ALL.len() * LANES).map(|_| Mutex::default()).collect();
+        Self { cells, told: Arc::default() }
+    }
+
+    /// Records service times to an instrument of `meter` as well, from now on.
+    pub(crate) fn record_to(&self, meter: &opentelemetry::metrics::Meter) {
+        let histogram = meter
+            .f64_histogram("quire_handler_seconds")
+            .with_description("Service times of handlers, in seconds.")
+            .with_boundaries(BOUNDARIES.to_vec())
+            .build();
+        // A second call changes nothing.
+        let _ = self.told.set(histogram);
     }
 
     /// Counts one delivery; `service` is `None` where no handler ran.
@@ -126,6 +143,13 @@ impl Metrics {
             counts.records += records;
         }
         if let Some(service) = service {
+            if let Some(told) = self.told.get() {
+                let labels = [("stage", stage.as_str()), ("lane", lane.as_str())];
+                told.record(
+                    service.as_secs_f64(),
+                    &labels.map(|(name, value)| opentelemetry::KeyValue::new(name, value)),
+                );
+            }
             counts.slow += u64::from(service > SLOW);
             counts.very_slow += u64::from(service > VERY_SLOW);
             cell.service.record(service);

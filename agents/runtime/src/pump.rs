@@ -17,6 +17,7 @@ use quire_broker::{Broker, Delivery, PublishError, PublishOptions};
 use quire_proto::{Digest, Outcome, Parcel, codec};
 use tokio::time::{MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::{
     AgentOptions, ComputePool, Context, Ending, ErrorClass, Metrics, Processed, ResultsCache, Stage,
@@ -27,6 +28,7 @@ use crate::{
     retry::Delays,
     settle::{self, DeadLetter, TellError},
     split,
+    telemetry::trace,
 };
 
 /// How often a parcel is tried while nothing can be written, before its run is told to stop.
@@ -66,6 +68,11 @@ struct Attempt {
 impl<S: Stage> Pump<S> {
     /// Does what a delivery asks for and settles it; the service time of its handler.
     pub(crate) async fn handle(&self, delivery: Delivery) -> Duration {
+        let span = trace::process(&delivery);
+        self.settle(delivery).instrument(span).await
+    }
+
+    async fn settle(&self, delivery: Delivery) -> Duration {
         delivery.start();
         let mut service = Duration::ZERO;
         let word =

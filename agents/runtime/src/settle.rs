@@ -11,8 +11,9 @@ use quire_proto::{
     codec,
 };
 use serde::{Deserialize, Serialize};
+use tracing::Instrument as _;
 
-use crate::split;
+use crate::{split, telemetry::trace};
 
 /// A parcel that could not be processed, as it lies in [`Queue::Dead`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,6 +28,14 @@ pub struct DeadLetter {
     pub error: String,
     /// Attempts made.
     pub attempts: u32,
+}
+
+impl DeadLetter {
+    /// What the parcel is about: keys, locations, paths.
+    #[must_use]
+    pub fn subjects(&self) -> Vec<String> {
+        self.parcel.as_ref().map(|parcel| split::subjects(&parcel.work)).unwrap_or_default()
+    }
 }
 
 /// Something could not be said.
@@ -80,7 +89,9 @@ pub(crate) async fn publish_parcels(
         queues.entry(queue).or_default().push(message);
     }
     for (queue, messages) in queues {
-        let published = broker.publish_all_with(queue, messages, options).await;
+        let span = trace::publish(queue, messages.len());
+        let messages = messages.into_iter().map(|message| trace::carry(message, &span)).collect();
+        let published = broker.publish_all_with(queue, messages, options).instrument(span).await;
         published.map_err(|source| TellError::Publish { queue, source })?;
     }
     Ok(())
@@ -114,6 +125,7 @@ pub(crate) async fn publish_dead(broker: &Broker, id: &Digest, letter: DeadLette
 }
 
 async fn publish_one(broker: &Broker, queue: Queue, message: Message) -> Result<(), TellError> {
+    let message = trace::carry_current(message);
     broker.publish(queue, message).await.map(drop).map_err(|source| TellError::Publish { queue, source })
 }
 

@@ -44,7 +44,7 @@ async fn busy(bench: &Bench) -> (quire_runtime::Agent, Arc<Semaphore>) {
 async fn draining_waits_for_what_runs_and_leaves_the_rest_to_others() {
     let bench = Bench::new();
     let (agent, gate) = busy(&bench).await;
-    let draining = tokio::spawn(agent.drain(PATIENCE));
+    let draining = tokio::spawn(async move { agent.drain(PATIENCE).await });
     gate.add_permits(2);
     draining.await.expect("drained");
     gate.add_permits(100);

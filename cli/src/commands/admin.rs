@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use quire_runtime::broker::{Applied, ConnectError, JetStreamOptions, apply};
 use serde::Serialize;
 
-use crate::{AdminAction, AdminArgs, BrokerArgs, Exit, exit::Unreachable, output};
+use crate::{AdminAction, AdminArgs, Exit, exit::Unreachable, output};
 
 /// What was done, by name of stream or `stream/consumer`.
 #[derive(Serialize)]
@@ -26,7 +26,8 @@ pub fn run(args: &AdminArgs) -> anyhow::Result<Exit> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let applied = runtime.block_on(apply_in_time(&options(broker), Duration::from_secs(*wait)))?;
+    let applied =
+        runtime.block_on(apply_in_time(&broker.options("quire admin"), Duration::from_secs(*wait)))?;
     let Applied { created, updated, unchanged } = applied;
     let answer = Answer { created, updated, unchanged };
     if *json {
@@ -37,24 +38,19 @@ pub fn run(args: &AdminArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn options(broker: &BrokerArgs) -> JetStreamOptions {
-    let mut options = JetStreamOptions::new(&broker.url);
-    options.credentials.clone_from(&broker.credentials);
-    options
-}
-
 async fn apply_in_time(options: &JetStreamOptions, wait: Duration) -> anyhow::Result<Applied> {
-    match tokio::time::timeout(wait, apply(options)).await {
+    // What cannot get better is told before the time is up.
+    let options = JetStreamOptions { connect_grace: options.connect_grace.min(wait / 2), ..options.clone() };
+    let unreachable = |remedy| Unreachable { server: options.shown_url(), waited: wait, remedy };
+    match tokio::time::timeout(wait, apply(&options)).await {
+        Ok(Err(error @ ConnectError::Unresolvable { .. })) => {
+            Err(anyhow::Error::from(error).context(unreachable("is the name right (--nats)?")))
+        }
         Ok(Err(error @ ConnectError::Url { .. })) => {
             Err(error).context("use the form nats://host:port, several separated by commas")
         }
         Ok(applied) => Ok(applied?),
-        Err(_) => Err(Unreachable {
-            server: options.shown_url(),
-            waited: wait,
-            remedy: "is it there (--nats), with JetStream, and does it take these credentials?",
-        }
-        .into()),
+        Err(_) => Err(unreachable("is it there (--nats), with JetStream?").into()),
     }
 }
 

@@ -5,14 +5,14 @@ use std::{sync::Arc, thread};
 use anyhow::Context as _;
 use quire_coordinator::RunError;
 use quire_proto::RunReport;
-use quire_runtime::Store;
+use quire_runtime::{State, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     BuildArgs, Exit,
     commands::place,
     definition,
-    embedded::{CatalogueFolder, Embedded, Options, State, find_catalogues},
+    embedded::{CatalogueFolder, Embedded, Options, find_catalogues},
     output,
     progress::Reporter,
     summary,

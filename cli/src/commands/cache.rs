@@ -1,18 +1,12 @@
 //! `quire cache`: what the caches hold; emptying them costs time, never output.
 
 use quire_cache::CacheOptions;
-use quire_fetcher::Memo;
+use quire_fetcher::{MEMO, Memo};
 use quire_proto::Outcome;
-use quire_runtime::RESULTS;
+use quire_runtime::{RESULTS, State};
 use serde::Serialize;
 
-use crate::{
-    CacheAction, CacheArgs, Exit,
-    embedded::{MEMO, State},
-    exit::wrong_usage,
-    output,
-    summary::size,
-};
+use crate::{CacheAction, CacheArgs, Exit, exit::wrong_usage, output, summary::size};
 
 #[derive(Serialize)]
 struct Answer {

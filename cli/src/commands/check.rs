@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use quire_catalogue::Diagnostic;
 use quire_coordinator::{NoProgress, OF_SOURCE};
 use quire_proto::{Problem, RecordCounts, RunReport, Severity};
+use quire_runtime::State;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +14,7 @@ use crate::{
     CheckArgs, Exit,
     commands::build::is_incomplete,
     definition,
-    embedded::{CatalogueFolder, Embedded, Options, State, load_catalogue},
+    embedded::{CatalogueFolder, Embedded, Options, load_catalogue},
     output,
 };
 

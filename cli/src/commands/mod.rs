@@ -1,10 +1,13 @@
 //! What each command does, a file each.
 
 pub mod admin;
+pub mod agents;
 pub mod build;
 pub mod cache;
 pub mod check;
+pub mod dead;
 pub mod doctor;
 pub mod new;
 mod place;
+pub mod run;
 pub mod search;

@@ -4,12 +4,8 @@
 
 mod catalogues;
 mod index;
-mod projector;
-mod site;
-mod state;
 
 pub use catalogues::{CatalogueFolder, find as find_catalogues, load as load_catalogue};
-pub use state::State;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -17,19 +13,19 @@ use anyhow::Context as _;
 use quire_cache::{CacheOptions, CacheStore};
 use quire_catalogue::Catalogues;
 use quire_coordinator::{Coordinator, CoordinatorOptions, Progress, RunError, RunRequest};
-use quire_fetcher::{Fetcher, FetcherOptions};
+use quire_fetcher::{Fetcher, FetcherOptions, MEMO};
 use quire_indexer::Indexer;
 use quire_proto::{BuildReport, CacheCounts, Lane, RunReport};
 use quire_renderer::{Engines, Renderer};
 use quire_runtime::{
-    Agent, AgentOptions, ComputePool, Metrics, ResultsCache, Store, StoreError,
+    Agent, AgentOptions, ComputePool, Metrics, ResultsCache, State, Store, StoreError,
     broker::{Broker, InProcessOptions},
 };
 use quire_validator::Validator;
 use tokio_util::sync::CancellationToken;
 
-/// Name of the cache of what files looked like when they were read.
-pub const MEMO: &str = "memo";
+use crate::edge::{RendererProjector, Site};
+
 /// Memory for rows on their way through a run; more of them spill to the state folder.
 const ROW_MEMORY_BYTES: usize = 16 << 20;
 /// Memory for entries of manifests: those of some five thousand records.
@@ -68,7 +64,7 @@ pub struct Embedded {
     caches: CacheStore,
     metrics: Metrics,
     follower: Arc<index::Follower>,
-    site: Arc<site::Site>,
+    site: Arc<Site>,
     full: bool,
     prune: bool,
 }
@@ -86,20 +82,19 @@ impl Embedded {
         let metrics = Metrics::new();
         let catalogues = Catalogues::new();
         let engines = Engines::default();
-        let site = Arc::new(site::Site::open(&options.out, &state.tmp(), state.stamps(&options.out))?);
+        let site = Arc::new(Site::open(&options.out, &state.tmp(), state.stamps(&options.out))?);
         let follower = Arc::new(index::Follower::new(state.index(), store.clone(), options.progress));
 
         let mut coordination = CoordinatorOptions::new(
             store.clone(),
             broker.clone(),
             state.tmp(),
-            Arc::new(projector::RendererProjector(engines.clone())),
+            Arc::new(RendererProjector(engines.clone())),
             quire_renderer::engine_digest(),
         );
         coordination.site = Some(site.clone());
         coordination.memory_bytes = ROW_MEMORY_BYTES;
         coordination.entry_bytes = ENTRY_MEMORY_BYTES;
-        coordination.progress = follower.clone();
         let roots: BTreeMap<String, PathBuf> =
             folders.iter().map(|folder| (folder.name.clone(), folder.path.clone())).collect();
         let left_out = [&options.out, state.folder()].into_iter().filter_map(|path| path.canonicalize().ok());
@@ -189,6 +184,8 @@ impl Embedded {
                 full: self.full,
                 anew: anew(&folder.name),
                 lane: Lane::Normal,
+                replaces: None,
+                progress: self.follower.clone(),
                 cancelled: cancelled.clone(),
             };
             let mut report = self.coordinator.run(request).await?;

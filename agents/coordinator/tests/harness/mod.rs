@@ -61,6 +61,7 @@ pub struct World {
     pub coordinator: Coordinator,
     pub agents: Vec<Agent>,
     pub catalogue: String,
+    pub progress: Arc<dyn Progress>,
 }
 
 impl World {
@@ -83,7 +84,6 @@ impl World {
         );
         options.site = Some(site.clone());
         options.stall = Duration::from_millis(300);
-        options.progress = progress;
         let launch = Launch { broker: broker.clone(), store: store.clone(), pool: ComputePool::new(2) };
         let agents = vec![
             launch.agent(ScriptFetcher(script.clone())),
@@ -92,7 +92,7 @@ impl World {
             launch.agent(ScriptRenderer { script: script.clone(), site }),
         ];
         let coordinator = Coordinator::new(options);
-        Self { folder, script, broker, store, coordinator, agents, catalogue: "c".into() }
+        Self { folder, script, broker, store, coordinator, agents, catalogue: "c".into(), progress }
     }
 
     /// The process ends, state and site stay.
@@ -129,6 +129,8 @@ impl World {
             full: false,
             anew: false,
             lane: Lane::Normal,
+            replaces: None,
+            progress: Arc::clone(&self.progress),
             cancelled: CancellationToken::new(),
         }
     }

@@ -57,9 +57,9 @@ impl FilesUpstream {
         let written = expand(&files.root, &options.env).map_err(|error| told(&error))?;
         let patterns =
             Patterns::new(&files.include, &files.exclude).map_err(|error| Unreachable(chain(&error)))?;
-        let path = match (Path::new(&written), options.roots.get(catalogue)) {
+        let path = match (Path::new(&written), options.home_of(catalogue)) {
             (path, _) if path.is_absolute() => path.to_owned(),
-            (path, Some(folder)) => folder.join(path),
+            (path, Some(home)) => home.join(path),
             (_, None) => {
                 return Err(Unreachable(format!("no folder is known for the catalogue {catalogue}")));
             }

@@ -14,14 +14,17 @@ use quire_renderer::edge::{SiteWriter, Stamps};
 use quire_runtime::BoxError;
 
 /// The site, and where what we know of its files is kept between runs.
-pub(super) struct Site {
+pub struct Site {
     writer: Arc<SiteWriter>,
     stamps: PathBuf,
 }
 
 impl Site {
     /// Opens the folder, making it where needed. Stamps that cannot be read are forgotten: files are hashed again.
-    pub(super) fn open(out: &Path, tmp: &Path, stamps: PathBuf) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// If one of the folders cannot be used.
+    pub fn open(out: &Path, tmp: &Path, stamps: PathBuf) -> anyhow::Result<Self> {
         let writer = SiteWriter::open(out, tmp)
             .with_context(|| format!("cannot use the site's folder {}", out.display()))?;
         if let Some(known) = fs::read(&stamps).ok().and_then(|bytes| Stamps::decode(&bytes)) {
@@ -31,12 +34,16 @@ impl Site {
     }
 
     /// The writer, for the stage that publishes.
-    pub(super) fn writer(&self) -> Arc<SiteWriter> {
+    #[must_use]
+    pub fn writer(&self) -> Arc<SiteWriter> {
         Arc::clone(&self.writer)
     }
 
     /// Keeps the stamps for the next run.
-    pub(super) fn save_stamps(&self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn save_stamps(&self) -> anyhow::Result<()> {
         let about = || format!("cannot write {}", self.stamps.display());
         let bytes = self.writer.encode_stamps();
         if fs::read(&self.stamps).is_ok_and(|known| known == bytes) {

@@ -1,10 +1,12 @@
 //! Logs of the process: to stderr, as text or JSON, filtered by `RUST_LOG`.
-//!
-//! Secrets are never logged: whoever holds one wraps it in [`Secret`], which does not print itself.
 
-use std::{fmt, io::IsTerminal};
+use std::io::IsTerminal;
 
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt,
+};
+
+use super::TelemetryError;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,81 +33,42 @@ impl Default for LogOptions {
     }
 }
 
-/// Logging could not be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum TelemetryError {
-    /// The filter is not one.
-    #[error("reading the log filter {filter:?}")]
-    Filter {
-        /// The filter as given.
-        filter: String,
-        /// Why not.
-        #[source]
-        source: tracing_subscriber::filter::ParseError,
-    },
-    /// The process logs already.
-    #[error("logging is set up already")]
-    Already(#[source] tracing_subscriber::util::TryInitError),
-}
-
 /// Sets up logging for the whole process; called once, by its main.
 ///
 /// # Errors
 /// [`TelemetryError`] for a filter that cannot be read, or if the process logs already.
 pub fn init(options: &LogOptions) -> Result<(), TelemetryError> {
+    init_with(options, None)
+}
+
+/// A layer beside the lines.
+pub(super) type More = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// [`init`] with one more layer.
+pub(super) fn init_with(options: &LogOptions, more: Option<More>) -> Result<(), TelemetryError> {
     let filter = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
     let filter = filter.unwrap_or_else(|| options.default_filter.clone());
     let color =
         std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::io::stderr().is_terminal();
-    subscriber(options.format, &filter, color, std::io::stderr)?.try_init().map_err(TelemetryError::Already)
+    let lines = lines(options.format, &filter, color, std::io::stderr)?;
+    let layers: Vec<More> = more.into_iter().chain([lines]).collect();
+    tracing_subscriber::registry().with(layers).try_init().map_err(TelemetryError::Already)
 }
 
-fn subscriber<W>(
-    format: LogFormat,
-    filter: &str,
-    color: bool,
-    writer: W,
-) -> Result<Box<dyn tracing::Subscriber + Send + Sync>, TelemetryError>
+fn lines<W>(format: LogFormat, filter: &str, color: bool, writer: W) -> Result<More, TelemetryError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let filter = EnvFilter::try_new(filter)
         .map_err(|source| TelemetryError::Filter { filter: filter.to_owned(), source })?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(color);
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(color);
     Ok(match format {
-        LogFormat::Text => Box::new(lines.finish()),
-        LogFormat::Json => Box::new(lines.json().flatten_event(true).with_current_span(false).finish()),
+        LogFormat::Text => lines.with_filter(filter).boxed(),
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true).with_current_span(true).with_span_list(false);
+            lines.with_filter(filter).boxed()
+        }
     })
-}
-
-/// A value that is used but never printed, logged or serialised.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    #[must_use]
-    pub const fn new(value: String) -> Self {
-        Self(value)
-    }
-
-    /// The secret itself, for the one call that needs it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
-
-impl fmt::Display for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
 }
 
 #[cfg(test)]
@@ -141,9 +104,10 @@ mod tests {
 
     fn logged(format: LogFormat, filter: &str) -> String {
         let lines = Lines::default();
-        let subscriber = subscriber(format, filter, false, lines.clone()).unwrap();
+        let lines_layer = super::lines(format, filter, false, lines.clone()).unwrap();
+        let subscriber = tracing_subscriber::registry().with(lines_layer);
         tracing::subscriber::with_default(subscriber, || {
-            let password = Secret::new("hunter2".to_owned());
+            let password = crate::telemetry::Secret::new("hunter2".to_owned());
             tracing::warn!(user = "ada", ?password, token = %password, "signing in");
             tracing::info!("details");
         });
@@ -170,7 +134,7 @@ mod tests {
     #[test]
     fn a_filter_that_cannot_be_read_is_an_error() {
         assert!(matches!(
-            subscriber(LogFormat::Text, "a=b=c", false, io::sink),
+            super::lines(LogFormat::Text, "a=b=c", false, io::sink),
             Err(TelemetryError::Filter { filter, .. }) if filter == "a=b=c"
         ));
     }

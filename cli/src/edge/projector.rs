@@ -8,7 +8,7 @@ use quire_renderer::{
 use quire_runtime::{BoxError, FileSink};
 
 /// Hands rows to the renderer's functions.
-pub(super) struct RendererProjector(pub(super) Engines);
+pub struct RendererProjector(pub Engines);
 
 impl Projector for RendererProjector {
     fn catalogue_files(

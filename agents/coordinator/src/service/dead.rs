@@ -1,0 +1,189 @@
+//! Dead letters: looked through, replayed, dropped.
+
+use std::time::Duration;
+
+use quire_api::run::{
+    DeadFilter, DeadLetter as Told, ListDeadRequest, ListDeadResponse, ReplayDeadRequest, ReplayDeadResponse,
+};
+use quire_proto::{Lane, Parcel, codec};
+use quire_runtime::{
+    DeadLetter,
+    broker::{AdminError, Broker, DeadLetter as Letter},
+    parcel_message,
+    telemetry::trace,
+};
+use tonic::Status;
+
+/// Letters told unless the request says how many.
+const LISTED: u32 = 100;
+/// Letters read at once.
+const PAGE: usize = 256;
+/// Letters replayed a second unless the request says how many.
+const RATE: u32 = 100;
+/// Subjects told of one letter.
+const MAX_SUBJECTS: usize = 8;
+
+/// A letter and what it holds, where that can be read.
+struct Read {
+    letter: Letter,
+    held: Option<DeadLetter>,
+}
+
+impl From<Letter> for Read {
+    fn from(letter: Letter) -> Self {
+        let held = codec::decode(&letter.message.payload).ok();
+        Self { letter, held }
+    }
+}
+
+impl Read {
+    fn parcel(&self) -> Option<&Parcel> {
+        self.held.as_ref()?.parcel.as_ref()
+    }
+
+    fn tell(&self) -> Told {
+        let mut told = Told {
+            number: self.letter.number,
+            trace_id: trace::trace_id(&self.letter.message).unwrap_or_default(),
+            ..Told::default()
+        };
+        let Some(held) = &self.held else {
+            "this letter cannot be read".clone_into(&mut told.error);
+            return told;
+        };
+        told.stage = held.stage.to_string();
+        told.error.clone_from(&held.error);
+        told.attempts = held.attempts;
+        if let Some(parcel) = &held.parcel {
+            told.catalogue.clone_from(&parcel.header.catalogue.name);
+            told.run = parcel.header.run.to_string();
+            told.lane = parcel.header.lane.to_string();
+            told.subjects = held.subjects().into_iter().take(MAX_SUBJECTS).collect();
+        }
+        told
+    }
+
+    /// The parcel as JSON, or what was none as text.
+    fn payload(&self) -> String {
+        match (self.parcel(), &self.held) {
+            (Some(parcel), _) => serde_json::to_string_pretty(parcel).unwrap_or_default(),
+            (None, Some(held)) => String::from_utf8_lossy(&held.message).into_owned(),
+            (None, None) => String::from_utf8_lossy(&self.letter.message.payload).into_owned(),
+        }
+    }
+
+    fn passes(&self, filter: &DeadFilter) -> bool {
+        let told = self.tell();
+        let is = |wanted: &str, found: &str| wanted.is_empty() || wanted == found;
+        (filter.numbers.is_empty() || filter.numbers.contains(&told.number))
+            && is(&filter.catalogue, &told.catalogue)
+            && is(&filter.stage, &told.stage)
+            && told.error.contains(&filter.error)
+    }
+}
+
+fn failed(error: AdminError) -> Status {
+    match error {
+        AdminError::NoLetter { .. } => Status::not_found(error.to_string()),
+        AdminError::Denied { .. } => Status::permission_denied(error.to_string()),
+        error => Status::unavailable(quire_runtime::chain(&error)),
+    }
+}
+
+/// The letters that pass a filter, oldest first.
+struct Letters<'a> {
+    broker: &'a Broker,
+    filter: DeadFilter,
+    after: u64,
+    page: std::vec::IntoIter<Letter>,
+}
+
+impl<'a> Letters<'a> {
+    fn new(broker: &'a Broker, filter: Option<DeadFilter>, after: u64) -> Self {
+        Self { broker, filter: filter.unwrap_or_default(), after, page: Vec::new().into_iter() }
+    }
+
+    async fn next(&mut self) -> Result<Option<Read>, Status> {
+        loop {
+            for letter in self.page.by_ref() {
+                let read = Read::from(letter);
+                if read.passes(&self.filter) {
+                    return Ok(Some(read));
+                }
+            }
+            let page = self.broker.dead_letters(self.after, PAGE).await.map_err(failed)?;
+            let Some(last) = page.last() else { return Ok(None) };
+            self.after = last.number;
+            self.page = page.into_iter();
+        }
+    }
+}
+
+pub(super) async fn list(broker: &Broker, request: ListDeadRequest) -> Result<ListDeadResponse, Status> {
+    let ListDeadRequest { filter, after, limit } = request;
+    let limit = usize::try_from(if limit == 0 { LISTED } else { limit }).unwrap_or(usize::MAX);
+    let mut found = Letters::new(broker, filter, after);
+    let mut letters = Vec::<Told>::new();
+    while let Some(read) = found.next().await? {
+        if letters.len() >= limit {
+            let next = letters.last().map_or(0, |last| last.number);
+            return Ok(ListDeadResponse { letters, next });
+        }
+        letters.push(read.tell());
+    }
+    Ok(ListDeadResponse { letters, next: 0 })
+}
+
+pub(super) async fn get(broker: &Broker, number: u64) -> Result<Told, Status> {
+    let letter = broker.dead_letter(number).await.map_err(failed)?;
+    let letter = letter.ok_or_else(|| failed(AdminError::NoLetter { number }))?;
+    let read = Read::from(letter);
+    Ok(Told { payload: read.payload(), ..read.tell() })
+}
+
+pub(super) async fn replay(
+    broker: &Broker,
+    request: ReplayDeadRequest,
+    lane: Option<Lane>,
+) -> Result<ReplayDeadResponse, Status> {
+    let ReplayDeadRequest { filter, rate, dry_run, lane: _ } = request;
+    let rate = if rate == 0 { RATE } else { rate };
+    let mut pace = tokio::time::interval(Duration::from_secs(1) / rate);
+    let mut found = Letters::new(broker, filter, 0);
+    let (mut replayed, mut skipped) = (0, 0);
+    while let Some(read) = found.next().await? {
+        let Some(mut parcel) = read.parcel().cloned() else {
+            skipped += 1;
+            continue;
+        };
+        replayed += 1;
+        if dry_run {
+            continue;
+        }
+        pace.tick().await;
+        parcel.header.lane = lane.unwrap_or(parcel.header.lane);
+        let (queue, message) =
+            parcel_message(&parcel).map_err(|error| Status::internal(error.to_string()))?;
+        broker.replay_dead_letter(read.letter.number, queue, message).await.map_err(failed)?;
+        tracing::info!(target: "quire_audit", action = "replay", letter = read.letter.number, "dead letter replayed");
+    }
+    Ok(ReplayDeadResponse { replayed, skipped })
+}
+
+pub(super) async fn drop_all(
+    broker: &Broker,
+    filter: Option<DeadFilter>,
+    dry_run: bool,
+) -> Result<u64, Status> {
+    let mut found = Letters::new(broker, filter, 0);
+    let mut dropped = 0;
+    while let Some(read) = found.next().await? {
+        if dry_run {
+            dropped += 1;
+        } else if broker.drop_dead_letter(read.letter.number).await.map_err(failed)? {
+            dropped += 1;
+            tracing::info!(target: "quire_audit", action = "drop", letter = read.letter.number, "dead letter dropped");
+        }
+    }
+    Ok(dropped)
+}

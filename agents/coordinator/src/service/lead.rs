@@ -1,0 +1,241 @@
+//! Who leads: one coordinator holds the lease; the others wait for it to fall silent.
+//!
+//! Whoever leads plans runs that did not end again. Who loses the lease stops all runs at once; what such a leader may
+//! still do is litter: a manifest is created only if absent, and an older epoch never replaces a newer one.
+
+use std::{sync::Arc, time::Duration};
+
+use quire_api::run::{Run, State};
+use quire_proto::Epoch;
+use quire_runtime::{
+    BoxError, Store,
+    broker::{Broker, Bucket, KeptLease, Lease},
+    process::{Process, Ready, Role},
+    telemetry::trace,
+};
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::service::RoutesBuilder;
+
+use super::{
+    observe::{self, Instruments},
+    runs::{self, Asked, Kept, Runs},
+    table::{Known, MAX_KEPT, Table},
+};
+use crate::{
+    Coordinator, CoordinatorOptions,
+    resume::{self, Unfinished},
+    task::on_thread,
+};
+
+/// The lease's key.
+const LEASE: &str = "coordinator";
+/// A leader that is silent for so long leads no more.
+const SILENCE: Duration = Duration::from_secs(3);
+/// Pause before the broker is asked for the lease again after an error.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Where reports are kept.
+const REPORTS: &str = "reports";
+
+/// The coordinator as a role.
+pub struct CoordinatorRole<F> {
+    options: F,
+    leading: watch::Sender<Option<Arc<Leading>>>,
+}
+
+/// A coordinator that leads.
+pub(super) struct Leading {
+    pub(super) coordinator: Coordinator,
+    pub(super) table: Table,
+    /// Ends all runs.
+    pub(super) cancelled: CancellationToken,
+    /// Runs under way.
+    pub(super) tasks: TaskTracker,
+    store: Store,
+    pub(super) broker: Broker,
+    pub(super) instruments: Instruments,
+}
+
+impl<F> CoordinatorRole<F>
+where
+    F: Fn(&Process) -> Result<CoordinatorOptions, BoxError> + Send + 'static,
+{
+    /// A coordinator with what `options` makes once there are broker and store.
+    pub fn new(options: F) -> Self {
+        Self { options, leading: watch::Sender::new(None) }
+    }
+}
+
+impl<F> Role for CoordinatorRole<F>
+where
+    F: Fn(&Process) -> Result<CoordinatorOptions, BoxError> + Send + Sync + 'static,
+{
+    fn serve(&self, routes: &mut RoutesBuilder) {
+        routes.add_service(Runs::service(self.leading.subscribe()));
+    }
+
+    async fn work(self, process: Arc<Process>) -> Result<(), BoxError> {
+        let options = (self.options)(&process)?;
+        let meter = process.telemetry.meter();
+        let instruments = Instruments::new(&meter);
+        observe::observe(&meter, self.leading.subscribe(), process.broker.clone());
+        let holder = holder();
+        let ready = process.ready();
+        loop {
+            ready.set_role(Ready::no("standby: another coordinator leads"));
+            let Some(lease) = wait_for_lease(&process, &holder).await else { return Ok(()) };
+            tracing::info!(holder, "this coordinator leads");
+            let leading = Leading::begin(options.clone(), process.store.clone(), instruments.clone()).await?;
+            self.leading.send_replace(Some(Arc::clone(&leading)));
+            ready.set_role(Ready::Yes);
+            leading.resume().await;
+            let lease = keep(lease, &process).await;
+            ready.set_role(Ready::no("standby: another coordinator leads"));
+            self.leading.send_replace(None);
+            leading.stop(process.args.drain()).await;
+            match lease {
+                Some(lease) => {
+                    // The next leader need not wait.
+                    if let Err(error) = lease.release().await {
+                        tracing::debug!(error = quire_runtime::chain(&error), "the lease runs out by itself");
+                    }
+                    return Ok(());
+                }
+                None => tracing::warn!(holder, "the lease is lost: runs were stopped"),
+            }
+        }
+    }
+}
+
+/// Names this process among coordinators.
+fn holder() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}:{}", host.trim(), std::process::id())
+}
+
+/// The lease; `None` if the process shall end first.
+async fn wait_for_lease(process: &Process, holder: &str) -> Option<Lease> {
+    let leases = process.broker.kv(Bucket::Leases);
+    loop {
+        let acquired = tokio::select! {
+            acquired = Lease::acquire(&leases, LEASE, SILENCE, holder) => acquired,
+            () = process.stopping() => return None,
+        };
+        match acquired {
+            Ok(lease) => return Some(lease),
+            Err(error) => {
+                tracing::debug!(error = quire_runtime::chain(&error), "no lease yet");
+                tokio::select! {
+                    () = tokio::time::sleep(PAUSE) => {}
+                    () = process.stopping() => return None,
+                }
+            }
+        }
+    }
+}
+
+/// Keeps the lease until the process shall end (then it is returned) or it is lost.
+async fn keep(lease: Lease, process: &Process) -> Option<KeptLease> {
+    let lease = lease.keep();
+    tokio::select! {
+        () = process.stopping() => Some(lease),
+        () = lease.lost() => None,
+    }
+}
+
+impl Leading {
+    async fn begin(
+        options: CoordinatorOptions,
+        store: Store,
+        instruments: Instruments,
+    ) -> Result<Arc<Self>, BoxError> {
+        let table = Table::default();
+        let (reports, known) = (store.clone(), table.clone());
+        on_thread(move || {
+            read_reports(&reports, &known);
+            Ok(())
+        })
+        .await?;
+        Ok(Arc::new(Self {
+            broker: options.broker.clone(),
+            instruments,
+            coordinator: Coordinator::new(options),
+            table,
+            cancelled: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            store,
+        }))
+    }
+
+    /// Plans runs that did not end again.
+    async fn resume(self: &Arc<Self>) {
+        let store = self.store.clone();
+        match on_thread(move || resume::unfinished(&store)).await {
+            Ok(unfinished) => {
+                for Unfinished { epoch, bundle, full, lane } in unfinished {
+                    runs::start(
+                        self,
+                        Asked { bundle, full, lane, replaces: Some(epoch) },
+                        trace::run(&trace::Nobody),
+                    );
+                }
+            }
+            Err(error) => {
+                tracing::error!(
+                    error = quire_runtime::chain(&error),
+                    "runs that did not end cannot be found"
+                );
+            }
+        }
+    }
+
+    async fn stop(&self, grace: Duration) {
+        self.cancelled.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(grace, self.tasks.wait()).await.is_err() {
+            tracing::warn!("runs did not end within the grace");
+        }
+    }
+
+    /// Keeps the report of a run that has ended.
+    pub(super) async fn keep(&self, run: &Run) {
+        if run.id.is_empty() {
+            return;
+        }
+        let (store, run) = (self.store.clone(), run.clone());
+        let kept = on_thread(move || {
+            if run.state() != State::Done {
+                resume::ended(&store, &run.catalogue, Epoch(run.epoch))?;
+            }
+            let folder = format!("{REPORTS}/{}", run.catalogue);
+            let bytes = serde_json::to_vec(&Kept::from(&run))
+                .map_err(|error| crate::RunError::Task(error.to_string()))?;
+            store.put(&format!("{folder}/{}", run.epoch), &bytes)?;
+            let mut epochs: Vec<u64> =
+                store.list(&folder)?.iter().filter_map(|name| name.parse().ok()).collect();
+            epochs.sort_unstable();
+            let surplus = epochs.len().saturating_sub(MAX_KEPT);
+            for epoch in epochs.into_iter().take(surplus) {
+                store.remove(&format!("{folder}/{epoch}"))?;
+            }
+            Ok(())
+        });
+        if let Err(error) = kept.await {
+            tracing::warn!(error = quire_runtime::chain(&error), "a run's report is not kept");
+        }
+    }
+}
+
+/// Reports of earlier runs; those that cannot be read are no reason not to lead.
+fn read_reports(store: &Store, table: &Table) {
+    for catalogue in store.list(REPORTS).unwrap_or_default() {
+        let folder = format!("{REPORTS}/{catalogue}");
+        for name in store.list(&folder).unwrap_or_default() {
+            let Ok(Some(bytes)) = store.read(&format!("{folder}/{name}")) else { continue };
+            if let Ok(kept) = serde_json::from_slice::<Kept>(&bytes) {
+                let run = Run::from(kept);
+                table.insert(&run.id.clone(), Arc::new(Known::ended(run)));
+            }
+        }
+    }
+}

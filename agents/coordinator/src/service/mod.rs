@@ -1,0 +1,9 @@
+//! The coordinator as a process: one of several leads, and serves `RunService`.
+
+mod dead;
+mod lead;
+mod observe;
+mod runs;
+mod table;
+
+pub use lead::CoordinatorRole;

@@ -1,0 +1,24 @@
+//! `quire-renderer`: the stage *render* as a process.
+
+use std::sync::Arc;
+
+use quire_renderer::{Engines, Renderer, edge::SiteWriter};
+use quire_runtime::process::{self, NoArgs, Process, Program, StageRole};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const PROGRAM: Program = Program {
+    name: "quire-renderer",
+    about: "Makes the pages of records and puts them into the site",
+    port: 7404,
+};
+
+fn main() -> std::process::ExitCode {
+    process::main(PROGRAM, |NoArgs {}, _, controls| {
+        Ok(StageRole::new(controls, |process: &Process| {
+            let site = SiteWriter::open(&process.store_folder.join("site"), &process.state.tmp())?;
+            Ok(Renderer::new(Engines::default(), Some(Arc::new(site))))
+        }))
+    })
+}

@@ -1,0 +1,64 @@
+//! Why a process cannot start or go on.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use quire_broker::ConnectError;
+
+use crate::{BoxError, StateError, StoreError};
+
+/// Why a process ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProcessError {
+    /// The store's address is of no kind that is known.
+    #[error("`{url}` is no store: expected file:///an/absolute/path that all agents see")]
+    StoreUrl {
+        /// As given, without secrets.
+        url: String,
+    },
+    /// The store cannot be used.
+    #[error("cannot open the store")]
+    Store(#[from] StoreError),
+    /// The state folder cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Control planes are for loopback.
+    #[error(
+        "{address} is not loopback: a control plane listens there only, so give --listen 127.0.0.1:PORT; \
+         --health-listen may be any address"
+    )]
+    NotLoopback {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The address cannot be listened at.
+    #[error("cannot listen at {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Logs, traces or metrics cannot be set up.
+    #[error(transparent)]
+    Telemetry(#[from] crate::telemetry::TelemetryError),
+    /// The broker cannot be used.
+    #[error("cannot use the broker")]
+    Broker(#[from] ConnectError),
+    /// The file named cannot be used.
+    #[error("cannot use {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The role itself failed.
+    #[error("{0}")]
+    Role(#[source] BoxError),
+    /// The process cannot be set up.
+    #[error("cannot start the process")]
+    Start(#[source] BoxError),
+}

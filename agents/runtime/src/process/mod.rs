@@ -1,0 +1,286 @@
+//! A program of ours as a process: settings, logs, probes, broker, state, signals, drain.
+//!
+//! A program is a [`Role`]: what it serves beside health, and what it works at until it is told to stop. [`main`] is
+//! everything around it, the same for all.
+
+mod args;
+mod broker;
+mod control;
+mod error;
+mod observe;
+mod ready;
+mod server;
+mod signals;
+mod stage;
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use clap::Args;
+use quire_broker::{Broker, Readiness};
+use quire_cache::CacheStore;
+use tokio_util::sync::CancellationToken;
+use tonic::service::RoutesBuilder;
+
+use crate::{
+    BoxError, Metrics, State, Store,
+    config::{self, Setting, Settings},
+    telemetry::{LogOptions, Telemetry},
+};
+
+pub use args::{LogFormatArg, NoArgs, ProcessArgs};
+pub use broker::BrokerArgs;
+pub use error::ProcessError;
+pub use ready::{Ready, ReadySwitch};
+pub use stage::StageRole;
+
+use server::{Server, Vitals};
+
+/// What is logged unless `RUST_LOG` says otherwise.
+const LOGS: &str = "info,async_nats=warn,sled=off";
+/// How long connections get to end after the work has.
+const CONNECTIONS_END: Duration = Duration::from_secs(1);
+
+/// What a program is called, and where it listens if nobody says otherwise.
+#[derive(Debug, Clone, Copy)]
+pub struct Program {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does, in a sentence.
+    pub about: &'static str,
+    /// Its port on loopback.
+    pub port: u16,
+}
+
+/// What a process works at.
+pub trait Role: Send + 'static {
+    /// Adds the services beside health and reflection. They may be called before [`Self::work`] has begun.
+    fn serve(&self, routes: &mut RoutesBuilder);
+
+    /// Works until [`Process::stopping`], and ends cleanly.
+    fn work(self, process: Arc<Process>) -> impl Future<Output = Result<(), BoxError>> + Send;
+}
+
+/// What a role works with.
+#[derive(Debug)]
+pub struct Process {
+    /// Lanes and small shared state.
+    pub broker: Broker,
+    /// The store that all agents share.
+    pub store: Store,
+    /// The folder of the shared store on this machine.
+    pub store_folder: std::path::PathBuf,
+    /// The folder of this process.
+    pub state: State,
+    /// Its caches.
+    pub caches: CacheStore,
+    /// What it has done.
+    pub metrics: Metrics,
+    /// Its instruments.
+    pub telemetry: Telemetry,
+    /// Settings that all processes have.
+    pub args: ProcessArgs,
+    ready: ReadySwitch,
+    stop: CancellationToken,
+}
+
+/// What control planes know before the work begins.
+#[derive(Debug, Clone)]
+pub struct Controls {
+    /// Settings with their origins.
+    pub settings: Arc<[Setting]>,
+    /// Whether the process takes work.
+    pub ready: ReadySwitch,
+    /// Ends the process.
+    pub stop: CancellationToken,
+}
+
+impl Process {
+    /// Done once the process shall end.
+    pub async fn stopping(&self) {
+        self.stop.cancelled().await;
+    }
+
+    /// Cancelled once the process shall end.
+    #[must_use]
+    pub const fn stop_token(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// To say whether the role takes work. While the broker is away, the process is unready whatever is said.
+    #[must_use]
+    pub const fn ready(&self) -> &ReadySwitch {
+        &self.ready
+    }
+}
+
+/// Runs a program to its end.
+pub fn main<A: Args, R: Role>(
+    program: Program,
+    role: impl FnOnce(A, &ProcessArgs, Controls) -> Result<R, BoxError>,
+) -> ExitCode {
+    let listen = format!("127.0.0.1:{}", program.port);
+    let shape = |command: clap::Command| {
+        command
+            .name(program.name)
+            .about(program.about)
+            .mut_arg("listen", |arg| arg.default_value(listen.clone()))
+    };
+    let settings = match Settings::<args::AllArgs<A>>::read(shape) {
+        Ok(settings) => settings,
+        Err(config::ConfigError::Usage(error)) => error.exit(),
+        Err(error) => return told(&error, 2),
+    };
+    if settings.args.process.print_config {
+        return print(&config::print(&settings.shown));
+    }
+    let Settings { args: args::AllArgs { process, own }, shown } = settings;
+    let logs = LogOptions { format: process.log_format.into(), default_filter: LOGS.to_owned() };
+    let controls = Controls {
+        settings: shown.into(),
+        ready: ReadySwitch::new("starting"),
+        stop: CancellationToken::new(),
+    };
+    let ran = role(own, &process, controls.clone())
+        .map_err(ProcessError::Role)
+        .and_then(|role| run(program, process, &logs, controls, role));
+    match ran {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = crate::chain(&error), "the process ends");
+            if matches!(error, ProcessError::Telemetry(_)) { told(&error, 2) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+fn run<R: Role>(
+    program: Program,
+    args: ProcessArgs,
+    logs: &LogOptions,
+    controls: Controls,
+    role: R,
+) -> Result<(), ProcessError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| ProcessError::Start(error.into()))?;
+    // Exporters want a runtime around them.
+    let telemetry = {
+        let _in_runtime = runtime.enter();
+        Telemetry::start(program.name, logs)?
+    };
+    let ended = runtime.block_on(live(program, args, telemetry.clone(), controls, role));
+    telemetry.end();
+    // What still blocks has had its grace.
+    runtime.shutdown_timeout(CONNECTIONS_END);
+    ended
+}
+
+async fn live<R: Role>(
+    program: Program,
+    args: ProcessArgs,
+    telemetry: Telemetry,
+    controls: Controls,
+    role: R,
+) -> Result<(), ProcessError> {
+    let Controls { ready, stop, .. } = controls;
+    signals::watch(stop.clone());
+    let metrics = Metrics::new();
+    observe::process(&telemetry.meter(), &metrics, &ready);
+    let vitals = Vitals { ready: ready.clone(), telemetry: telemetry.clone() };
+    let server = Server::start(args.listen, args.health_listen, vitals, |routes| role.serve(routes)).await?;
+    tracing::info!(program = program.name, address = %server.address, "listening");
+    let worked = work(program, args, (metrics, telemetry), ready.clone(), stop.clone(), role).await;
+    ready.set_process(Ready::no("stopping"));
+    stop.cancel();
+    if tokio::time::timeout(CONNECTIONS_END, server.stop()).await.is_err() {
+        tracing::debug!("connections were cut");
+    }
+    tracing::info!(program = program.name, "ended");
+    worked
+}
+
+async fn work<R: Role>(
+    program: Program,
+    args: ProcessArgs,
+    (metrics, telemetry): (Metrics, Telemetry),
+    ready: ReadySwitch,
+    stop: CancellationToken,
+    role: R,
+) -> Result<(), ProcessError> {
+    let state = State::open(&args.state)?;
+    let caches = state.open_caches()?;
+    let store_folder = store_folder(&args.store)?;
+    let store = Store::open(&store_folder)?;
+    ready.set_process(Ready::no("connecting to the broker"));
+    let mut options = args.broker.options(program.name);
+    options.dev = args.dev;
+    let connecting = Broker::jet_stream(options);
+    let broker = tokio::select! {
+        broker = connecting => broker?,
+        () = stop.cancelled() => return Ok(()),
+    };
+    let following = tokio::spawn(follow(broker.clone(), ready.clone(), stop.clone()));
+    let process = Arc::new(Process {
+        broker,
+        store,
+        store_folder,
+        state,
+        caches,
+        metrics,
+        telemetry,
+        args,
+        ready,
+        stop,
+    });
+    let worked = role.work(Arc::clone(&process)).await.map_err(ProcessError::Role);
+    process.stop.cancel();
+    let _ = following.await;
+    if tokio::time::timeout(CONNECTIONS_END, process.broker.close()).await.is_err() {
+        tracing::warn!("deliveries were given back to the broker");
+    }
+    process.caches.flush();
+    worked
+}
+
+/// The process is ready while the broker is.
+async fn follow(broker: Broker, ready: ReadySwitch, stop: CancellationToken) {
+    let mut readiness = broker.readiness();
+    loop {
+        let now = match &*readiness.borrow_and_update() {
+            Readiness::Ready => Ready::Yes,
+            Readiness::Unready { reason } => Ready::no(format!("broker: {reason}")),
+        };
+        ready.set_process(now);
+        tokio::select! {
+            () = stop.cancelled() => break,
+            changed = readiness.changed() => {
+                if changed.is_err() {
+                    break;
+                }
+            }
+        }
+    }
+    ready.set_process(Ready::no("stopping"));
+}
+
+/// The folder of a `file://` store.
+fn store_folder(url: &str) -> Result<std::path::PathBuf, ProcessError> {
+    match url.strip_prefix("file://") {
+        Some(path) if path.starts_with('/') => Ok(path.into()),
+        _ => Err(ProcessError::StoreUrl { url: config::without_secrets(url) }),
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "asked for at the terminal")]
+fn print(text: &str) -> ExitCode {
+    print!("{text}");
+    ExitCode::SUCCESS
+}
+
+/// Before there is a log.
+#[allow(clippy::print_stderr, reason = "told to whoever started the process")]
+fn told(error: &(dyn std::error::Error + 'static), code: u8) -> ExitCode {
+    eprintln!("error: {}", crate::chain(error));
+    ExitCode::from(code)
+}

@@ -1,0 +1,138 @@
+//! The process's port: gRPC with health and reflection, and HTTP for probes and metrics.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{Router, extract::State, http::StatusCode, routing::get};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tonic::service::{Routes, RoutesBuilder};
+
+use super::{ProcessError, Ready, ReadySwitch};
+use crate::telemetry::Telemetry;
+
+/// What probes and metrics look at.
+#[derive(Debug, Clone)]
+pub(super) struct Vitals {
+    pub(super) ready: ReadySwitch,
+    pub(super) telemetry: Telemetry,
+}
+
+/// Serves until it is told to stop.
+#[derive(Debug)]
+pub(super) struct Server {
+    /// Where it listens.
+    pub(super) address: SocketAddr,
+    tasks: Vec<JoinHandle<()>>,
+    stop: CancellationToken,
+}
+
+impl Server {
+    /// Listens at `listen`, which must be loopback, with everything, and at `health_listen` with health alone.
+    pub(super) async fn start(
+        listen: SocketAddr,
+        health_listen: Option<SocketAddr>,
+        vitals: Vitals,
+        services: impl FnOnce(&mut RoutesBuilder),
+    ) -> Result<Self, ProcessError> {
+        if !listen.ip().is_loopback() {
+            return Err(ProcessError::NotLoopback { address: listen });
+        }
+        let stop = CancellationToken::new();
+        let (health, watching) = health_service(&vitals.ready, &stop).await;
+        let mut routes = Routes::builder();
+        routes.add_service(health.clone());
+        services(&mut routes);
+        let reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(quire_api::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .build_v1()
+            .map_err(|error| ProcessError::Start(error.into()))?;
+        routes.add_service(reflection);
+        let (address, main) = serve(listen, app(routes, vitals.clone()), stop.clone()).await?;
+        let mut tasks = vec![watching, main];
+        if let Some(listen) = health_listen {
+            let mut routes = Routes::builder();
+            routes.add_service(health);
+            tasks.push(serve(listen, app(routes, vitals), stop.clone()).await?.1);
+        }
+        Ok(Self { address, tasks, stop })
+    }
+
+    /// Takes no more connections and ends those that are idle; the caller bounds the wait.
+    pub(super) async fn stop(self) {
+        self.stop.cancel();
+        for task in self.tasks {
+            // It ends by itself or with the process.
+            let _ = task.await;
+        }
+    }
+}
+
+fn app(routes: RoutesBuilder, vitals: Vitals) -> Router {
+    let http = Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(Arc::new(vitals));
+    routes.routes().prepare().into_axum_router().merge(http)
+}
+
+async fn readyz(State(vitals): State<Arc<Vitals>>) -> (StatusCode, String) {
+    match vitals.ready.get() {
+        Ready::Yes => (StatusCode::OK, "ready\n".to_owned()),
+        Ready::No { reason } => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
+    }
+}
+
+async fn metrics(State(vitals): State<Arc<Vitals>>) -> Result<String, (StatusCode, String)> {
+    vitals.telemetry.scrape().map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")))
+}
+
+async fn serve(
+    listen: SocketAddr,
+    app: Router,
+    stop: CancellationToken,
+) -> Result<(SocketAddr, JoinHandle<()>), ProcessError> {
+    let failed = |source| ProcessError::Listen { address: listen, source };
+    let listener = TcpListener::bind(listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let task = tokio::spawn(async move {
+        let served = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await;
+        if let Err(error) = served {
+            tracing::error!(error = %error, %address, "no longer listening");
+        }
+    });
+    Ok((address, task))
+}
+
+/// `grpc.health.v1`, which follows the switch.
+async fn health_service(
+    ready: &ReadySwitch,
+    stop: &CancellationToken,
+) -> (
+    tonic_health::pb::health_server::HealthServer<impl tonic_health::pb::health_server::Health + use<>>,
+    JoinHandle<()>,
+) {
+    use tonic_health::ServingStatus;
+    let (reporter, service) = tonic_health::server::health_reporter();
+    let (mut ready, stop) = (ready.watch(), stop.clone());
+    let status =
+        |ready: &Ready| if ready.is_yes() { ServingStatus::Serving } else { ServingStatus::NotServing };
+    let first = status(&ready.borrow_and_update().both());
+    reporter.set_service_status("", first).await;
+    let watching = tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = ready.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    let now = status(&ready.borrow_and_update().both());
+                    reporter.set_service_status("", now).await;
+                }
+            }
+        }
+    });
+    (service, watching)
+}

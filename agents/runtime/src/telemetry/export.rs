@@ -1,0 +1,122 @@
+//! Where traces and metrics go: over OTLP where the standard `OTEL_*` variables say so, and metrics to whoever scrapes.
+
+use std::sync::Arc;
+
+use opentelemetry::{KeyValue, metrics::MeterProvider as _, trace::TracerProvider as _};
+use opentelemetry_otlp::{MetricExporter, SpanExporter};
+use opentelemetry_sdk::{Resource, metrics::SdkMeterProvider, trace::SdkTracerProvider};
+use prometheus::{Encoder as _, TextEncoder};
+use tracing_subscriber::{Layer as _, filter::filter_fn};
+
+use super::{
+    LogOptions, TelemetryError,
+    logs::{More, init_with},
+    trace::TARGET,
+};
+use crate::BoxError;
+
+/// What the process tells of itself. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Telemetry {
+    tracer: Option<SdkTracerProvider>,
+    meters: SdkMeterProvider,
+    registry: Arc<prometheus::Registry>,
+}
+
+impl Telemetry {
+    /// Sets up logs, traces and metrics for the whole process; called once, by its main, in its runtime.
+    ///
+    /// # Errors
+    /// [`TelemetryError`] for a log filter or an address that cannot be read, or if the process logs already.
+    pub fn start(service: &'static str, logs: &LogOptions) -> Result<Self, TelemetryError> {
+        let resource = resource(service);
+        let registry = Arc::new(prometheus::Registry::new());
+        let tracer = if sends("TRACES") { Some(tracer(resource.clone())?) } else { None };
+        let meters = meters(&registry, resource, sends("METRICS"))?;
+        init_with(logs, tracer.as_ref().map(layer))?;
+        Ok(Self { tracer, meters, registry })
+    }
+
+    /// Instruments are made with this.
+    #[must_use]
+    pub fn meter(&self) -> opentelemetry::metrics::Meter {
+        self.meters.meter("quire")
+    }
+
+    /// All metrics as Prometheus reads them.
+    ///
+    /// # Errors
+    /// If they cannot be written down.
+    pub fn scrape(&self) -> Result<String, BoxError> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(String::from_utf8(text)?)
+    }
+
+    /// Sends what has not been sent. Blocks.
+    pub fn end(&self) {
+        let spans = self.tracer.as_ref().map_or(Ok(()), SdkTracerProvider::shutdown);
+        for ended in [spans, self.meters.shutdown()] {
+            if let Err(error) = ended {
+                tracing::debug!(error = %error, "not all traces and metrics were sent");
+            }
+        }
+    }
+}
+
+/// Whether signals of this kind are to be sent: an address is given, and nobody has said not to.
+fn sends(kind: &str) -> bool {
+    let said = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let disabled = said("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let none = said(&format!("OTEL_{kind}_EXPORTER")).is_some_and(|value| value == "none");
+    let address =
+        said("OTEL_EXPORTER_OTLP_ENDPOINT").or(said(&format!("OTEL_EXPORTER_OTLP_{kind}_ENDPOINT")));
+    !disabled && !none && address.is_some()
+}
+
+fn resource(service: &'static str) -> Resource {
+    let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
+    let builder = Resource::builder().with_attribute(version);
+    // The variable wins, as everywhere.
+    match std::env::var_os("OTEL_SERVICE_NAME") {
+        Some(_) => builder.build(),
+        None => builder.with_service_name(service).build(),
+    }
+}
+
+fn tracer(resource: Resource) -> Result<SdkTracerProvider, TelemetryError> {
+    let exporter = SpanExporter::builder().with_tonic().build();
+    let exporter = exporter.map_err(|error| TelemetryError::Export(error.into()))?;
+    Ok(SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(exporter).build())
+}
+
+fn meters(
+    registry: &prometheus::Registry,
+    resource: Resource,
+    send: bool,
+) -> Result<SdkMeterProvider, TelemetryError> {
+    let failed = |error: BoxError| TelemetryError::Export(error);
+    let scraped = opentelemetry_prometheus::exporter()
+        .with_registry(registry.clone())
+        // Names are ours to the last letter: dashboards rely on them.
+        .without_units()
+        .without_target_info()
+        .scope_info_enabled(false)
+        .build()
+        .map_err(|error| failed(error.into()))?;
+    let mut meters = SdkMeterProvider::builder().with_resource(resource).with_reader(scraped);
+    if send {
+        let exporter =
+            MetricExporter::builder().with_tonic().build().map_err(|error| failed(error.into()))?;
+        meters = meters.with_periodic_exporter(exporter);
+    }
+    Ok(meters.build())
+}
+
+fn layer(tracer: &SdkTracerProvider) -> More {
+    let spans = tracing_opentelemetry::layer()
+        .with_tracer(tracer.tracer("quire"))
+        .with_location(false)
+        .with_threads(false);
+    spans.with_filter(filter_fn(|metadata| metadata.target() == TARGET)).boxed()
+}

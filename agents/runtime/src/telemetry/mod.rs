@@ -1,0 +1,33 @@
+//! Logs, traces and metrics of the process.
+//!
+//! Secrets are never logged: whoever holds one wraps it in [`Secret`], which does not print itself.
+
+mod export;
+mod logs;
+mod secret;
+pub mod trace;
+
+pub use export::Telemetry;
+pub use logs::{LogFormat, LogOptions, init};
+pub use secret::Secret;
+
+/// Logging could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TelemetryError {
+    /// The filter is not one.
+    #[error("reading the log filter {filter:?}")]
+    Filter {
+        /// The filter as given.
+        filter: String,
+        /// Why not.
+        #[source]
+        source: tracing_subscriber::filter::ParseError,
+    },
+    /// What is traced or measured cannot be sent.
+    #[error("cannot send traces or metrics; check the OTEL_ variables")]
+    Export(#[source] crate::BoxError),
+    /// The process logs already.
+    #[error("logging is set up already")]
+    Already(#[source] tracing_subscriber::util::TryInitError),
+}

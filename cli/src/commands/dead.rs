@@ -1,0 +1,200 @@
+//! `quire dead`: what could not be processed, through the coordinator.
+
+use std::collections::BTreeMap;
+
+use anyhow::bail;
+use quire_api::run::{
+    DeadFilter, DeadLetter, DropDeadRequest, GetDeadRequest, ListDeadRequest, ReplayDeadRequest,
+    run_service_client::RunServiceClient,
+};
+use serde::Serialize;
+use tonic::transport::Channel;
+
+use crate::{
+    DeadAction, DeadArgs, DeadFilterArgs, Exit,
+    commands::run::client,
+    exit::wrong_usage,
+    output,
+    remote::{block_on, refused},
+};
+
+/// Keys shown of a group.
+const SHOWN_SUBJECTS: usize = 3;
+
+/// Talks to the coordinator.
+///
+/// # Errors
+/// If it cannot be reached or refuses.
+pub fn run(args: &DeadArgs) -> anyhow::Result<Exit> {
+    block_on(async {
+        match &args.action {
+            DeadAction::List { filter, server, json } => {
+                let letters = all(&mut client(server).await?, &filter.asked()).await?;
+                list(&letters, *json)
+            }
+            DeadAction::Show { number, server, json } => {
+                let request = GetDeadRequest { number: *number };
+                let answer =
+                    client(server).await?.get_dead(request).await.map_err(|status| refused(&status))?;
+                show(answer.into_inner().letter.unwrap_or_default(), *json)
+            }
+            DeadAction::Replay { filter, rate, lane, dry_run, server, json } => {
+                let lane = lane.map_or(0, crate::LaneArg::number);
+                let filter = Some(filter.must_say()?);
+                let request = ReplayDeadRequest { filter, rate: *rate, lane, dry_run: *dry_run };
+                let answer =
+                    client(server).await?.replay_dead(request).await.map_err(|status| refused(&status))?;
+                let answer = answer.into_inner();
+                let told = Counted { letters: answer.replayed, skipped: answer.skipped, dry_run: *dry_run };
+                told.print("replayed", *json)
+            }
+            DeadAction::Drop { filter, dry_run, server, json } => {
+                let request = DropDeadRequest { filter: Some(filter.must_say()?), dry_run: *dry_run };
+                let answer =
+                    client(server).await?.drop_dead(request).await.map_err(|status| refused(&status))?;
+                let told = Counted { letters: answer.into_inner().dropped, skipped: 0, dry_run: *dry_run };
+                told.print("dropped", *json)
+            }
+        }
+    })
+}
+
+impl DeadFilterArgs {
+    fn asked(&self) -> DeadFilter {
+        DeadFilter {
+            numbers: self.numbers.clone(),
+            catalogue: self.catalogue.clone().unwrap_or_default(),
+            stage: self.stage.clone().unwrap_or_default(),
+            error: self.error.clone().unwrap_or_default(),
+        }
+    }
+
+    /// What changes something says what it is about.
+    fn must_say(&self) -> anyhow::Result<DeadFilter> {
+        let asked = self.asked();
+        if asked == DeadFilter::default() && !self.all {
+            wrong_usage!("which ones? Give numbers, --catalogue, --stage, --error, or --all");
+        }
+        Ok(asked)
+    }
+}
+
+async fn all(client: &mut RunServiceClient<Channel>, filter: &DeadFilter) -> anyhow::Result<Vec<DeadLetter>> {
+    let (mut letters, mut after) = (Vec::new(), 0);
+    loop {
+        let request = ListDeadRequest { filter: Some(filter.clone()), after, limit: 1_000 };
+        let answer = client.list_dead(request).await.map_err(|status| refused(&status))?.into_inner();
+        letters.extend(answer.letters);
+        if answer.next == 0 {
+            return Ok(letters);
+        }
+        if answer.next <= after {
+            bail!("the coordinator repeats itself");
+        }
+        after = answer.next;
+    }
+}
+
+/// By stage and error: a thousand letters of one cause are one line.
+fn list(letters: &[DeadLetter], json: bool) -> anyhow::Result<Exit> {
+    if json {
+        let letters: Vec<Told> = letters.iter().map(Told::from).collect();
+        output::json(&letters)?;
+        return Ok(Exit::Done);
+    }
+    let mut groups: BTreeMap<(&str, &str), Vec<&DeadLetter>> = BTreeMap::new();
+    for letter in letters {
+        groups.entry((&letter.stage, &letter.error)).or_default().push(letter);
+    }
+    for ((stage, error), letters) in groups {
+        output::text(&format!("{} x {stage}: {error}", letters.len()))?;
+        for letter in letters.iter().take(SHOWN_SUBJECTS) {
+            output::text(&format!("    {}  {}  {}", letter.number, letter.run, letter.subjects.join(", ")))?;
+        }
+        if letters.len() > SHOWN_SUBJECTS {
+            output::text(&format!("    and {} more", letters.len() - SHOWN_SUBJECTS))?;
+        }
+    }
+    output::text(&format!("{} dead letters", letters.len()))?;
+    Ok(Exit::Done)
+}
+
+fn show(letter: DeadLetter, json: bool) -> anyhow::Result<Exit> {
+    if json {
+        output::json(&Told::from(&letter))?;
+        return Ok(Exit::Done);
+    }
+    for (name, value) in [
+        ("number", letter.number.to_string()),
+        ("stage", letter.stage),
+        ("catalogue", letter.catalogue),
+        ("run", letter.run),
+        ("lane", letter.lane),
+        ("attempts", letter.attempts.to_string()),
+        ("about", letter.subjects.join(", ")),
+        ("trace", letter.trace_id),
+        ("error", letter.error),
+    ] {
+        if !value.is_empty() {
+            output::text(&format!("{name:10} {value}"))?;
+        }
+    }
+    output::text(&letter.payload)?;
+    Ok(Exit::Done)
+}
+
+#[derive(Serialize)]
+struct Counted {
+    letters: u64,
+    skipped: u64,
+    dry_run: bool,
+}
+
+impl Counted {
+    fn print(&self, done: &str, json: bool) -> anyhow::Result<Exit> {
+        if json {
+            output::json(self)?;
+        } else {
+            let would = if self.dry_run { " would be" } else { "" };
+            output::text(&format!("{} letters{would} {done}", self.letters))?;
+            if self.skipped > 0 {
+                output::text(&format!("{} hold no parcel: they can only be dropped", self.skipped))?;
+            }
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// A letter as `--json` prints it.
+#[derive(Serialize)]
+struct Told {
+    number: u64,
+    stage: String,
+    error: String,
+    attempts: u32,
+    catalogue: String,
+    run: String,
+    lane: String,
+    subjects: Vec<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    trace: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    payload: String,
+}
+
+impl From<&DeadLetter> for Told {
+    fn from(letter: &DeadLetter) -> Self {
+        Self {
+            number: letter.number,
+            stage: letter.stage.clone(),
+            error: letter.error.clone(),
+            attempts: letter.attempts,
+            catalogue: letter.catalogue.clone(),
+            run: letter.run.clone(),
+            lane: letter.lane.clone(),
+            subjects: letter.subjects.clone(),
+            trace: letter.trace_id.clone(),
+            payload: letter.payload.clone(),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The gRPC services of agents and coordinator, generated from `proto/quire/**.proto`: clients and servers.
+//!
+//! Messages between agents are not here: those are MessagePack, in `quire-proto`.
+
+/// Runs, served by the coordinator.
+pub mod run {
+    tonic::include_proto!("quire.run.v1");
+}
+
+/// The control plane of every agent.
+pub mod control {
+    tonic::include_proto!("quire.control.v1");
+}
+
+/// Descriptors of all services, as reflection serves them.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
