@@ -1,22 +1,20 @@
 //! The JetStream backend keeps the contract, against a real server.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code")]
 
-mod server;
-
 use std::sync::Mutex;
 
 use quire_broker::{Broker, InProcessOptions, JetStreamOptions, Layout};
-use server::Server;
+use test_servers::Nats;
 
 /// Makes brokers, each at a server of its own; the servers end with it.
 #[derive(Default)]
 struct World {
-    servers: Mutex<Vec<Server>>,
+    servers: Mutex<Vec<Nats>>,
 }
 
 impl World {
     async fn make(&self, options: InProcessOptions) -> Broker {
-        let server = Server::start("");
+        let server = Nats::start("");
         let layout = Layout {
             replicas: 1,
             max_messages: options.max_messages,

@@ -10,11 +10,13 @@
     reason = "this crate is tests"
 )]
 
+mod cluster;
 mod data;
 mod multiply;
 mod program;
 mod site;
 
+pub use cluster::{Agent, Cluster, STAGES};
 pub use data::{RealFindings, repository, tools_promised};
 pub use multiply::{Synonyms, multiply};
 pub use program::{Build, Ended, Quire, Watched, watch};

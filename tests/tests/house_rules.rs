@@ -12,21 +12,23 @@ use serde_json::Value;
 use system_tests::repository;
 
 /// Who may depend on whom, ours on ours, beyond dev-dependencies.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("quire-proto", &[]),
+    ("quire-api", &[]),
     ("quire-broker", &["quire-proto"]),
     ("quire-cache", &["quire-proto"]),
     ("quire-catalogue", &["quire-proto"]),
-    ("quire-runtime", &["quire-proto", "quire-broker", "quire-cache"]),
+    ("quire-runtime", &["quire-proto", "quire-api", "quire-broker", "quire-cache"]),
     ("quire-fetcher", &["quire-proto", "quire-catalogue", "quire-runtime", "quire-cache"]),
     ("quire-validator", &["quire-proto", "quire-catalogue", "quire-runtime"]),
     ("quire-indexer", &["quire-proto", "quire-catalogue", "quire-runtime"]),
     ("quire-renderer", &["quire-proto", "quire-catalogue", "quire-runtime"]),
-    ("quire-coordinator", &["quire-proto", "quire-catalogue", "quire-runtime"]),
+    ("quire-coordinator", &["quire-proto", "quire-api", "quire-catalogue", "quire-runtime"]),
     (
         "quire-cli",
         &[
             "quire-proto",
+            "quire-api",
             "quire-cache",
             "quire-catalogue",
             "quire-runtime",
@@ -40,14 +42,13 @@ const ARROWS: [(&str, &[&str]); 11] = [
 ];
 
 /// Foreign crates with one owner.
-const OWNED: [(&str, &str); 7] = [
+const OWNED: [(&str, &str); 6] = [
     ("sled", "quire-cache"),
     ("moka", "quire-cache"),
     ("async-nats", "quire-broker"),
     ("tantivy", "quire-indexer"),
     ("minijinja", "quire-renderer"),
     ("jsonschema", "quire-catalogue"),
-    ("clap", "quire-cli"),
 ];
 
 /// Crates that do input or output, or read clocks; the pure ones must not name them.

@@ -217,7 +217,10 @@ fn usage_that_is_wrong_exits_with_two_and_every_command_has_help_with_an_example
     assert_eq!(quire.run(["build", "--no-such-flag"]).code, Some(2));
     assert_eq!(quire.run(["biuld"]).code, Some(2));
     assert_eq!(quire.run(["build", "--workers", "0"]).code, Some(2));
-    for command in ["build", "check", "new", "search", "cache", "doctor", "admin"] {
+    for command in [
+        "build", "check", "new", "search", "cache", "doctor", "run", "dead", "agents", "pause", "resume",
+        "drain", "admin",
+    ] {
         let help = quire.run([command, "--help"]);
         assert_eq!(help.code, Some(0));
         assert!(

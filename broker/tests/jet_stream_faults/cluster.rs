@@ -2,12 +2,12 @@
 
 use super::*;
 
-fn replicated(servers: &[Server], layout: Layout) -> JetStreamOptions {
-    let url = servers.iter().map(Server::url).collect::<Vec<_>>().join(",");
+fn replicated(servers: &[Nats], layout: Layout) -> JetStreamOptions {
+    let url = servers.iter().map(Nats::url).collect::<Vec<_>>().join(",");
     JetStreamOptions { layout: Layout { replicas: 3, ..layout }, ..options(url) }
 }
 
-async fn replicated_broker(servers: &[Server], layout: Layout) -> Broker {
+async fn replicated_broker(servers: &[Nats], layout: Layout) -> Broker {
     let options = replicated(servers, layout);
     soon(apply(&options)).await.unwrap();
     soon(Broker::jet_stream(options)).await.unwrap()
@@ -15,7 +15,7 @@ async fn replicated_broker(servers: &[Server], layout: Layout) -> Broker {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_replicated_queue_tells_a_repeat_and_stays_sound() {
-    let servers = Server::start_cluster(3);
+    let servers = Nats::start_cluster(3);
     // For the servers there is room left: headroom.
     let broker =
         replicated_broker(&servers, Layout { max_messages: 3, headroom_messages: 9, ..layout() }).await;
@@ -41,7 +41,7 @@ async fn a_full_replicated_queue_tells_a_repeat_and_stays_sound() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_who_send_the_same_message_at_once_are_all_answered() {
-    let servers = Server::start_cluster(3);
+    let servers = Nats::start_cluster(3);
     let broker = replicated_broker(&servers, layout()).await;
     for round in 0..20 {
         let senders: Vec<_> = (0..8)
@@ -61,7 +61,7 @@ async fn many_who_send_the_same_message_at_once_are_all_answered() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_may_lose_one_server() {
-    let mut servers = Server::start_cluster(3);
+    let mut servers = Nats::start_cluster(3);
     let broker = replicated_broker(&servers, layout()).await;
     outages::nothing_is_lost(&broker, async || {
         servers[0].kill();
@@ -76,7 +76,7 @@ async fn a_cluster_may_lose_one_server() {
 
 #[tokio::test]
 async fn copies_that_the_servers_cannot_keep_are_refused_by_name() {
-    let server = Server::start("");
+    let server = Nats::start("");
     for replicas in [0, 2, 4, 3] {
         let wanted = Layout { replicas, ..layout() };
         match soon(apply(&JetStreamOptions { layout: wanted, ..options(server.url()) })).await {

@@ -13,9 +13,9 @@ fn certificate(name: &str) -> PathBuf {
 }
 
 /// A server that wants an encrypted connection and a certificate.
-fn strict() -> Server {
+fn strict() -> Nats {
     let [certificate, key, ca] = ["server.pem", "server.key", "authority.pem"].map(certificate);
-    Server::start(&format!(
+    Nats::start(&format!(
         "tls {{ cert_file: {certificate:?}, key_file: {key:?}, ca_file: {ca:?}, verify: true }}"
     ))
 }
@@ -51,8 +51,8 @@ fn told(error: &ConnectError) -> String {
 
 const PASSWORD: &str = "p,a@s:s/w?o#r d%2C";
 
-fn guarded() -> Server {
-    Server::start(&format!("authorization {{ user: agent, password: {PASSWORD:?} }}"))
+fn guarded() -> Nats {
+    Nats::start(&format!("authorization {{ user: agent, password: {PASSWORD:?} }}"))
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn certificates_are_checked_both_ways() {
 
 #[tokio::test]
 async fn who_wants_encryption_does_not_do_without() {
-    let server = Server::start("");
+    let server = Nats::start("");
     let tls = TlsOptions { required: true, ..TlsOptions::default() };
     let error = refused(hasty(JetStreamOptions { tls, ..options(server.url()) })).await;
     assert!(matches!(error, ConnectError::Tls { .. }), "{error:?}");
@@ -182,7 +182,7 @@ async fn attempts_come_less_often_with_time_and_end_with_who_wanted_them() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_is_dropped_in_an_outage_leaves_no_one_behind() {
-    let server = Server::start("");
+    let server = Nats::start("");
     let proxy = Proxy::to(server.port()).await;
     let broker = developer(proxy.url()).await;
     proxy.cut();

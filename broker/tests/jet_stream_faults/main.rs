@@ -3,8 +3,6 @@
 
 #[path = "../proxy/mod.rs"]
 mod proxy;
-#[path = "../server/mod.rs"]
-mod server;
 
 mod cluster;
 mod connecting;
@@ -25,7 +23,7 @@ use quire_broker::{
     PublishOptions, PullError, Queue, Readiness, apply,
 };
 use quire_proto::{Digest, Lane, StageName};
-use server::Server;
+use test_servers::Nats;
 use tokio::time::{sleep, timeout};
 
 const QUEUE: Queue = Queue::work(StageName::Validate, Lane::Normal);
@@ -81,6 +79,6 @@ async fn collect(broker: &Broker, mut missing: BTreeSet<u64>) {
 }
 
 /// A client of the server beside the broker, to break things.
-async fn saboteur(server: &Server) -> async_nats::jetstream::Context {
+async fn saboteur(server: &Nats) -> async_nats::jetstream::Context {
     async_nats::jetstream::new(soon(async_nats::connect(server.url())).await.unwrap())
 }

@@ -7,7 +7,7 @@ use crate::proxy::Proxy;
 
 #[tokio::test]
 async fn a_postponed_delivery_is_no_attempt_for_others_either() {
-    let server = Server::start("");
+    let server = Nats::start("");
     let first = developer(server.url()).await;
     first.publish(QUEUE, message(1)).await.unwrap();
     for _ in 0..3 {
@@ -28,7 +28,7 @@ async fn a_postponed_delivery_is_no_attempt_for_others_either() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pause_is_seen_by_all_and_outlasts_restarts() {
-    let mut server = Server::start("");
+    let mut server = Nats::start("");
     let first = developer(server.url()).await;
     let second = agent(server.url()).await;
     let paused = async |broker: &Broker, wanted: bool| {
@@ -59,7 +59,7 @@ async fn a_pause_is_seen_by_all_and_outlasts_restarts() {
 
 #[tokio::test]
 async fn the_fault_of_a_queue_is_seen_without_pulling() {
-    let server = Server::start("");
+    let server = Nats::start("");
     let _developer = developer(server.url()).await;
     let agent = agent(server.url()).await;
     assert!(agent.try_pull(QUEUE, 1).is_empty());
@@ -81,7 +81,7 @@ async fn the_fault_of_a_queue_is_seen_without_pulling() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kept_lease_is_lost_in_an_outage_before_others_can_have_it() {
     const TTL: Duration = Duration::from_secs(2);
-    let server = Server::start("");
+    let server = Nats::start("");
     let proxy = Proxy::to(server.port()).await;
     let first = developer(proxy.url()).await;
     let second = agent(server.url()).await;

@@ -33,7 +33,7 @@ pub(crate) async fn nothing_is_lost(broker: &Broker, fault: impl AsyncFnOnce()) 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_may_be_killed_and_started_again() {
-    let mut server = Server::start("");
+    let mut server = Nats::start("");
     let broker = developer(server.url()).await;
     nothing_is_lost(&broker, async || {
         server.kill();
@@ -49,7 +49,7 @@ async fn a_server_may_be_killed_and_started_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_may_be_cut_and_made_again() {
-    let server = Server::start("");
+    let server = Nats::start("");
     let proxy = Proxy::to(server.port()).await;
     let broker = developer(proxy.url()).await;
     let mut watch = broker.kv(Bucket::Config).watch("").await.unwrap();
@@ -65,7 +65,7 @@ async fn a_connection_may_be_cut_and_made_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_falls_silent_is_replaced() {
-    let server = Server::start("");
+    let server = Nats::start("");
     let proxy = Proxy::to(server.port()).await;
     let broker = developer(proxy.url()).await;
     nothing_is_lost(&broker, async || {
@@ -77,7 +77,7 @@ async fn a_connection_that_falls_silent_is_replaced() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_may_start_before_its_server() {
-    let mut server = Server::start("");
+    let mut server = Nats::start("");
     server.kill();
     let starting = tokio::spawn(developer(server.url()));
     sleep(Duration::from_millis(300)).await;
@@ -90,7 +90,7 @@ async fn an_agent_may_start_before_its_server() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_publish_to_a_lost_server_ends_at_its_deadline() {
-    let mut server = Server::start("");
+    let mut server = Nats::start("");
     let broker = developer(server.url()).await;
     server.kill();
     until_ready(&broker, false).await;
@@ -102,7 +102,7 @@ async fn a_publish_to_a_lost_server_ends_at_its_deadline() {
 
 #[tokio::test]
 async fn what_a_dead_agent_held_comes_to_another_after_the_ack_wait() {
-    let server = Server::start("");
+    let server = Nats::start("");
     let first = developer(server.url()).await;
     first.publish(QUEUE, message(1)).await.unwrap();
     let began = Instant::now();
@@ -121,7 +121,7 @@ async fn what_a_dead_agent_held_comes_to_another_after_the_ack_wait() {
 
 #[tokio::test]
 async fn what_an_agent_gives_back_unstarted_is_no_attempt_for_others() {
-    let server = Server::start("");
+    let server = Nats::start("");
     let first = developer(server.url()).await;
     let second = agent(server.url()).await;
     first.publish(QUEUE, message(1)).await.unwrap();
@@ -141,7 +141,7 @@ async fn what_an_agent_gives_back_unstarted_is_no_attempt_for_others() {
 
 #[tokio::test]
 async fn a_long_silence_of_a_queue_delays_nothing() {
-    let server = Server::start("");
+    let server = Nats::start("");
     let broker = developer(server.url()).await;
     let waiting = tokio::spawn({
         let broker = broker.clone();

@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn what_is_not_permitted_is_named() {
-    let server = Server::start(
+    let server = Nats::start(
         r#"authorization { users: [
             { user: admin, password: a }
             { user: agent, password: b, permissions: { publish: { deny: [
@@ -37,8 +37,8 @@ async fn what_is_not_permitted_is_named() {
     assert_eq!(both.await.unwrap(), QUEUE, "a refused queue does not hold up the others");
 }
 
-fn with_permissions(permissions: &str) -> Server {
-    Server::start(&format!(
+fn with_permissions(permissions: &str) -> Nats {
+    Nats::start(&format!(
         "authorization {{ users: [
             {{ user: admin, password: a }}
             {{ user: agent, password: b, permissions: {{ {permissions} }} }}
@@ -46,7 +46,7 @@ fn with_permissions(permissions: &str) -> Server {
     ))
 }
 
-fn url_of(server: &Server, user: &str) -> String {
+fn url_of(server: &Nats, user: &str) -> String {
     server.url().replace("://", &format!("://{user}@"))
 }
 

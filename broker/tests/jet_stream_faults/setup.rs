@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn a_stream_that_the_server_finds_full_refuses_and_takes_later() {
-    let server = Server::start("");
+    let server = Nats::start("");
     let small = Layout { max_messages: 3, headroom_messages: 0, ..layout() };
     apply(&JetStreamOptions { layout: small, ..options(server.url()) }).await.unwrap();
     // This one believes in more room than there is.
@@ -27,7 +27,7 @@ async fn a_stream_that_the_server_finds_full_refuses_and_takes_later() {
 
 #[tokio::test]
 async fn an_agent_creates_nothing_and_names_what_is_missing() {
-    let server = Server::start("");
+    let server = Nats::start("");
     match soon(Broker::jet_stream(options(server.url()))).await {
         Err(ConnectError::Missing { names }) => {
             assert_eq!(names.len(), Queue::COUNT * 2 + 4);
@@ -49,7 +49,7 @@ async fn an_agent_creates_nothing_and_names_what_is_missing() {
 
 #[tokio::test]
 async fn a_deleted_stream_is_named_and_used_again_when_it_is_back() {
-    let server = Server::start("");
+    let server = Nats::start("");
     let broker = developer(server.url()).await;
     let agent = agent(server.url()).await;
     drop(broker);
@@ -74,7 +74,7 @@ async fn a_deleted_stream_is_named_and_used_again_when_it_is_back() {
 
 #[tokio::test]
 async fn a_deleted_consumer_is_named_and_used_again_when_it_is_back() {
-    let server = Server::start("");
+    let server = Nats::start("");
     let broker = developer(server.url()).await;
     let agent = agent(server.url()).await;
     agent.publish(QUEUE, message(1)).await.unwrap();
@@ -116,7 +116,7 @@ async fn until_pulled(broker: &Broker) {
 
 #[tokio::test]
 async fn a_deleted_bucket_is_named() {
-    let server = Server::start("");
+    let server = Nats::start("");
     let broker = developer(server.url()).await;
     saboteur(&server).await.delete_stream("KV_runs").await.unwrap();
     let kv = broker.kv(Bucket::Runs);
@@ -132,7 +132,7 @@ async fn a_deleted_bucket_is_named() {
 
 #[tokio::test]
 async fn a_watch_of_a_bucket_that_was_made_anew_says_so() {
-    let server = Server::start("");
+    let server = Nats::start("");
     let broker = developer(server.url()).await;
     let kv = broker.kv(Bucket::Config);
     for number in 0..5 {

@@ -5,7 +5,7 @@ use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy};
 use super::*;
 
 /// An agent whose layout is another one than the server's.
-async fn mistaken(server: &Server) -> Broker {
+async fn mistaken(server: &Nats) -> Broker {
     let long = Layout { ack_wait: Duration::from_secs(60), ..Layout::default() };
     let options = JetStreamOptions { layout: long, ..JetStreamOptions::new(server.url()) };
     soon(Broker::jet_stream(options)).await.unwrap()
@@ -13,7 +13,7 @@ async fn mistaken(server: &Server) -> Broker {
 
 #[tokio::test]
 async fn leases_last_as_long_as_the_server_says() {
-    let server = Server::start("");
+    let server = Nats::start("");
     apply(&options(server.url())).await.unwrap();
     let broker = mistaken(&server).await;
     broker.publish(QUEUE, message(1)).await.unwrap();
@@ -27,7 +27,7 @@ async fn leases_last_as_long_as_the_server_says() {
 
 #[tokio::test]
 async fn limits_are_those_of_the_server_also_when_they_change() {
-    let server = Server::start("");
+    let server = Nats::start("");
     let small = Layout { max_messages: 3, headroom_messages: 2, max_message_bytes: 1_000, ..layout() };
     let with = |layout| JetStreamOptions { layout, ..options(server.url()) };
     apply(&with(small)).await.unwrap();
@@ -61,7 +61,7 @@ async fn limits_are_those_of_the_server_also_when_they_change() {
 
 #[tokio::test]
 async fn a_stream_that_would_lose_messages_is_not_used() {
-    let server = Server::start("");
+    let server = Nats::start("");
     apply(&options(server.url())).await.unwrap();
     let saboteur = saboteur(&server).await;
     saboteur.delete_stream("Q_FETCH_LOW").await.unwrap();

@@ -5,7 +5,7 @@ use crate::proxy::Proxy;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_word_from_before_an_outage_disturbs_no_later_holder() {
-    let server = Server::start("");
+    let server = Nats::start("");
     let proxy = Proxy::to(server.port()).await;
     let first = developer(proxy.url()).await;
     let second = agent(server.url()).await;
@@ -25,7 +25,11 @@ async fn a_word_from_before_an_outage_disturbs_no_later_holder() {
         later.extend(soon(second.pull(QUEUE, 3)).await.unwrap());
     }
     proxy.mend();
-    until_ready(&first, true).await;
+    let readiness = first.readiness();
+    while *readiness.borrow() != Readiness::Ready {
+        later.iter().for_each(Delivery::progress);
+        sleep(ACK_WAIT / 10).await;
+    }
     let began = Instant::now();
     while began.elapsed() < ACK_WAIT * 2 {
         for delivery in &later {
@@ -43,7 +47,7 @@ async fn a_word_from_before_an_outage_disturbs_no_later_holder() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_ends_in_an_outage_is_handed_out_no_more() {
-    let server = Server::start("");
+    let server = Nats::start("");
     let proxy = Proxy::to(server.port()).await;
     let broker = developer(proxy.url()).await;
     broker.publish(QUEUE, message(1)).await.unwrap();
@@ -63,7 +67,7 @@ async fn what_ends_in_an_outage_is_handed_out_no_more() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_closes_in_an_outage_too() {
-    let mut server = Server::start("");
+    let mut server = Nats::start("");
     let broker = developer(server.url()).await;
     broker.publish_all(QUEUE, (0..3).map(message).collect()).await.unwrap();
     let mut held = vec![one(&broker).await, one(&broker).await, one(&broker).await];
@@ -79,7 +83,7 @@ async fn a_broker_closes_in_an_outage_too() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repeat_is_given_up_before_the_server_forgets_the_first() {
-    let server = Server::start("");
+    let server = Nats::start("");
     let proxy = Proxy::to(server.port()).await;
     let window = Duration::from_secs(4);
     let layout = Layout { dedup_window: window, ..layout() };
@@ -102,7 +106,7 @@ async fn a_repeat_is_given_up_before_the_server_forgets_the_first() {
 
 #[tokio::test]
 async fn notes_on_attempts_end_with_their_stream() {
-    let server = Server::start("");
+    let server = Nats::start("");
     let first = developer(server.url()).await;
     first.publish(QUEUE, message(1)).await.unwrap();
     drop(one(&first).await);

@@ -1,0 +1,8 @@
+//! Real servers and programs for tests: each on ports and folders of its own, and gone when its test is.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "only tests use it")]
+
+mod leash;
+mod nats;
+
+pub use leash::{Leashed, Signal};
+pub use nats::Nats;
