@@ -133,7 +133,7 @@ async fn a_folder_of_someone_else_is_refused_and_files_beside_ours_stay() {
     fs::remove_file(world.site().join("c/thesis.txt")).unwrap();
     world.build().await;
     let world = world.restart();
-    world.store.remove("site").unwrap();
+    world.store.remove("publication").unwrap();
     fs::write(world.site().join("c/thesis.txt"), "years of work").unwrap();
     world.set("0000", &[]);
     world.build().await;

@@ -2,6 +2,13 @@
 //!
 //! Messages between agents are not here: those are MessagePack, in `quire-proto`.
 
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    reason = "generated code has its own style; the .proto files say what is what"
+)]
+
 /// Runs, served by the coordinator.
 pub mod run {
     tonic::include_proto!("quire.run.v1");

@@ -20,6 +20,8 @@ const LISTED: u32 = 100;
 const PAGE: usize = 256;
 /// Letters replayed a second unless the request says how many.
 const RATE: u32 = 100;
+/// Most letters replayed a second.
+const MAX_RATE: u32 = 10_000;
 /// Subjects told of one letter.
 const MAX_SUBJECTS: usize = 8;
 
@@ -147,11 +149,18 @@ pub(super) async fn replay(
     lane: Option<Lane>,
 ) -> Result<ReplayDeadResponse, Status> {
     let ReplayDeadRequest { filter, rate, dry_run, lane: _ } = request;
-    let rate = if rate == 0 { RATE } else { rate };
+    let rate = if rate == 0 { RATE } else { rate.min(MAX_RATE) };
     let mut pace = tokio::time::interval(Duration::from_secs(1) / rate);
+    // All of them first: a letter that dies again comes back under another number, and not in this call.
     let mut found = Letters::new(broker, filter, 0);
-    let (mut replayed, mut skipped) = (0, 0);
+    let mut numbers = Vec::new();
     while let Some(read) = found.next().await? {
+        numbers.push(read.letter.number);
+    }
+    let (mut replayed, mut skipped) = (0, 0);
+    for number in numbers {
+        let Some(letter) = broker.dead_letter(number).await.map_err(failed)? else { continue };
+        let read = Read::from(letter);
         let Some(mut parcel) = read.parcel().cloned() else {
             skipped += 1;
             continue;

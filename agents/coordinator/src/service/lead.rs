@@ -9,7 +9,7 @@ use quire_api::run::{Run, State};
 use quire_proto::Epoch;
 use quire_runtime::{
     BoxError, Store,
-    broker::{Broker, Bucket, KeptLease, Lease},
+    broker::{Broker, Bucket, Lease},
     process::{Process, Ready, Role},
     telemetry::trace,
 };
@@ -20,7 +20,7 @@ use tonic::service::RoutesBuilder;
 use super::{
     observe::{self, Instruments},
     runs::{self, Asked, Kept, Runs},
-    table::{Known, MAX_KEPT, Table},
+    table::{Known, MAX_KEPT, Table, is_over},
 };
 use crate::{
     Coordinator, CoordinatorOptions,
@@ -84,15 +84,26 @@ where
         loop {
             ready.set_role(Ready::no("standby: another coordinator leads"));
             let Some(lease) = wait_for_lease(&process, &holder).await else { return Ok(()) };
+            // From here on, so that however long it takes to begin, nobody else takes over.
+            let lease = lease.keep();
             tracing::info!(holder, "this coordinator leads");
             let leading = Leading::begin(options.clone(), process.store.clone(), instruments.clone()).await?;
-            self.leading.send_replace(Some(Arc::clone(&leading)));
-            ready.set_role(Ready::Yes);
-            leading.resume().await;
-            let lease = keep(lease, &process).await;
+            tokio::select! {
+                () = leading.resume() => {
+                    self.leading.send_replace(Some(Arc::clone(&leading)));
+                    ready.set_role(Ready::Yes);
+                    tokio::select! {
+                        () = process.stopping() => {}
+                        () = lease.lost() => {}
+                    }
+                }
+                () = process.stopping() => {}
+                () = lease.lost() => {}
+            }
             ready.set_role(Ready::no("standby: another coordinator leads"));
             self.leading.send_replace(None);
             leading.stop(process.args.drain()).await;
+            let lease = process.stop_token().is_cancelled().then_some(lease);
             match lease {
                 Some(lease) => {
                     // The next leader need not wait.
@@ -134,15 +145,6 @@ async fn wait_for_lease(process: &Process, holder: &str) -> Option<Lease> {
     }
 }
 
-/// Keeps the lease until the process shall end (then it is returned) or it is lost.
-async fn keep(lease: Lease, process: &Process) -> Option<KeptLease> {
-    let lease = lease.keep();
-    tokio::select! {
-        () = process.stopping() => Some(lease),
-        () = lease.lost() => None,
-    }
-}
-
 impl Leading {
     async fn begin(
         options: CoordinatorOptions,
@@ -167,25 +169,38 @@ impl Leading {
         }))
     }
 
-    /// Plans runs that did not end again.
+    /// Plans runs that did not end again, and has the site finished: whoever led before may have been cut short between
+    /// the two. Returns once the runs have their ids.
     async fn resume(self: &Arc<Self>) {
         let store = self.store.clone();
-        match on_thread(move || resume::unfinished(&store)).await {
-            Ok(unfinished) => {
-                for Unfinished { epoch, bundle, full, lane } in unfinished {
-                    runs::start(
-                        self,
-                        Asked { bundle, full, lane, replaces: Some(epoch) },
-                        trace::run(&trace::Nobody),
-                    );
-                }
-            }
+        let found =
+            on_thread(move || Ok((resume::unfinished(&store)?, !store.list("manifests")?.is_empty())));
+        let (unfinished, published) = match found.await {
+            Ok(found) => found,
             Err(error) => {
                 tracing::error!(
                     error = quire_runtime::chain(&error),
                     "runs that did not end cannot be found"
                 );
+                return;
             }
+        };
+        if unfinished.is_empty() && published {
+            let leading = Arc::clone(self);
+            self.tasks.spawn(async move {
+                if let Err(error) = leading.coordinator.finish_site(&leading.cancelled).await {
+                    tracing::warn!(
+                        error = quire_runtime::chain(&error),
+                        "the site is not finished yet; the next run does it"
+                    );
+                }
+            });
+        }
+        for Unfinished { epoch, bundle, full, lane } in unfinished {
+            let asked = Asked { bundle, full, lane, replaces: Some(epoch) };
+            let mut told = runs::start(self, asked, trace::run(&trace::Nobody)).watch();
+            // A run that cannot begin ends, which is told as well.
+            let _ = told.wait_for(|run| !run.id.is_empty() || is_over(run)).await;
         }
     }
 

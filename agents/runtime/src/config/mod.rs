@@ -111,8 +111,9 @@ impl<A: CommandFactory + FromArgMatches> Settings<A> {
     ) -> Result<Self, ConfigError> {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
         let command = shape(A::command());
+        let names = names(&command);
         let file = match named_file(&command, &arguments) {
-            Some(path) => FileSettings::read(path, &names(&command))?,
+            Some(path) => FileSettings::read(path, &names)?,
             None => FileSettings::default(),
         };
         let command = file.values().fold(command, |command, (id, value)| {
@@ -120,7 +121,7 @@ impl<A: CommandFactory + FromArgMatches> Settings<A> {
         });
         let matches =
             command.clone().try_get_matches_from(&arguments).map_err(|error| file.explain(error))?;
-        let shown = shown(&command, &matches, &file);
+        let shown = shown(&command, names, &matches, &file);
         Ok(Self { args: A::from_arg_matches(&matches)?, shown })
     }
 }
@@ -137,7 +138,13 @@ fn names(command: &Command) -> Vec<(String, String)> {
     settings.filter_map(|arg| Some((arg.get_long()?.to_owned(), arg.get_id().to_string()))).collect()
 }
 
-fn shown(command: &Command, matches: &ArgMatches, file: &FileSettings) -> Vec<Setting> {
+/// The settings as they are shown. `names` has the order of the program: a changed argument goes to the end.
+fn shown(
+    command: &Command,
+    names: Vec<(String, String)>,
+    matches: &ArgMatches,
+    file: &FileSettings,
+) -> Vec<Setting> {
     let setting = |(name, id): (String, String)| {
         let raw = matches.try_get_raw(&id).ok().flatten();
         let values: Vec<String> =
@@ -149,7 +156,7 @@ fn shown(command: &Command, matches: &ArgMatches, file: &FileSettings) -> Vec<Se
         };
         Setting { name, value: (!values.is_empty()).then(|| values.join(",")), origin }
     };
-    names(command).into_iter().map(setting).collect()
+    names.into_iter().map(setting).collect()
 }
 
 fn variable(command: &Command, id: &str) -> String {
@@ -157,16 +164,15 @@ fn variable(command: &Command, id: &str) -> String {
     arg.and_then(clap::Arg::get_env).map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// A value without the user names, passwords and tokens that addresses in it may have.
+/// A value without the user names, passwords and tokens that addresses in it may have: of whatever stands before its last
+/// `@` only the scheme is shown, as passwords may have commas and colons in them.
 pub(crate) fn without_secrets(value: &str) -> String {
-    let address = |part: &str| match part.split_once("://") {
-        Some((scheme, rest)) => match rest.rsplit_once('@') {
-            Some((_, host)) => format!("{scheme}://[redacted]@{host}"),
-            None => part.to_owned(),
-        },
-        None => part.to_owned(),
-    };
-    value.split(',').map(address).collect::<Vec<_>>().join(",")
+    let Some((secret, rest)) = value.rsplit_once('@') else { return value.to_owned() };
+    let scheme = secret.split_once("://").map(|(scheme, _)| scheme);
+    match scheme.filter(|scheme| scheme.bytes().all(|byte| byte.is_ascii_alphabetic())) {
+        Some(scheme) => format!("{scheme}://[redacted]@{rest}"),
+        None => format!("[redacted]@{rest}"),
+    }
 }
 
 /// The settings as a file would have them, each with its origin.

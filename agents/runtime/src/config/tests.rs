@@ -71,3 +71,15 @@ fn a_value_of_the_wrong_type_is_told_with_its_line() {
 fn what_is_needed_and_nowhere_said_is_an_error_of_usage() {
     assert!(matches!(read(&[]), Err(ConfigError::Usage(_))));
 }
+
+#[test]
+fn no_form_of_an_address_shows_its_secrets() {
+    for (value, shown) in [
+        ("ada:hunter2@nats:4222", "[redacted]@nats:4222"),
+        ("nats://u:pa,ss@h", "nats://[redacted]@h"),
+        ("nats://a:b@h,tls://c:d@i", "nats://[redacted]@i"),
+        ("file:///srv/quire", "file:///srv/quire"),
+    ] {
+        assert_eq!(without_secrets(value), shown);
+    }
+}

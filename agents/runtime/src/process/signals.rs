@@ -15,12 +15,13 @@ pub(super) fn watch(stop: CancellationToken) {
             tracing::warn!("signals cannot be heard: the process ends without draining");
             return;
         };
+        let mut told = false;
         loop {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            if stop.is_cancelled() {
+            if std::mem::replace(&mut told, true) {
                 std::process::exit(AT_ONCE);
             }
             tracing::info!("told to stop: what runs may end");
