@@ -1,9 +1,13 @@
 //! The command line: names, flags, help. What the commands do is in `commands`.
 
+mod agents;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use quire_runtime::process::BrokerArgs;
+
+pub use agents::{AgentArgs, AgentsAction, AgentsArgs, LaneAgentArgs, LanesArgs, TopArgs};
 
 /// Turns scientific sources into validated, searchable, rendered catalogue web sites.
 #[derive(Debug, Parser)]
@@ -49,17 +53,27 @@ pub enum Command {
         after_help = "Examples:\n  quire run start catalogues/findings --watch\n  quire run list --json\n  quire run cancel findings-12"
     )]
     Run(RunArgs),
-    /// What agents do: readiness, slots, lanes
-    #[command(after_help = "Examples:\n  quire agents\n  quire agents 127.0.0.1:7402 --json")]
+    /// Who is there and what they do; settings of one, its slots and weights, its log filter
+    #[command(
+        after_help = "Examples:\n  quire agents\n  quire agents 127.0.0.1:7402 --json\n  quire agents config quire-fetcher-0-1\n  quire agents tune quire-renderer-3-1 --slots 8 --weights 8,4,2,1\n  quire agents log quire-fetcher-0-1 quire_fetcher=debug --lasts 10m"
+    )]
     Agents(AgentsArgs),
-    /// Start nothing more of a lane of an agent; what runs goes on
-    #[command(after_help = "Example:\n  quire pause 127.0.0.1:7404 --lane low")]
+    /// Every lane of every stage: what waits, how long, how fast it is worked off
+    #[command(after_help = "Example:\n  quire lanes --json")]
+    Lanes(LanesArgs),
+    /// Runs, lanes and agents on the terminal, as they change; q ends it
+    #[command(after_help = "Examples:\n  quire top\n  quire top --once")]
+    Top(TopArgs),
+    /// Start nothing more of a lane, of an agent or of a whole stage; what runs goes on
+    #[command(
+        after_help = "Examples:\n  quire pause render --lane low               every renderer, also those that start later\n  quire pause quire-renderer-3-1 --lane low   one of them, until it ends"
+    )]
     Pause(LaneAgentArgs),
     /// Undo `quire pause`
-    #[command(after_help = "Example:\n  quire resume 127.0.0.1:7404 --lane low")]
+    #[command(after_help = "Example:\n  quire resume render --lane low")]
     Resume(LaneAgentArgs),
     /// Have an agent end after what it has begun
-    #[command(after_help = "Example:\n  quire drain 127.0.0.1:7404")]
+    #[command(after_help = "Example:\n  quire drain quire-renderer-3-1")]
     Drain(AgentArgs),
     /// What agents could not process: list, show, replay, drop
     #[command(
@@ -444,34 +458,4 @@ pub enum DeadAction {
         #[arg(long)]
         json: bool,
     },
-}
-
-/// Arguments of `quire agents`.
-#[derive(Debug, Args)]
-pub struct AgentsArgs {
-    /// Their addresses; without any, those where stages listen by themselves on this machine
-    #[arg(value_name = "ADDR")]
-    pub agents: Vec<String>,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Arguments of `quire drain`.
-#[derive(Debug, Args)]
-pub struct AgentArgs {
-    /// Its address
-    #[arg(value_name = "ADDR")]
-    pub agent: String,
-}
-
-/// Arguments of `quire pause` and `quire resume`.
-#[derive(Debug, Args)]
-pub struct LaneAgentArgs {
-    /// Its address
-    #[arg(value_name = "ADDR")]
-    pub agent: String,
-    /// The lane; all of them without one
-    #[arg(long, value_enum)]
-    pub lane: Option<LaneArg>,
 }

@@ -17,9 +17,9 @@ mod remote;
 mod summary;
 
 pub use args::{
-    AdminAction, AdminArgs, AgentArgs, AgentsArgs, BuildArgs, CacheAction, CacheArgs, CheckArgs, Cli,
-    Command, DeadAction, DeadArgs, DeadFilterArgs, DoctorArgs, LaneAgentArgs, LaneArg, NewArgs, RunAction,
-    RunArgs, SearchArgs, ServerArgs, StartArgs, StateArgs,
+    AdminAction, AdminArgs, AgentArgs, AgentsAction, AgentsArgs, BuildArgs, CacheAction, CacheArgs,
+    CheckArgs, Cli, Command, DeadAction, DeadArgs, DeadFilterArgs, DoctorArgs, LaneAgentArgs, LaneArg,
+    LanesArgs, NewArgs, RunAction, RunArgs, SearchArgs, ServerArgs, StartArgs, StateArgs, TopArgs,
 };
 pub use exit::Exit;
 use quire_runtime::telemetry::LogOptions;
@@ -45,7 +45,9 @@ pub fn run(cli: Cli) -> Exit {
         Command::Cache(args) => commands::cache::run(args),
         Command::Doctor(args) => commands::doctor::run(args),
         Command::Run(args) => commands::run::run(args),
-        Command::Agents(args) => commands::agents::list(args),
+        Command::Agents(args) => commands::agents::run(args),
+        Command::Lanes(args) => commands::lanes::run(args),
+        Command::Top(args) => commands::top::run(args),
         Command::Pause(args) => commands::agents::pause(args),
         Command::Resume(args) => commands::agents::resume(args),
         Command::Drain(args) => commands::agents::drain(args),

@@ -119,6 +119,18 @@ impl Cluster {
         }
     }
 
+    /// Looks until there is what is looked for.
+    pub fn until<T>(&self, what: &str, look: impl Fn(&Self) -> Option<T>) -> T {
+        let began = Instant::now();
+        loop {
+            if let Some(found) = look(self) {
+                return found;
+            }
+            assert!(began.elapsed() < PATIENCE, "{what}\n{}", self.logs());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// What every process printed.
     #[must_use]
     pub fn logs(&self) -> String {

@@ -100,3 +100,64 @@ fn lanes_are_paused_and_resumed_and_agents_drained_by_command() {
     let drained = cluster.take(|agent| agent.kind == "validator").pop().unwrap();
     assert_eq!(drained.process.ended(), 0);
 }
+
+#[test]
+fn agents_are_known_by_name_and_lanes_are_paused_everywhere_also_for_agents_to_come() {
+    let mut cluster = Cluster::start(1, &[]);
+    let listed = cluster.until("five agents", |cluster| {
+        let listed = cluster.quire(&["agents", "--json"]).out;
+        let listed: Vec<serde_json::Value> = serde_json::from_str(&listed).ok()?;
+        (listed.len() == 5 && listed.iter().all(|agent| agent["ready"] == true)).then_some(listed)
+    });
+    let stages: Vec<&str> = listed.iter().map(|agent| agent["stage"].as_str().unwrap()).collect();
+    assert_eq!(stages, ["coordinate", "fetch", "validate", "index", "render"]);
+    let renderer = listed[4]["agent"].as_str().unwrap();
+    let shown = cluster.quire(&["agents", "config", renderer, "--json"]);
+    assert!(shown.out.contains("\"name\":\"store\"") && shown.out.contains("QUIRE_STORE"), "{}", shown.out);
+    assert_eq!(
+        cluster.quire(&["agents", "log", renderer, "quire_runtime=debug", "--lasts", "1m"]).code,
+        Some(0)
+    );
+    assert_eq!(cluster.quire(&["agents", "log", renderer, "a=b=c"]).code, Some(2));
+    let tuned = cluster.quire(&["agents", "tune", renderer, "--slots", "5", "--weights", "4,3,2,1"]);
+    assert_eq!(tuned.code, Some(0), "{}", tuned.err);
+    let told = cluster.quire(&["agents", renderer, "--json"]).out;
+    assert!(
+        told.contains("\"slots\":5") && told.contains("\"log_filter\":\"quire_runtime=debug\""),
+        "{told}"
+    );
+    let log = cluster.agents("renderer").next().unwrap().process.log();
+    assert!(log.contains("quire_audit") && log.contains("\"action\":\"slots\""), "{log}");
+    let coordinator = listed[0]["agent"].as_str().unwrap();
+    let none = cluster.quire(&["pause", coordinator]);
+    assert!(none.code == Some(1) && none.err.contains("has no lanes"), "{}", none.err);
+    let unknown = cluster.quire(&["drain", "nobody"]);
+    assert!(unknown.code == Some(2) && unknown.err.contains("quire agents"), "{}", unknown.err);
+
+    assert_eq!(cluster.quire(&["pause", "render"]).code, Some(0));
+    // A renderer that was not there when the lanes were paused starts nothing either.
+    drop(cluster.take(|agent| agent.kind == "renderer"));
+    cluster.add("renderer");
+    cluster.wait_until_ready();
+    let folder = repository().join("catalogues/findings");
+    assert_eq!(cluster.quire(&["run", "start", folder.to_str().unwrap()]).code, Some(0));
+    let lanes = cluster.until("work waits for renderers", |cluster| {
+        let lanes: Vec<serde_json::Value> =
+            serde_json::from_str(&cluster.quire(&["lanes", "--json"]).out).ok()?;
+        let waits =
+            |lane: &serde_json::Value| lane["stage"] == "render" && lane["waiting"].as_u64() > Some(0);
+        lanes.iter().any(waits).then_some(lanes)
+    });
+    assert_eq!(lanes.len(), 16);
+    assert!(lanes.iter().filter(|lane| lane["stage"] == "render").all(|lane| lane["paused"] == true));
+    let top = cluster.quire(&["top", "--once"]);
+    assert!(
+        top.out.contains("findings-1") && top.out.contains("paused everywhere"),
+        "{}{}",
+        top.out,
+        top.err
+    );
+    assert_eq!(cluster.quire(&["resume", "render"]).code, Some(0));
+    let watched = cluster.quire(&["run", "watch", "findings-1", "--json"]);
+    assert_eq!(watched.code, Some(0), "{}", watched.err);
+}

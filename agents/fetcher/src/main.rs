@@ -10,8 +10,12 @@ use quire_runtime::process::{self, Process, Program, StageRole};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const PROGRAM: Program =
-    Program { name: "quire-fetcher", about: "Lists and reads the sources of catalogues", port: 7401 };
+const PROGRAM: Program = Program {
+    name: "quire-fetcher",
+    about: "Lists and reads the sources of catalogues",
+    stage: "fetch",
+    port: 7401,
+};
 
 /// What a fetcher is told beside what every process is.
 #[derive(Debug, Clone, clap::Args)]
@@ -22,8 +26,8 @@ struct Args {
 }
 
 fn main() -> std::process::ExitCode {
-    process::main(PROGRAM, |args: Args, _, controls| {
-        Ok(StageRole::new(controls, move |process: &Process| {
+    process::main(PROGRAM, |args: Args, _| {
+        Ok(StageRole::new(move |process: &Process| {
             let left_out = [process.state.folder(), &process.store_folder];
             let left_out = left_out.into_iter().filter_map(|path| path.canonicalize().ok()).collect();
             let options = FetcherOptions { data: Some(args.data), left_out, ..FetcherOptions::default() };

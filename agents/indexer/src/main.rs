@@ -7,11 +7,15 @@ use quire_runtime::process::{self, NoArgs, Process, Program, StageRole};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const PROGRAM: Program =
-    Program { name: "quire-indexer", about: "Turns records into documents of the search index", port: 7403 };
+const PROGRAM: Program = Program {
+    name: "quire-indexer",
+    about: "Turns records into documents of the search index",
+    stage: "index",
+    port: 7403,
+};
 
 fn main() -> std::process::ExitCode {
-    process::main(PROGRAM, |NoArgs {}, _, controls| {
-        Ok(StageRole::new(controls, |_: &Process| Ok(Indexer::new(Catalogues::new()))))
+    process::main(PROGRAM, |NoArgs {}, _| {
+        Ok(StageRole::new(|_: &Process| Ok(Indexer::new(Catalogues::new()))))
     })
 }

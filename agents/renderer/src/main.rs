@@ -11,12 +11,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const PROGRAM: Program = Program {
     name: "quire-renderer",
     about: "Makes the pages of records and puts them into the site",
+    stage: "render",
     port: 7404,
 };
 
 fn main() -> std::process::ExitCode {
-    process::main(PROGRAM, |NoArgs {}, _, controls| {
-        Ok(StageRole::new(controls, |process: &Process| {
+    process::main(PROGRAM, |NoArgs {}, _| {
+        Ok(StageRole::new(|process: &Process| {
             let site = SiteWriter::open(&process.store_folder.join("site"), &process.state.tmp())?;
             Ok(Renderer::new(Engines::default(), Some(Arc::new(site))))
         }))

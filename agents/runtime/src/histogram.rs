@@ -55,11 +55,34 @@ impl Histogram {
     /// Adds what another histogram has counted.
     pub fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.buckets.iter_mut().zip(&other.buckets) {
-            *mine += theirs;
+            *mine = mine.saturating_add(*theirs);
         }
-        self.count += other.count;
+        self.count = self.count.saturating_add(other.count);
         self.sum_us = self.sum_us.saturating_add(other.sum_us);
         self.max_us = self.max_us.max(other.max_us);
+    }
+
+    /// The buckets that hold anything, with their counts: what [`Histogram::from_filled`] takes.
+    pub fn filled(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.buckets.iter().copied().enumerate().filter(|(_, count)| *count > 0)
+    }
+
+    /// Sum and maximum, in microseconds.
+    #[must_use]
+    pub const fn sum_and_max_us(&self) -> (u64, u64) {
+        (self.sum_us, self.max_us)
+    }
+
+    /// A histogram from the parts of another. A bucket that there is not counts as the last one.
+    pub fn from_filled(filled: impl IntoIterator<Item = (usize, u64)>, sum_us: u64, max_us: u64) -> Self {
+        let mut histogram = Self { sum_us, max_us, ..Self::default() };
+        for (bucket, count) in filled {
+            if let Some(bucket) = histogram.buckets.get_mut(bucket.min(BUCKETS - 1)) {
+                *bucket = bucket.saturating_add(count);
+            }
+            histogram.count = histogram.count.saturating_add(count);
+        }
+        histogram
     }
 
     /// Durations counted.
@@ -154,6 +177,19 @@ mod tests {
         assert!((summary.mean_ms - 500.5).abs() < 0.01);
         assert!((summary.p50_ms - 500.0).abs() < 16.0, "{summary:?}");
         assert!((summary.p99_ms - 990.0).abs() < 32.0, "{summary:?}");
+    }
+
+    #[test]
+    fn parts_make_the_same_histogram_and_wild_ones_do_no_harm() {
+        let mut histogram = Histogram::default();
+        for us in [1, 17, 17, 90_000, 12_345_678] {
+            histogram.record(Duration::from_micros(us));
+        }
+        let (sum, max) = histogram.sum_and_max_us();
+        let again = Histogram::from_filled(histogram.filled(), sum, max);
+        assert_eq!((again.summary(), again.sum()), (histogram.summary(), histogram.sum()));
+        let wild = Histogram::from_filled([(usize::MAX, u64::MAX), (0, 1)], 0, 7);
+        assert_eq!((wild.count(), wild.quantile(1.0)), (u64::MAX, Duration::from_micros(7)));
     }
 
     #[test]

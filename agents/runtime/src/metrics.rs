@@ -176,6 +176,12 @@ impl Metrics {
             .collect()
     }
 
+    /// Counters and service times of one stage and lane.
+    #[must_use]
+    pub fn lane(&self, stage: StageName, lane: Lane) -> (Counts, Histogram) {
+        self.cell(stage, lane).map_or_else(Default::default, |cell| (cell.counts, cell.service.clone()))
+    }
+
     /// A stage over all its lanes, as reports show it.
     #[must_use]
     pub fn stage_report(&self, stage: StageName) -> StageReport {

@@ -10,11 +10,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const PROGRAM: Program = Program {
     name: "quire-validator",
     about: "Judges each record by itself: schema, rules, claims",
+    stage: "validate",
     port: 7402,
 };
 
 fn main() -> std::process::ExitCode {
-    process::main(PROGRAM, |NoArgs {}, _, controls| {
-        Ok(StageRole::new(controls, |_: &Process| Ok(Validator::new(Catalogues::new()))))
+    process::main(PROGRAM, |NoArgs {}, _| {
+        Ok(StageRole::new(|_: &Process| Ok(Validator::new(Catalogues::new()))))
     })
 }

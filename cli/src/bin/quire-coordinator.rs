@@ -16,11 +16,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const PROGRAM: Program = Program {
     name: "quire-coordinator",
     about: "Plans runs, decides, commits manifests and has the site published",
+    stage: "coordinate",
     port: 7400,
 };
 
 fn main() -> std::process::ExitCode {
-    process::main(PROGRAM, |NoArgs {}, _, _| {
+    process::main(PROGRAM, |NoArgs {}, _| {
         Ok(CoordinatorRole::new(|process: &Process| {
             let (out, tmp) = (process.store_folder.join("site"), process.state.tmp());
             let projector = Arc::new(RendererProjector(Engines::default()));

@@ -193,7 +193,7 @@ fn line(run: &Run) -> String {
     format!("{}  {}  {about}", run.id, state(run.state()))
 }
 
-const fn state(state: State) -> &'static str {
+pub(super) const fn state(state: State) -> &'static str {
     match state {
         State::Unspecified => "unknown",
         State::Running => "running",

@@ -14,7 +14,7 @@ pub mod run {
     tonic::include_proto!("quire.run.v1");
 }
 
-/// The control plane of every agent.
+/// The control planes of every agent and of all of them together.
 pub mod control {
     tonic::include_proto!("quire.control.v1");
 }

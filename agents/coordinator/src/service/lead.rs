@@ -10,7 +10,7 @@ use quire_proto::Epoch;
 use quire_runtime::{
     BoxError, Store,
     broker::{Broker, Bucket, Lease},
-    process::{Process, Ready, Role},
+    process::{Process, Ready, Role, instance_name},
     telemetry::trace,
 };
 use tokio::sync::watch;
@@ -18,6 +18,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::service::RoutesBuilder;
 
 use super::{
+    fleet::Fleet,
     observe::{self, Instruments},
     runs::{self, Asked, Kept, Runs},
     table::{Known, MAX_KEPT, Table, is_over},
@@ -41,6 +42,7 @@ const REPORTS: &str = "reports";
 pub struct CoordinatorRole<F> {
     options: F,
     leading: watch::Sender<Option<Arc<Leading>>>,
+    fleet: Fleet,
 }
 
 /// A coordinator that leads.
@@ -62,7 +64,7 @@ where
 {
     /// A coordinator with what `options` makes once there are broker and store.
     pub fn new(options: F) -> Self {
-        Self { options, leading: watch::Sender::new(None) }
+        Self { options, leading: watch::Sender::new(None), fleet: Fleet::default() }
     }
 }
 
@@ -72,14 +74,16 @@ where
 {
     fn serve(&self, routes: &mut RoutesBuilder) {
         routes.add_service(Runs::service(self.leading.subscribe()));
+        routes.add_service(self.fleet.service());
     }
 
     async fn work(self, process: Arc<Process>) -> Result<(), BoxError> {
         let options = (self.options)(&process)?;
+        tokio::spawn(self.fleet.clone().follow(process.broker.clone(), process.stop_token().clone()));
         let meter = process.telemetry.meter();
         let instruments = Instruments::new(&meter);
         observe::observe(&meter, self.leading.subscribe(), process.broker.clone());
-        let holder = holder();
+        let holder = instance_name();
         let ready = process.ready();
         loop {
             ready.set_role(Ready::no("standby: another coordinator leads"));
@@ -116,12 +120,6 @@ where
             }
         }
     }
-}
-
-/// Names this process among coordinators.
-fn holder() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{}:{}", host.trim(), std::process::id())
 }
 
 /// The lease; `None` if the process shall end first.

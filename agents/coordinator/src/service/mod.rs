@@ -1,6 +1,7 @@
 //! The coordinator as a process: one of several leads, and serves `RunService`.
 
 mod dead;
+mod fleet;
 mod lead;
 mod observe;
 mod runs;

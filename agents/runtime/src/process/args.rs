@@ -28,6 +28,9 @@ pub struct ProcessArgs {
     /// Address of gRPC and HTTP; only loopback
     #[arg(long, env = "QUIRE_LISTEN", value_name = "ADDR")]
     pub listen: SocketAddr,
+    /// The address at which others reach it, as the register of agents tells it; without it, the one it listens at
+    #[arg(long, env = "QUIRE_ADVERTISE", value_name = "ADDR")]
+    pub advertise: Option<String>,
     /// One more address, which serves only health, probes and metrics
     #[arg(long, env = "QUIRE_HEALTH_LISTEN", value_name = "ADDR")]
     pub health_listen: Option<SocketAddr>,

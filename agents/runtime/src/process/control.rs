@@ -1,25 +1,35 @@
-//! `AgentService`: the control plane of a stage's agent.
+//! `AgentService`: the control plane of every process.
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use quire_api::control::{
     CacheStatus, ClearCachesRequest, ClearCachesResponse, DrainRequest, DrainResponse, GetCachesRequest,
-    GetCachesResponse, GetConfigRequest, GetConfigResponse, LaneStatus, PauseRequest, PauseResponse,
-    ResumeRequest, ResumeResponse, Setting, StatusRequest, StatusResponse, TuneRequest, TuneResponse,
-    WatchRequest, WatchResponse,
+    GetCachesResponse, GetConfigRequest, GetConfigResponse, PauseRequest, PauseResponse, ResumeRequest,
+    ResumeResponse, SetLogFilterRequest, SetLogFilterResponse, Setting, StatusRequest, StatusResponse,
+    TuneRequest, TuneResponse, WatchRequest, WatchResponse,
     agent_service_server::{AgentService, AgentServiceServer},
 };
+use quire_cache::CacheStore;
 use quire_proto::Lane;
 use tokio_stream::{Stream, StreamExt as _, wrappers::IntervalStream};
 use tonic::{Request, Response, Status};
 
-use super::{Process, stage::Running};
+use super::{
+    Ready,
+    audit::{audit, caller},
+    running::Running,
+};
 use crate::{Agent, scheduler::MIN_SLOTS};
 
 /// Between two answers of a watch, unless it says otherwise, in milliseconds.
 const INTERVAL_MS: u32 = 1_000;
 /// At least so many.
 const MIN_INTERVAL_MS: u32 = 100;
+
+/// For how long another filter of logs is in force unless the request says so, in seconds.
+const LOG_SECONDS: u32 = 600;
+/// At most so long.
+const MAX_LOG_SECONDS: u32 = 86_400;
 
 /// The service's implementation.
 pub(super) struct Control(Arc<Running>);
@@ -31,14 +41,21 @@ impl Control {
         AgentServiceServer::new(Self(running))
     }
 
-    fn agent(&self) -> Result<&(Agent, Arc<Process>), Status> {
-        self.0.agent.get().ok_or_else(|| Status::unavailable(self.0.controls.ready.get().reason().to_owned()))
+    fn agent(&self) -> Result<&Agent, Status> {
+        let Running { program, ready, agent, .. } = &*self.0;
+        let Some(agent) = agent.get() else {
+            return Err(match ready.get() {
+                Ready::Yes => Status::failed_precondition(format!("{} has no lanes", program.name)),
+                Ready::No { reason } => Status::unavailable(reason),
+            });
+        };
+        Ok(agent)
     }
-}
 
-/// A change, as whoever looks for who did what finds it.
-fn audit(action: &'static str, what: &str) {
-    tracing::info!(target: "quire_audit", action, what, "control plane changed the agent");
+    fn caches(&self) -> Result<&CacheStore, Status> {
+        let starting = || Status::unavailable(self.0.ready.get().reason().to_owned());
+        self.0.caches.get().ok_or_else(starting)
+    }
 }
 
 fn lane(name: &str) -> Result<Lane, Status> {
@@ -48,86 +65,51 @@ fn lane(name: &str) -> Result<Lane, Status> {
     })
 }
 
-fn status(running: &Running) -> StatusResponse {
-    let ready = running.controls.ready.get();
-    let mut status = StatusResponse {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        ready: ready.is_yes(),
-        reason: ready.reason().to_owned(),
-        uptime_seconds: running.started.elapsed().as_secs(),
-        ..StatusResponse::default()
-    };
-    let Some((agent, process)) = running.agent.get() else { return status };
-    let stats = agent.stats();
-    status.stage = stats.stage.to_string();
-    status.draining = stats.draining;
-    status.slots = u32::try_from(stats.slots).unwrap_or(u32::MAX);
-    let served = process.metrics.snapshot();
-    status.lanes = stats
-        .lanes
-        .iter()
-        .map(|lane| {
-            let known = served.iter().find(|served| served.stage == stats.stage && served.lane == lane.lane);
-            let mut status = LaneStatus {
-                lane: lane.lane.to_string(),
-                paused: lane.paused,
-                running: u32::try_from(lane.used.running).unwrap_or(u32::MAX),
-                service_ms: u64::try_from(lane.used.service.as_millis()).unwrap_or(u64::MAX),
-                ..LaneStatus::default()
-            };
-            if let Some(served) = known {
-                status.processed = served.counts.processed + served.counts.cached;
-                (status.p50_ms, status.p95_ms, status.p99_ms) =
-                    (served.service.p50_ms, served.service.p95_ms, served.service.p99_ms);
-            }
-            status
-        })
-        .collect();
-    status
-}
-
 #[tonic::async_trait]
 impl AgentService for Control {
     type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>;
 
     async fn status(&self, _: Request<StatusRequest>) -> Answer<StatusResponse> {
-        Ok(Response::new(status(&self.0)))
+        Ok(Response::new(self.0.status()))
     }
 
     async fn watch(&self, request: Request<WatchRequest>) -> Answer<Self::WatchStream> {
         let asked = request.into_inner().interval_ms;
         let every = if asked == 0 { INTERVAL_MS } else { asked.max(MIN_INTERVAL_MS) };
         let ticks = IntervalStream::new(tokio::time::interval(Duration::from_millis(every.into())));
-        let (running, stop) = (Arc::clone(&self.0), self.0.controls.stop.clone());
+        let (running, stop) = (Arc::clone(&self.0), self.0.stop.clone());
         let told = ticks
             .take_while(move |_| !stop.is_cancelled())
-            .map(move |_| Ok(WatchResponse { status: Some(status(&running)) }));
+            .map(move |_| Ok(WatchResponse { status: Some(running.status()) }));
         Ok(Response::new(Box::pin(told)))
     }
 
     async fn pause(&self, request: Request<PauseRequest>) -> Answer<PauseResponse> {
+        let from = caller(&request);
         let lane = lane(&request.get_ref().lane)?;
-        self.agent()?.0.pause(lane);
-        audit("pause", lane.as_str());
+        self.agent()?.pause(lane);
+        audit(&from, "pause", lane.as_str());
         Ok(Response::new(PauseResponse {}))
     }
 
     async fn resume(&self, request: Request<ResumeRequest>) -> Answer<ResumeResponse> {
+        let from = caller(&request);
         let lane = lane(&request.get_ref().lane)?;
-        self.agent()?.0.resume(lane);
-        audit("resume", lane.as_str());
+        self.agent()?.resume(lane);
+        audit(&from, "resume", lane.as_str());
         Ok(Response::new(ResumeResponse {}))
     }
 
-    async fn drain(&self, _: Request<DrainRequest>) -> Answer<DrainResponse> {
-        audit("drain", "");
-        self.0.controls.stop.cancel();
+    async fn drain(&self, request: Request<DrainRequest>) -> Answer<DrainResponse> {
+        audit(&caller(&request), "drain", "");
+        self.0.stop.cancel();
         Ok(Response::new(DrainResponse {}))
     }
 
     async fn tune(&self, request: Request<TuneRequest>) -> Answer<TuneResponse> {
+        let from = caller(&request);
         let TuneRequest { weights, slots } = request.into_inner();
-        let (agent, _) = self.agent()?;
+        let agent = self.agent()?;
         let slots = (slots > 0).then(|| usize::try_from(slots).unwrap_or(usize::MAX));
         if slots.is_some_and(|slots| slots < MIN_SLOTS) {
             return Err(Status::invalid_argument(format!("an agent has at least {MIN_SLOTS} slots")));
@@ -140,11 +122,11 @@ impl AgentService for Control {
                     given.len()
                 ))
             })?;
-            audit("weights", &format!("{weights:?}"));
+            audit(&from, "weights", &format!("{weights:?}"));
             agent.set_weights(weights);
         }
         if let Some(slots) = slots {
-            audit("slots", &slots.to_string());
+            audit(&from, "slots", &slots.to_string());
             agent.set_slots(slots);
         }
         Ok(Response::new(TuneResponse {}))
@@ -156,31 +138,32 @@ impl AgentService for Control {
             value: setting.value.clone(),
             origin: setting.origin.to_string(),
         };
-        let settings = self.0.controls.settings.iter().map(setting).collect();
+        let settings = self.0.settings.iter().map(setting).collect();
         Ok(Response::new(GetConfigResponse { settings }))
     }
 
     async fn get_caches(&self, _: Request<GetCachesRequest>) -> Answer<GetCachesResponse> {
-        let (_, process) = self.agent()?;
-        let caches = process.caches.stats().into_iter().map(|stats| CacheStatus {
+        let caches = self.caches()?;
+        let told = caches.stats().into_iter().map(|stats| CacheStatus {
             name: stats.name.to_owned(),
             hits_memory: stats.hits_l1,
             hits_disk: stats.hits_l2,
             misses: stats.misses,
         });
-        Ok(Response::new(GetCachesResponse { caches: caches.collect() }))
+        Ok(Response::new(GetCachesResponse { caches: told.collect() }))
     }
 
     async fn clear_caches(&self, request: Request<ClearCachesRequest>) -> Answer<ClearCachesResponse> {
-        let (_, process) = self.agent()?;
+        let caches = self.caches()?;
+        let from = caller(&request);
         let names = request.into_inner().names;
-        let known: Vec<&str> = process.caches.stats().iter().map(|stats| stats.name).collect();
+        let known: Vec<&str> = caches.stats().iter().map(|stats| stats.name).collect();
         if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
             let known = known.join(", ");
             return Err(Status::not_found(format!("no cache is named `{unknown}`: there are {known}")));
         }
-        audit("clear caches", &names.join(", "));
-        let caches = process.caches.clone();
+        audit(&from, "clear caches", &names.join(", "));
+        let caches = caches.clone();
         tokio::task::spawn_blocking(move || match names.as_slice() {
             [] => caches.clear(None),
             names => names.iter().for_each(|name| caches.clear(Some(name))),
@@ -188,5 +171,21 @@ impl AgentService for Control {
         .await
         .map_err(|error| Status::internal(error.to_string()))?;
         Ok(Response::new(ClearCachesResponse {}))
+    }
+
+    async fn set_log_filter(&self, request: Request<SetLogFilterRequest>) -> Answer<SetLogFilterResponse> {
+        let from = caller(&request);
+        let SetLogFilterRequest { filter, seconds } = request.into_inner();
+        let seconds = if seconds == 0 { LOG_SECONDS } else { seconds };
+        if seconds > MAX_LOG_SECONDS {
+            return Err(Status::invalid_argument(format!(
+                "a filter lasts {MAX_LOG_SECONDS} seconds at most"
+            )));
+        }
+        let lasts = Duration::from_secs(seconds.into());
+        let set = self.0.telemetry.set_log_filter(&filter, lasts);
+        set.map_err(|error| Status::invalid_argument(crate::chain(&error)))?;
+        audit(&from, "log filter", &format!("{filter} for {seconds} s"));
+        Ok(Response::new(SetLogFilterResponse {}))
     }
 }

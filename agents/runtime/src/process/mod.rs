@@ -4,16 +4,23 @@
 //! everything around it, the same for all.
 
 mod args;
+mod audit;
 mod broker;
 mod control;
 mod error;
 mod observe;
 mod ready;
+mod register;
+mod running;
 mod server;
 mod signals;
 mod stage;
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    process::ExitCode,
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 use quire_broker::{Broker, Readiness};
@@ -28,11 +35,14 @@ use crate::{
 };
 
 pub use args::{LogFormatArg, NoArgs, ProcessArgs};
+pub use audit::{audit, caller};
 pub use broker::BrokerArgs;
 pub use error::ProcessError;
 pub use ready::{Ready, ReadySwitch};
+pub use register::{HEARTBEAT, REGISTER, instance_name};
 pub use stage::StageRole;
 
+use running::Running;
 use server::{Server, Vitals};
 
 /// What is logged unless `RUST_LOG` says otherwise.
@@ -47,13 +57,15 @@ pub struct Program {
     pub name: &'static str,
     /// What it does, in a sentence.
     pub about: &'static str,
+    /// Its stage: `fetch`, `validate`, `index`, `render`, or `coordinate`.
+    pub stage: &'static str,
     /// Its port on loopback.
     pub port: u16,
 }
 
 /// What a process works at.
 pub trait Role: Send + 'static {
-    /// Adds the services beside health and reflection. They may be called before [`Self::work`] has begun.
+    /// Adds the services beside health, reflection and the agent's control plane. They may be called before [`Self::work`] has begun.
     fn serve(&self, routes: &mut RoutesBuilder);
 
     /// Works until [`Process::stopping`], and ends cleanly.
@@ -79,44 +91,32 @@ pub struct Process {
     pub telemetry: Telemetry,
     /// Settings that all processes have.
     pub args: ProcessArgs,
-    ready: ReadySwitch,
-    stop: CancellationToken,
-}
-
-/// What control planes know before the work begins.
-#[derive(Debug, Clone)]
-pub struct Controls {
-    /// Settings with their origins.
-    pub settings: Arc<[Setting]>,
-    /// Whether the process takes work.
-    pub ready: ReadySwitch,
-    /// Ends the process.
-    pub stop: CancellationToken,
+    running: Arc<Running>,
 }
 
 impl Process {
     /// Done once the process shall end.
     pub async fn stopping(&self) {
-        self.stop.cancelled().await;
+        self.running.stop.cancelled().await;
     }
 
     /// Cancelled once the process shall end.
     #[must_use]
-    pub const fn stop_token(&self) -> &CancellationToken {
-        &self.stop
+    pub fn stop_token(&self) -> &CancellationToken {
+        &self.running.stop
     }
 
     /// To say whether the role takes work. While the broker is away, the process is unready whatever is said.
     #[must_use]
-    pub const fn ready(&self) -> &ReadySwitch {
-        &self.ready
+    pub fn ready(&self) -> &ReadySwitch {
+        &self.running.ready
     }
 }
 
 /// Runs a program to its end.
 pub fn main<A: Args, R: Role>(
     program: Program,
-    role: impl FnOnce(A, &ProcessArgs, Controls) -> Result<R, BoxError>,
+    role: impl FnOnce(A, &ProcessArgs) -> Result<R, BoxError>,
 ) -> ExitCode {
     let listen = format!("127.0.0.1:{}", program.port);
     let shape = |command: clap::Command| {
@@ -135,14 +135,9 @@ pub fn main<A: Args, R: Role>(
     }
     let Settings { args: args::AllArgs { process, own }, shown } = settings;
     let logs = LogOptions { format: process.log_format.into(), default_filter: LOGS.to_owned() };
-    let controls = Controls {
-        settings: shown.into(),
-        ready: ReadySwitch::new("starting"),
-        stop: CancellationToken::new(),
-    };
-    let ran = role(own, &process, controls.clone())
+    let ran = role(own, &process)
         .map_err(ProcessError::Role)
-        .and_then(|role| run(program, process, &logs, controls, role));
+        .and_then(|role| run(program, process, &logs, shown.into(), role));
     match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -156,7 +151,7 @@ fn run<R: Role>(
     program: Program,
     args: ProcessArgs,
     logs: &LogOptions,
-    controls: Controls,
+    settings: Arc<[Setting]>,
     role: R,
 ) -> Result<(), ProcessError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -169,73 +164,84 @@ fn run<R: Role>(
         let _in_runtime = runtime.enter();
         Telemetry::start(program.name, logs)?
     };
-    let ended = runtime.block_on(live(program, args, telemetry.clone(), controls, role));
+    let running = Arc::new(Running {
+        program,
+        settings,
+        ready: ReadySwitch::new("starting"),
+        stop: CancellationToken::new(),
+        started: Instant::now(),
+        metrics: Metrics::new(),
+        telemetry: telemetry.clone(),
+        broker: OnceLock::new(),
+        caches: OnceLock::new(),
+        agent: OnceLock::new(),
+    });
+    let ended = runtime.block_on(live(args, running, role));
     telemetry.end();
     // What still blocks has had its grace.
     runtime.shutdown_timeout(CONNECTIONS_END);
     ended
 }
 
-async fn live<R: Role>(
-    program: Program,
-    args: ProcessArgs,
-    telemetry: Telemetry,
-    controls: Controls,
-    role: R,
-) -> Result<(), ProcessError> {
-    let Controls { ready, stop, .. } = controls;
+async fn live<R: Role>(args: ProcessArgs, running: Arc<Running>, role: R) -> Result<(), ProcessError> {
+    let (ready, stop) = (&running.ready, &running.stop);
     signals::watch(stop.clone());
-    let metrics = Metrics::new();
-    observe::process(&telemetry.meter(), &metrics, &ready);
-    let vitals = Vitals { ready: ready.clone(), telemetry: telemetry.clone() };
-    let server = Server::start(args.listen, args.health_listen, vitals, |routes| role.serve(routes)).await?;
-    tracing::info!(program = program.name, address = %server.address, "listening");
-    let worked = work(program, args, (metrics, telemetry), ready.clone(), stop.clone(), role).await;
+    observe::process(&running.telemetry.meter(), &running);
+    let vitals = Vitals { ready: ready.clone(), telemetry: running.telemetry.clone() };
+    let services = |routes: &mut RoutesBuilder| {
+        routes.add_service(control::Control::service(Arc::clone(&running)));
+        role.serve(routes);
+    };
+    let server = Server::start(args.listen, args.health_listen, vitals, services).await?;
+    let program = running.program.name;
+    tracing::info!(program, address = %server.address, "listening");
+    let address = args.advertise.clone().unwrap_or_else(|| server.address.to_string());
+    let worked = work(args, Arc::clone(&running), address, role).await;
     ready.set_process(Ready::no("stopping"));
     stop.cancel();
     if tokio::time::timeout(CONNECTIONS_END, server.stop()).await.is_err() {
         tracing::debug!("connections were cut");
     }
-    tracing::info!(program = program.name, "ended");
+    tracing::info!(program, "ended");
     worked
 }
 
 async fn work<R: Role>(
-    program: Program,
     args: ProcessArgs,
-    (metrics, telemetry): (Metrics, Telemetry),
-    ready: ReadySwitch,
-    stop: CancellationToken,
+    running: Arc<Running>,
+    address: String,
     role: R,
 ) -> Result<(), ProcessError> {
+    let (ready, stop) = (&running.ready, &running.stop);
     let state = State::open(&args.state)?;
     let caches = state.open_caches()?;
     let store_folder = store_folder(&args.store)?;
     let store = Store::open(&store_folder)?;
     ready.set_process(Ready::no("connecting to the broker"));
-    let mut options = args.broker.options(program.name);
+    let mut options = args.broker.options(running.program.name);
     options.dev = args.dev;
     let connecting = Broker::jet_stream(options);
     let broker = tokio::select! {
         broker = connecting => broker?,
         () = stop.cancelled() => return Ok(()),
     };
+    let _ = (running.broker.set(broker.clone()), running.caches.set(caches.clone()));
     let following = tokio::spawn(follow(broker.clone(), ready.clone(), stop.clone()));
+    let registered = tokio::spawn(register::keep(Arc::clone(&running), broker.clone(), address));
     let process = Arc::new(Process {
         broker,
         store,
         store_folder,
         state,
         caches,
-        metrics,
-        telemetry,
+        metrics: running.metrics.clone(),
+        telemetry: running.telemetry.clone(),
         args,
-        ready,
-        stop,
+        running: Arc::clone(&running),
     });
     let worked = role.work(Arc::clone(&process)).await.map_err(ProcessError::Role);
-    process.stop.cancel();
-    let _ = following.await;
+    stop.cancel();
+    let _ = tokio::join!(following, registered);
     if tokio::time::timeout(CONNECTIONS_END, process.broker.close()).await.is_err() {
         tracing::warn!("deliveries were given back to the broker");
     }

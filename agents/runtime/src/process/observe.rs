@@ -4,9 +4,10 @@ use std::sync::{Arc, Weak};
 
 use opentelemetry::{KeyValue, metrics::Meter};
 use quire_broker::Queue;
+use quire_cache::CacheStore;
 
-use super::{ReadySwitch, stage::Running};
-use crate::{Counts, LaneMetrics, Metrics};
+use super::running::Running;
+use crate::{Agent, Counts, LaneMetrics, Metrics};
 
 type Count = fn(&Counts) -> u64;
 
@@ -27,8 +28,8 @@ fn of_lane(lane: &LaneMetrics) -> [KeyValue; 2] {
 }
 
 /// What every process tells.
-pub(super) fn process(meter: &Meter, metrics: &Metrics, ready: &ReadySwitch) {
-    let switch = ready.clone();
+pub(super) fn process(meter: &Meter, running: &Arc<Running>) {
+    let (metrics, switch) = (&running.metrics, running.ready.clone());
     meter
         .u64_observable_gauge("quire_ready")
         .with_description("Whether the process takes work.")
@@ -65,6 +66,7 @@ pub(super) fn process(meter: &Meter, metrics: &Metrics, ready: &ReadySwitch) {
         })
         .build();
     metrics.record_to(meter);
+    caches(meter, running);
 }
 
 fn counter(meter: &Meter, metrics: &Metrics, name: &'static str, about: &'static str, count: Count) {
@@ -91,21 +93,28 @@ pub(super) fn agent(meter: &Meter, running: &Arc<Running>) {
         .u64_observable_gauge("quire_slots")
         .with_description("Parcels that may be worked on at once.")
         .with_callback(move |observer| {
-            with(&known, |agent, _| {
+            with_agent(&known, |agent| {
                 let stats = agent.stats();
                 observer.observe(stats.slots as u64, &[KeyValue::new("stage", stats.stage.as_str())]);
             });
         })
         .build();
     queues(meter, running);
-    caches(meter, running);
 }
 
-fn with(running: &Weak<Running>, look: impl FnOnce(&crate::Agent, &super::Process)) {
+fn with_agent(running: &Weak<Running>, look: impl FnOnce(&Agent)) {
     if let Some(running) = running.upgrade()
-        && let Some((agent, process)) = running.agent.get()
+        && let Some(agent) = running.agent.get()
     {
-        look(agent, process);
+        look(agent);
+    }
+}
+
+fn with_caches(running: &Weak<Running>, look: impl FnOnce(&CacheStore)) {
+    if let Some(running) = running.upgrade()
+        && let Some(caches) = running.caches.get()
+    {
+        look(caches);
     }
 }
 
@@ -121,7 +130,7 @@ fn lanes(
         .u64_observable_gauge(name)
         .with_description(about)
         .with_callback(move |observer| {
-            with(&known, |agent, _| {
+            with_agent(&known, |agent| {
                 let stats = agent.stats();
                 for lane in &stats.lanes {
                     let labels = [
@@ -164,14 +173,14 @@ fn queues(meter: &Meter, running: &Arc<Running>) {
 }
 
 fn each_queue(running: &Weak<Running>, mut tell: impl FnMut(&quire_broker::QueueInfo, &[KeyValue; 2])) {
-    with(running, |agent, process| {
-        let stats = agent.stats();
-        for lane in &stats.lanes {
-            let labels =
-                [KeyValue::new("stage", stats.stage.as_str()), KeyValue::new("lane", lane.lane.as_str())];
-            tell(&process.broker.info(Queue::work(stats.stage, lane.lane)), &labels);
-        }
-    });
+    let Some(running) = running.upgrade() else { return };
+    let (Some(agent), Some(broker)) = (running.agent.get(), running.broker.get()) else { return };
+    let stats = agent.stats();
+    for lane in &stats.lanes {
+        let labels =
+            [KeyValue::new("stage", stats.stage.as_str()), KeyValue::new("lane", lane.lane.as_str())];
+        tell(&broker.info(Queue::work(stats.stage, lane.lane)), &labels);
+    }
 }
 
 fn caches(meter: &Meter, running: &Arc<Running>) {
@@ -180,8 +189,8 @@ fn caches(meter: &Meter, running: &Arc<Running>) {
         .u64_observable_counter("quire_cache_hits")
         .with_description("Values found, by cache and level.")
         .with_callback(move |observer| {
-            with(&known, |_, process| {
-                for stats in process.caches.stats() {
+            with_caches(&known, |caches| {
+                for stats in caches.stats() {
                     for (level, hits) in [("memory", stats.hits_l1), ("disk", stats.hits_l2)] {
                         let labels = [KeyValue::new("cache", stats.name), KeyValue::new("level", level)];
                         observer.observe(hits, &labels);
@@ -195,8 +204,8 @@ fn caches(meter: &Meter, running: &Arc<Running>) {
         .u64_observable_counter("quire_cache_misses")
         .with_description("Values not found.")
         .with_callback(move |observer| {
-            with(&known, |_, process| {
-                for stats in process.caches.stats() {
+            with_caches(&known, |caches| {
+                for stats in caches.stats() {
                     observer.observe(stats.misses, &[KeyValue::new("cache", stats.name)]);
                 }
             });
@@ -207,8 +216,8 @@ fn caches(meter: &Meter, running: &Arc<Running>) {
         .u64_observable_counter("quire_cache_evictions")
         .with_description("Values that had to go for others.")
         .with_callback(move |observer| {
-            with(&known, |_, process| {
-                for stats in process.caches.stats() {
+            with_caches(&known, |caches| {
+                for stats in caches.stats() {
                     observer.observe(stats.evictions, &[KeyValue::new("cache", stats.name)]);
                 }
             });
@@ -219,13 +228,13 @@ fn caches(meter: &Meter, running: &Arc<Running>) {
         .u64_observable_gauge("quire_cache_bytes")
         .with_description("Size of the caches, by level; on disk all caches together.")
         .with_callback(move |observer| {
-            with(&known, |_, process| {
-                for stats in process.caches.stats() {
+            with_caches(&known, |caches| {
+                for stats in caches.stats() {
                     let labels = [KeyValue::new("cache", stats.name), KeyValue::new("level", "memory")];
                     observer.observe(stats.bytes, &labels);
                 }
                 let labels = [KeyValue::new("cache", "all"), KeyValue::new("level", "disk")];
-                observer.observe(process.caches.bytes_on_disk(), &labels);
+                observer.observe(caches.bytes_on_disk(), &labels);
             });
         })
         .build();

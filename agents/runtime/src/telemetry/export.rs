@@ -1,6 +1,6 @@
 //! Where traces and metrics go: over OTLP where the standard `OTEL_*` variables say so, and metrics to whoever scrapes.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use opentelemetry::{KeyValue, metrics::MeterProvider as _, trace::TracerProvider as _};
 use opentelemetry_otlp::{MetricExporter, SpanExporter};
@@ -10,7 +10,7 @@ use tracing_subscriber::{Layer as _, filter::filter_fn};
 
 use super::{
     LogOptions, TelemetryError,
-    logs::{More, init_with},
+    logs::{LogFilter, More, init_with},
     trace::TARGET,
 };
 use crate::BoxError;
@@ -21,6 +21,7 @@ pub struct Telemetry {
     tracer: Option<SdkTracerProvider>,
     meters: SdkMeterProvider,
     registry: Arc<prometheus::Registry>,
+    filter: LogFilter,
 }
 
 impl Telemetry {
@@ -33,8 +34,22 @@ impl Telemetry {
         let registry = Arc::new(prometheus::Registry::new());
         let tracer = if sends("TRACES") { Some(tracer(resource.clone())?) } else { None };
         let meters = meters(&registry, resource, sends("METRICS"))?;
-        init_with(logs, tracer.as_ref().map(layer))?;
-        Ok(Self { tracer, meters, registry })
+        let filter = init_with(logs, tracer.as_ref().map(layer))?;
+        Ok(Self { tracer, meters, registry, filter })
+    }
+
+    /// What is logged, as `RUST_LOG` says it.
+    #[must_use]
+    pub fn log_filter(&self) -> String {
+        self.filter.now()
+    }
+
+    /// Logs by another filter until `lasts` is over. Called in a runtime.
+    ///
+    /// # Errors
+    /// [`TelemetryError::Filter`] for a filter that cannot be read; the one in force stays.
+    pub fn set_log_filter(&self, filter: &str, lasts: Duration) -> Result<(), TelemetryError> {
+        self.filter.set(filter, lasts)
     }
 
     /// Instruments are made with this.

@@ -8,6 +8,7 @@ mod secret;
 pub mod trace;
 
 pub use export::Telemetry;
+pub(crate) use logs::AUDIT;
 pub use logs::{LogFormat, LogOptions, init};
 pub use secret::Secret;
 
@@ -27,6 +28,9 @@ pub enum TelemetryError {
     /// What is traced or measured cannot be sent.
     #[error("cannot send traces or metrics; check the OTEL_ variables")]
     Export(#[source] crate::BoxError),
+    /// The filter cannot be changed.
+    #[error("changing the log filter")]
+    Reload(#[source] tracing_subscriber::reload::Error),
     /// The process logs already.
     #[error("logging is set up already")]
     Already(#[source] tracing_subscriber::util::TryInitError),
