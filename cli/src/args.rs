@@ -42,6 +42,11 @@ pub enum Command {
         after_help = "Examples:\n  quire search 'pulmonary embolism'\n  quire search embolism --catalogue findings --filter tags=CT --limit 5 --json"
     )]
     Search(SearchArgs),
+    /// Everything known of one record: where it comes from, what became of it, why
+    #[command(
+        after_help = "Examples:\n  quire explain OIFM_GMTS_016552\n  quire explain data/aortic-dissection.fm.json --json\n  quire explain OIFM_GMTS_016552 --server 127.0.0.1:7400"
+    )]
+    Explain(ExplainArgs),
     /// Statistics of the caches, or clear them (only time is lost)
     #[command(after_help = "Examples:\n  quire cache stats\n  quire cache clear results")]
     Cache(CacheArgs),
@@ -167,6 +172,25 @@ pub struct SearchArgs {
     /// State folder
     #[command(flatten)]
     pub state: StateArgs,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `quire explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// A key; else the name of a page, a location of a source, or a value that a record claims
+    pub key: String,
+    /// Only this catalogue; default: all
+    #[arg(long, value_name = "NAME")]
+    pub catalogue: Option<String>,
+    /// State folder, if no coordinator is asked
+    #[command(flatten)]
+    pub state: StateArgs,
+    /// Ask this coordinator
+    #[arg(long, env = "QUIRE_SERVER", value_name = "URL")]
+    pub server: Option<String>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

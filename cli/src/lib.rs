@@ -18,8 +18,8 @@ mod summary;
 
 pub use args::{
     AdminAction, AdminArgs, AgentArgs, AgentsAction, AgentsArgs, BuildArgs, CacheAction, CacheArgs,
-    CheckArgs, Cli, Command, DeadAction, DeadArgs, DeadFilterArgs, DoctorArgs, LaneAgentArgs, LaneArg,
-    LanesArgs, NewArgs, RunAction, RunArgs, SearchArgs, ServerArgs, StartArgs, StateArgs, TopArgs,
+    CheckArgs, Cli, Command, DeadAction, DeadArgs, DeadFilterArgs, DoctorArgs, ExplainArgs, LaneAgentArgs,
+    LaneArg, LanesArgs, NewArgs, RunAction, RunArgs, SearchArgs, ServerArgs, StartArgs, StateArgs, TopArgs,
 };
 pub use exit::Exit;
 use quire_runtime::telemetry::LogOptions;
@@ -42,6 +42,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Check(args) => commands::check::run(args),
         Command::New(args) => commands::new::run(args),
         Command::Search(args) => commands::search::run(args),
+        Command::Explain(args) => commands::explain::run(args),
         Command::Cache(args) => commands::cache::run(args),
         Command::Doctor(args) => commands::doctor::run(args),
         Command::Run(args) => commands::run::run(args),

@@ -52,6 +52,12 @@ fn runs_are_listed_shown_and_cancelled() {
         shown.out
     );
     assert!(cluster.quire(&["run", "list"]).out.contains(&id));
+    let page =
+        tree(&cluster.site()).into_keys().find(|path| path.starts_with("findings/") && path.ends_with(".md"));
+    let slug = page.as_deref().and_then(|page| page.strip_prefix("findings/")?.strip_suffix(".md")).unwrap();
+    let explained = cluster.quire(&["explain", slug]);
+    assert!(explained.out.contains("published as of findings-1"), "{}{}", explained.out, explained.err);
+    assert_eq!(cluster.quire(&["explain", "dodo"]).code, Some(2));
     let unknown = cluster.quire(&["run", "show", "findings-999"]);
     assert_eq!(unknown.code, Some(2), "{}", unknown.err);
     assert!(unknown.err.contains("findings-999"), "{}", unknown.err);

@@ -47,6 +47,22 @@ fn a_record_that_is_wrong_is_explained_and_the_others_are_published() {
     let tag = rejects.iter().find(|reject| reject["pointer"] == "/tags/0").unwrap();
     assert_eq!((tag["location"].as_str(), tag["line"].as_u64()), (Some("wren.json"), Some(1)));
 
+    let explained = quire.run(["explain", "grey-heron", "--json"]);
+    let explained: Value = serde_json::from_str(&explained.out).unwrap();
+    let explanations = explained["explanations"].as_array().unwrap();
+    let states: Vec<&str> = explanations.iter().map(|told| told["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["published", "rejected"], "the holder of the key, and who wants it too");
+    assert_eq!(explanations[0]["files"][0]["path"], "birds/grey-heron.html");
+    assert_eq!(explanations[1]["problems"][0]["pointer"], "/tags/0");
+    let by_location = quire.run(["explain", "wren.json"]);
+    assert!(
+        by_location.out.contains("rejected as of birds-1") && by_location.out.contains("/tags/0"),
+        "{}",
+        by_location.out
+    );
+    let unknown = quire.run(["explain", "dodo"]);
+    assert!(unknown.code == Some(2) && unknown.err.contains("nothing is known of `dodo`"), "{}", unknown.err);
+
     let checked = quire.run(["check", "birds"]);
     assert_eq!(checked.code, Some(0), "{}", checked.err);
     assert!(checked.out.contains("wren.json:1: reject"), "{}", checked.out);

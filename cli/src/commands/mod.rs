@@ -7,6 +7,7 @@ pub mod cache;
 pub mod check;
 pub mod dead;
 pub mod doctor;
+pub mod explain;
 pub mod lanes;
 pub mod new;
 mod place;

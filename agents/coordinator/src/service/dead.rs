@@ -136,6 +136,25 @@ pub(super) async fn list(broker: &Broker, request: ListDeadRequest) -> Result<Li
     Ok(ListDeadResponse { letters, next: 0 })
 }
 
+/// The first letters of parcels that have `subject`.
+pub(super) async fn of_subject(
+    broker: &Broker,
+    filter: DeadFilter,
+    subject: &str,
+) -> Result<Vec<Told>, Status> {
+    let mut found = Letters::new(broker, Some(filter), 0);
+    let mut letters = Vec::new();
+    while letters.len() < LISTED as usize
+        && let Some(read) = found.next().await?
+    {
+        let subjects = read.held.iter().flat_map(DeadLetter::subjects);
+        if subjects.into_iter().any(|held| held == subject || held.ends_with(&format!(":{subject}"))) {
+            letters.push(read.tell());
+        }
+    }
+    Ok(letters)
+}
+
 pub(super) async fn get(broker: &Broker, number: u64) -> Result<Told, Status> {
     let letter = broker.dead_letter(number).await.map_err(failed)?;
     let letter = letter.ok_or_else(|| failed(AdminError::NoLetter { number }))?;

@@ -53,7 +53,7 @@ pub(super) struct Leading {
     pub(super) cancelled: CancellationToken,
     /// Runs under way.
     pub(super) tasks: TaskTracker,
-    store: Store,
+    pub(super) store: Store,
     pub(super) broker: Broker,
     pub(super) instruments: Instruments,
 }

@@ -1,6 +1,7 @@
 //! The coordinator as a process: one of several leads, and serves `RunService`.
 
 mod dead;
+mod explain;
 mod fleet;
 mod lead;
 mod observe;

@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, pin::Pin, sync::Arc};
 
 use futures_util::stream::{Stream, unfold};
 use quire_api::run::{
-    CancelRequest, CancelResponse, DefinitionFile, DropDeadRequest, DropDeadResponse, GetDeadRequest,
-    GetDeadResponse, GetRequest, GetResponse, Lane as ApiLane, ListDeadRequest, ListDeadResponse,
-    ListRequest, ListResponse, ReplayDeadRequest, ReplayDeadResponse, Run, StartRequest, StartResponse,
-    State, WatchRequest, WatchResponse,
+    CancelRequest, CancelResponse, DefinitionFile, DropDeadRequest, DropDeadResponse, ExplainRequest,
+    ExplainResponse, GetDeadRequest, GetDeadResponse, GetRequest, GetResponse, Lane as ApiLane,
+    ListDeadRequest, ListDeadResponse, ListRequest, ListResponse, ReplayDeadRequest, ReplayDeadResponse, Run,
+    StartRequest, StartResponse, State, WatchRequest, WatchResponse,
     run_service_server::{RunService, RunServiceServer},
 };
 use quire_catalogue::{Bundle, MAX_BUNDLE_BYTES, MAX_BUNDLE_FILES};
@@ -19,7 +19,7 @@ use tonic::{Request, Response, Status, metadata::MetadataMap};
 use tracing::{Instrument as _, Span};
 
 use super::{
-    dead,
+    dead, explain,
     lead::Leading,
     table::{Known, Watching, is_over},
 };
@@ -105,6 +105,12 @@ impl RunService for Runs {
         let ended = told.wait_for(is_over).await;
         let run = ended.map_err(|_| Status::unavailable("the coordinator stops"))?.clone();
         Ok(Response::new(CancelResponse { run: Some(run) }))
+    }
+
+    async fn explain(&self, request: Request<ExplainRequest>) -> Answer<ExplainResponse> {
+        let leading = self.leading()?;
+        let explained = explain::explain(&leading.store, &leading.broker, request.into_inner()).await?;
+        Ok(Response::new(explained))
     }
 
     async fn list_dead(&self, request: Request<ListDeadRequest>) -> Answer<ListDeadResponse> {
