@@ -25,6 +25,11 @@ pub(crate) fn text(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// Prints a remark beside the facts.
+pub(crate) fn note(text: &str) {
+    eprintln!("note: {text}");
+}
+
 /// Prints an error and its causes, outermost first.
 pub(crate) fn error(error: &anyhow::Error) {
     eprintln!("error: {error}");

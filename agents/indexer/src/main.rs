@@ -1,17 +1,21 @@
-//! `quire-indexer`: the stage *index* as a process.
+//! `quire-indexer`: the stage *index* and the search service as a process.
 
 use quire_catalogue::Catalogues;
-use quire_indexer::Indexer;
-use quire_runtime::process::{self, NoArgs, Process, Program, StageRole};
+use quire_indexer::{FollowArgs, Indexer, IndexerRole};
+use quire_runtime::process::{self, Process, Program, StageRole};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const PROGRAM: Program =
-    Program { name: "quire-indexer", about: "Turns records into documents of the search index", port: 7403 };
+const PROGRAM: Program = Program {
+    name: "quire-indexer",
+    about: "Turns records into documents, and answers searches",
+    port: 7403,
+};
 
 fn main() -> std::process::ExitCode {
-    process::main(PROGRAM, |NoArgs {}, _, controls| {
-        Ok(StageRole::new(controls, |_: &Process| Ok(Indexer::new(Catalogues::new()))))
+    process::main(PROGRAM, |args: FollowArgs, _, controls| {
+        let stage = StageRole::new(controls, |_: &Process| Ok(Indexer::new(Catalogues::new())));
+        Ok(IndexerRole::new(stage, args))
     })
 }

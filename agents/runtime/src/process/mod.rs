@@ -56,6 +56,11 @@ pub trait Role: Send + 'static {
     /// Adds the services beside health and reflection. They may be called before [`Self::work`] has begun.
     fn serve(&self, routes: &mut RoutesBuilder);
 
+    /// What it serves by HTTP beside probes and metrics, at the same times.
+    fn http(&self) -> axum::Router {
+        axum::Router::new()
+    }
+
     /// Works until [`Process::stopping`], and ends cleanly.
     fn work(self, process: Arc<Process>) -> impl Future<Output = Result<(), BoxError>> + Send;
 }
@@ -188,7 +193,9 @@ async fn live<R: Role>(
     let metrics = Metrics::new();
     observe::process(&telemetry.meter(), &metrics, &ready);
     let vitals = Vitals { ready: ready.clone(), telemetry: telemetry.clone() };
-    let server = Server::start(args.listen, args.health_listen, vitals, |routes| role.serve(routes)).await?;
+    let http = role.http();
+    let server =
+        Server::start(args.listen, args.health_listen, vitals, http, |routes| role.serve(routes)).await?;
     tracing::info!(program = program.name, address = %server.address, "listening");
     let worked = work(program, args, (metrics, telemetry), ready.clone(), stop.clone(), role).await;
     ready.set_process(Ready::no("stopping"));
