@@ -39,7 +39,7 @@ pub enum Command {
     New(NewArgs),
     /// Query the index of a built catalogue
     #[command(
-        after_help = "Examples:\n  quire search 'pulmonary embolism'\n  quire search embolism --catalogue findings --filter tags=CT --limit 5 --json"
+        after_help = "Examples:\n  quire search 'pulmonary embolism'\n  quire search embolism --catalogue findings --filter tags=CT --limit 5 --json\n  quire search embolism --server 127.0.0.1:7403,127.0.0.1:7413"
     )]
     Search(SearchArgs),
     /// Everything known of one record: where it comes from, what became of it, why
@@ -169,6 +169,9 @@ pub struct SearchArgs {
     /// Most results a catalogue
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub limit: u16,
+    /// Ask these indexers, one after the other until one answers, instead of the state folder
+    #[arg(long, value_name = "ADDR", value_delimiter = ',')]
+    pub server: Vec<String>,
     /// State folder
     #[command(flatten)]
     pub state: StateArgs,

@@ -24,8 +24,7 @@ pub enum Exit {
 impl Exit {
     /// How a command ends with this error.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
-        let asked =
-            matches!(error.downcast_ref(), Some(SearchError::Blank | SearchError::UnknownFilter { .. }));
+        let asked = error.downcast_ref().is_some_and(SearchError::is_usage);
         if asked || error.is::<WrongUsage>() {
             Self::Usage
         } else if error.is::<Unreachable>() {

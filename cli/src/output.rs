@@ -59,6 +59,11 @@ pub(crate) fn table(heads: &[&str], rows: impl IntoIterator<Item = Vec<String>>)
     std::iter::once(head).chain(lines).collect::<Vec<_>>().join("\n")
 }
 
+/// Prints a remark beside the facts.
+pub(crate) fn note(text: &str) {
+    eprintln!("note: {text}");
+}
+
 /// Prints an error and its causes, outermost first.
 pub(crate) fn error(error: &anyhow::Error) {
     eprintln!("error: {error}");

@@ -3,8 +3,12 @@
 use std::{error::Error, fs, path::PathBuf};
 
 const SOURCES: &str = "..";
-const FILES: [&str; 3] =
-    ["quire/run/v1/run.proto", "quire/control/v1/agent.proto", "quire/control/v1/fleet.proto"];
+const FILES: [&str; 4] = [
+    "quire/run/v1/run.proto",
+    "quire/control/v1/agent.proto",
+    "quire/control/v1/fleet.proto",
+    "quire/search/v1/search.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={SOURCES}/quire");

@@ -5,6 +5,7 @@
 //! catalogues into the site. What the coordinator does not do itself stands behind three small traits: [`Projector`]
 //! (what lists and data files look like), [`SiteEdge`] (the site's folder), [`Progress`] (who watches).
 
+mod announce;
 mod assemble;
 mod carry;
 mod collect;

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     CoordinatorOptions, Event, Phase, RunError,
+    announce::announce,
     assemble::{Assembled, Products, assemble},
     carry::carry,
     commit::commit,
@@ -89,6 +90,7 @@ impl Run<'_> {
             return self.end(rows.counts, rows.failures, Written::default(), None).await;
         };
         crash_point("coordinator.committed");
+        announce(&self.options.broker, &self.plan.reference.name, committed.manifest.epoch);
         self.enter(Phase::Publish);
         let (wanted, written) = self.publish(&committed).await?;
         self.end(rows.counts, rows.failures, written, Some((committed, wanted))).await

@@ -12,6 +12,9 @@ pub enum IndexError {
     /// There is no index in the folder, or one that this program cannot read; following builds one.
     #[error("there is no usable search index in {}; a build makes one", .0.display())]
     Missing(PathBuf),
+    /// It was told to stop before it had followed.
+    #[error("stopped before the search index had followed")]
+    Stopped,
     /// Another process writes the index.
     #[error("the search index in {} is being written by another process", .0.display())]
     Busy(PathBuf),
@@ -71,6 +74,30 @@ pub enum SearchError {
         /// Names of all filters.
         known: Vec<String>,
     },
+    /// More text than is read.
+    #[error("the query has {bytes} bytes: at most {most} are read")]
+    Long {
+        /// Its bytes.
+        bytes: usize,
+        /// Most bytes.
+        most: usize,
+    },
+    /// None, or too many hits are asked for.
+    #[error("a limit of {limit} hits: expected 1 to {most}")]
+    Limit {
+        /// The limit.
+        limit: usize,
+        /// The greatest.
+        most: usize,
+    },
+    /// Too many filters, or too long ones.
+    #[error("expected at most {most} filters, each of at most {bytes} bytes")]
+    Filters {
+        /// Most filters.
+        most: usize,
+        /// Most bytes of a name and of a value.
+        bytes: usize,
+    },
     /// The index cannot be read.
     #[error("cannot read the search index")]
     Index(#[from] tantivy::TantivyError),
@@ -80,4 +107,12 @@ pub enum SearchError {
     /// The index is damaged; the next build makes it anew.
     #[error("the search index is damaged; the next build makes it anew")]
     Damaged,
+}
+
+impl SearchError {
+    /// Whether the question is wrong, not the index.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        !matches!(self, Self::Index(_) | Self::Io(_) | Self::Damaged)
+    }
 }

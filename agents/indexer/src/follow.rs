@@ -46,10 +46,31 @@ pub struct Applied {
 /// [`IndexError::Busy`] while another process does so; otherwise if the store or the folder cannot be used. A damaged
 /// index is no error: it is built anew.
 pub fn follow(store: &Store, dir: &Path, catalogue: &str) -> Result<Applied, IndexError> {
+    follow_while(store, dir, catalogue, &|| true)
+}
+
+/// As [`follow`], as long as `go_on` says so: it is asked before every chunk of rows.
+///
+/// # Errors
+/// As [`follow`], and [`IndexError::Stopped`].
+pub fn follow_while(
+    store: &Store,
+    dir: &Path,
+    catalogue: &str,
+    go_on: &dyn Fn() -> bool,
+) -> Result<Applied, IndexError> {
     match rows::newest(store, catalogue)? {
-        Some((manifest, digest)) => apply(store, dir, &manifest, &digest),
+        Some((manifest, digest)) => apply_while(store, dir, &manifest, &digest, go_on),
         None => Ok(Applied::default()),
     }
+}
+
+/// Has the next [`follow`] build the index in `dir` anew: queries have found it damaged.
+///
+/// # Errors
+/// [`IndexError::Io`].
+pub fn distrust(dir: &Path) -> Result<(), IndexError> {
+    State::remove(dir).map_err(|source| IndexError::Io { doing: "distrust", source })
 }
 
 /// Brings the index in `dir` to `manifest`, whose bytes have the digest `digest`.
@@ -57,8 +78,18 @@ pub fn follow(store: &Store, dir: &Path, catalogue: &str) -> Result<Applied, Ind
 /// # Errors
 /// As [`follow`].
 pub fn apply(store: &Store, dir: &Path, manifest: &Manifest, digest: &Digest) -> Result<Applied, IndexError> {
+    apply_while(store, dir, manifest, digest, &|| true)
+}
+
+fn apply_while(
+    store: &Store,
+    dir: &Path,
+    manifest: &Manifest,
+    digest: &Digest,
+    go_on: &dyn Fn() -> bool,
+) -> Result<Applied, IndexError> {
     let _lock = lock(dir)?;
-    let target = Target { store, dir, manifest, digest, fields: Fields::new() };
+    let target = Target { store, dir, manifest, digest, fields: Fields::new(), go_on };
     match catch_unwind(AssertUnwindSafe(|| target.update())) {
         Ok(Ok(applied)) => return Ok(applied),
         Ok(Err(error)) if !error.is_damage() => return Err(error),
@@ -79,6 +110,7 @@ struct Target<'a> {
     manifest: &'a Manifest,
     digest: &'a Digest,
     fields: Fields,
+    go_on: &'a dyn Fn() -> bool,
 }
 
 impl Target<'_> {
@@ -128,7 +160,7 @@ impl Target<'_> {
     ) -> Result<Applied, IndexError> {
         let mut applied = Applied::default();
         for chunk in chunks {
-            for row in rows::rows(self.store, chunk)? {
+            for row in self.rows(chunk)? {
                 let key = &row.record.key;
                 while let Some(gone) = old.peek().map_err(failed("read"))?.filter(|old| old.key < *key) {
                     writer.delete(Term::from_field_text(self.fields.key, &gone.key));
@@ -162,13 +194,18 @@ impl Target<'_> {
         let count = self.manifest.entries.iter().map(|chunk| u64::from(chunk.count)).sum();
         let mut writer = create(self.dir, &self.fields, count)?;
         for chunk in &self.manifest.entries {
-            for row in rows::rows(self.store, chunk)? {
+            for row in self.rows(chunk)? {
                 self.add(&row, &mut writer, &specs)?;
             }
         }
         let index = writer.finish().map_err(failed("commit"))?;
         self.write_state(&index, specs)?;
         Ok(Applied { rebuilt: true, written: count, removed: 0 })
+    }
+
+    /// The rows of a chunk, unless it is time to stop.
+    fn rows(&self, chunk: &Chunk) -> Result<Vec<EntryRow>, IndexError> {
+        if (self.go_on)() { rows::rows(self.store, chunk) } else { Err(IndexError::Stopped) }
     }
 
     fn add(&self, row: &EntryRow, writer: &mut Writer, specs: &[FieldSpec]) -> Result<(), IndexError> {

@@ -102,6 +102,16 @@ impl Snapshot {
         self.ranks.get(doc as usize).copied().unwrap_or(u32::MAX)
     }
 
+    /// The document of the record with this key.
+    pub(crate) fn doc_with_key(&self, key: &str) -> Result<Option<Doc>, SearchError> {
+        let mut found = None;
+        for segment in &self.segments {
+            let keys = segment.reader.inverted_index(self.fields.key)?;
+            segment.docs_with(&keys, key.as_bytes(), |doc| found = Some(doc))?;
+        }
+        Ok(found)
+    }
+
     /// What a hit shows.
     pub(crate) fn row(&self, doc: Doc) -> Result<Row, SearchError> {
         let segment =

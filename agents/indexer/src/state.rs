@@ -65,6 +65,14 @@ impl State {
         (state.version == VERSION).then_some(state)
     }
 
+    /// Forgets what the index in `dir` has: without it, none is usable.
+    pub(crate) fn remove(dir: &Path) -> io::Result<()> {
+        match fs::remove_file(dir.join(NAME)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether `index`, in `dir`, is at the commit that this state speaks of, with all its files.
     pub(crate) fn fits(&self, dir: &Path, index: &Index) -> bool {
         let has =

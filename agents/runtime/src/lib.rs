@@ -5,6 +5,7 @@
 //! object store ([`Store`]), retries, splitting, settlements, draining ([`Agent`]), counting ([`Metrics`]).
 
 mod agent;
+mod commits;
 mod compute;
 pub mod config;
 mod context;
@@ -29,6 +30,7 @@ pub mod telemetry;
 pub use quire_broker as broker;
 
 pub use agent::{Agent, AgentOptions, AgentStats, LaneStats};
+pub use commits::{Commits, announce_commit};
 pub use compute::{ComputeError, ComputePool};
 pub use context::Context;
 pub use crash::{CRASH_POINTS, CRASH_VARIABLE, crash_point};

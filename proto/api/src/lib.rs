@@ -19,5 +19,10 @@ pub mod control {
     tonic::include_proto!("quire.control.v1");
 }
 
+/// Searches, served by every indexer.
+pub mod search {
+    tonic::include_proto!("quire.search.v1");
+}
+
 /// Descriptors of all services, as reflection serves them.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -4,11 +4,14 @@
 
 use std::collections::BTreeSet;
 
-use tantivy::{InvertedIndexReader, TantivyError};
+use crate::{
+    SearchError,
+    query::dictionary::{each_term, has_word},
+    snapshot::Snapshot,
+    tokens::Stems,
+};
 
-use crate::{SearchError, snapshot::Snapshot, tokens::Stems};
-
-/// Words of the dictionary looked at for one typed word, per segment.
+/// Words of the dictionary looked at for one typed word.
 const MAX_SEEN: usize = 20_000;
 /// Most words that complete a typed one, the shortest first.
 const MAX_COMPLETIONS: usize = 50;
@@ -17,7 +20,7 @@ const MAX_TYPOS: usize = 20;
 /// Shorter words are not taken for misspelt.
 const MIN_TYPO_CHARS: usize = 5;
 
-/// Words with the stem of `word`, itself among them if it is in the dictionary.
+/// Words with the stem of `word`, itself among them if a record has it.
 pub(crate) fn forms(snapshot: &Snapshot, word: &str) -> Result<BTreeSet<String>, SearchError> {
     let mut stems = Stems::new();
     let stem = stems.stem(word);
@@ -104,39 +107,23 @@ fn is_one_off(typed: &[char], candidate: &str) -> bool {
     }
 }
 
-/// `word`, if it is in the dictionary.
+/// `word`, if a record has it.
 fn existing(snapshot: &Snapshot, word: String) -> Result<Option<String>, SearchError> {
-    for segment in &snapshot.segments {
-        if segment.text.terms().get(&word)?.is_some() {
-            return Ok(Some(word));
-        }
-    }
-    Ok(None)
+    Ok(has_word(snapshot, &word)?.then_some(word))
 }
 
-/// Shows every word of the dictionary that starts with `start`, segment by segment.
+/// Shows the words that start with `start`, ascending.
 fn each_word(snapshot: &Snapshot, start: &str, mut see: impl FnMut(&str)) -> Result<(), SearchError> {
-    for segment in &snapshot.segments {
-        each_word_of(&segment.text, start, &mut see)?;
-    }
-    Ok(())
-}
-
-fn each_word_of(
-    inverted: &InvertedIndexReader,
-    start: &str,
-    see: &mut impl FnMut(&str),
-) -> Result<(), SearchError> {
-    let mut stream = inverted.terms().range().ge(start.as_bytes()).into_stream()?;
-    for _ in 0..MAX_SEEN {
-        let Some((term, _)) = stream.next().filter(|(term, _)| term.starts_with(start.as_bytes())) else {
-            break;
-        };
-        let word = std::str::from_utf8(term)
-            .map_err(|error| TantivyError::InternalError(format!("word is not text: {error}")))?;
-        see(word);
-    }
-    Ok(())
+    each_term(
+        snapshot,
+        |segment| &segment.text,
+        start,
+        MAX_SEEN,
+        |word| {
+            see(word);
+            Ok(())
+        },
+    )
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //!
 //! Filters apply before anything is counted or cut. Equal scores are ordered by key.
 
+mod dictionary;
 mod exact;
 mod expand;
 mod facets;
@@ -29,13 +30,14 @@ pub(crate) use text::WordCache;
 
 use crate::{
     IndexError, SearchError,
+    schema::Row,
     snapshot::{Doc, Snapshot},
 };
 
 /// Most hits of one query.
 pub const MAX_HITS: usize = 1_000;
-/// What is read of a query, in bytes.
-const MAX_QUERY_BYTES: usize = 2_000;
+/// What is read of a query, in bytes; [`ask`](crate::ask) refuses longer ones.
+pub const MAX_QUERY_BYTES: usize = 2_000;
 
 /// An index opened for queries, at one commit. A cheap handle; open it again to see what was committed since.
 #[derive(Clone)]
@@ -59,6 +61,8 @@ pub struct Query<'a> {
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Answer {
+    /// Epoch of the manifest that the answer is from.
+    pub epoch: Epoch,
     /// How many records were found.
     pub total: usize,
     /// The first of them, best first.
@@ -103,6 +107,39 @@ pub enum Matched {
     Typo,
     /// Nothing was typed; it has the values of the filters.
     Filter,
+}
+
+impl Matched {
+    /// All, best first.
+    pub(crate) const ALL: [Self; 7] =
+        [Self::ExactId, Self::ExactName, Self::Synonym, Self::Text, Self::Prefix, Self::Typo, Self::Filter];
+
+    /// Its name, also in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ExactId => "exact-id",
+            Self::ExactName => "exact-name",
+            Self::Synonym => "synonym",
+            Self::Text => "text",
+            Self::Prefix => "prefix",
+            Self::Typo => "typo",
+            Self::Filter => "filter",
+        }
+    }
+}
+
+/// A record as the index shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Shown {
+    /// The record's key.
+    pub key: String,
+    /// Its title.
+    pub title: String,
+    /// Name of its page without ending.
+    pub slug: String,
+    /// Its summary, whole.
+    pub summary: String,
 }
 
 /// A title that fits the beginning of a query.
@@ -174,6 +211,18 @@ impl SearchIndex {
     pub fn suggest(&self, text: &str, limit: usize) -> Result<Vec<Suggestion>, SearchError> {
         contain(|| suggest::suggest(&self.snapshot, head(text), limit.min(MAX_HITS)))
     }
+
+    /// The record with exactly this key.
+    ///
+    /// # Errors
+    /// If the index cannot be read.
+    pub fn get(&self, key: &str) -> Result<Option<Shown>, SearchError> {
+        contain(|| {
+            let Some(doc) = self.snapshot.doc_with_key(key)? else { return Ok(None) };
+            let Row { key, title, slug, summary } = self.snapshot.row(doc)?;
+            Ok(Some(Shown { key, title, slug, summary }))
+        })
+    }
 }
 
 fn answer(snapshot: &Snapshot, query: &Query<'_>) -> Result<Answer, SearchError> {
@@ -194,7 +243,7 @@ fn answer(snapshot: &Snapshot, query: &Query<'_>) -> Result<Answer, SearchError>
     let best = best(snapshot, found, query.limit.min(MAX_HITS));
     let marks = snippet::Marks::new(&words);
     let hits = best.into_iter().map(|found| hit(snapshot, found, &marks)).collect::<Result<_, _>>()?;
-    Ok(Answer { total, hits, facets })
+    Ok(Answer { epoch: snapshot.state.epoch, total, hits, facets })
 }
 
 /// Gives records found exactly their better rank, and adds those that were not found by words.

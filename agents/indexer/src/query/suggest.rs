@@ -4,13 +4,13 @@ use std::collections::HashSet;
 
 use crate::{
     SearchError,
-    query::{Suggestion, best, text},
+    query::{Suggestion, best, dictionary::each_term, text},
     schema::ExactKind,
     snapshot::{Doc, Snapshot},
     tokens::fold_phrase,
 };
 
-/// Terms looked at in one segment.
+/// Terms looked at.
 const MAX_SEEN: usize = 1_000;
 
 /// Titles that start with `typed`, then those of synonyms that do, then others with its words.
@@ -43,17 +43,19 @@ pub(crate) fn suggest(
 /// Records with an exact term that starts with `start`, in the order of the terms, then of the keys.
 fn starting_with(snapshot: &Snapshot, start: &str) -> Result<Vec<Doc>, SearchError> {
     let mut found: Vec<(String, u32, Doc)> = Vec::new();
-    for segment in &snapshot.segments {
-        let mut stream = segment.exact.terms().range().ge(start.as_bytes()).into_stream()?;
-        for _ in 0..MAX_SEEN {
-            let Some((term, _)) = stream.next().filter(|(term, _)| term.starts_with(start.as_bytes())) else {
-                break;
-            };
-            let text = String::from_utf8_lossy(term).into_owned();
-            segment
-                .docs_with(&segment.exact, term, |doc| found.push((text.clone(), snapshot.rank(doc), doc)))?;
-        }
-    }
+    each_term(
+        snapshot,
+        |segment| &segment.exact,
+        start,
+        MAX_SEEN,
+        |term| {
+            for segment in &snapshot.segments {
+                let see = |doc| found.push((term.to_owned(), snapshot.rank(doc), doc));
+                segment.docs_with(&segment.exact, term.as_bytes(), see)?;
+            }
+            Ok(())
+        },
+    )?;
     found.sort_unstable();
     Ok(found.into_iter().map(|(_, _, doc)| doc).collect())
 }

@@ -68,6 +68,11 @@ pub trait Role: Send + 'static {
     /// Adds the services beside health, reflection and the agent's control plane. They may be called before [`Self::work`] has begun.
     fn serve(&self, routes: &mut RoutesBuilder);
 
+    /// What it serves by HTTP beside probes and metrics, at the same times.
+    fn http(&self) -> axum::Router {
+        axum::Router::new()
+    }
+
     /// Works until [`Process::stopping`], and ends cleanly.
     fn work(self, process: Arc<Process>) -> impl Future<Output = Result<(), BoxError>> + Send;
 }
@@ -192,7 +197,8 @@ async fn live<R: Role>(args: ProcessArgs, running: Arc<Running>, role: R) -> Res
         routes.add_service(control::Control::service(Arc::clone(&running)));
         role.serve(routes);
     };
-    let server = Server::start(args.listen, args.health_listen, vitals, services).await?;
+    let http = role.http();
+    let server = Server::start(args.listen, args.health_listen, vitals, http, services).await?;
     let program = running.program.name;
     tracing::info!(program, address = %server.address, "listening");
     let address = args.advertise.clone().unwrap_or_else(|| server.address.to_string());

@@ -32,6 +32,7 @@ impl Server {
         listen: SocketAddr,
         health_listen: Option<SocketAddr>,
         vitals: Vitals,
+        http: Router,
         services: impl FnOnce(&mut RoutesBuilder),
     ) -> Result<Self, ProcessError> {
         if !listen.ip().is_loopback() {
@@ -48,7 +49,7 @@ impl Server {
             .build_v1()
             .map_err(|error| ProcessError::Start(error.into()))?;
         routes.add_service(reflection);
-        let (address, main) = serve(listen, app(routes, vitals.clone()), stop.clone()).await?;
+        let (address, main) = serve(listen, app(routes, vitals.clone()).merge(http), stop.clone()).await?;
         let mut tasks = vec![watching, main];
         if let Some(listen) = health_listen {
             let mut routes = Routes::builder();
