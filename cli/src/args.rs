@@ -270,6 +270,9 @@ pub enum AdminAction {
         /// The broker
         #[command(flatten)]
         broker: BrokerArgs,
+        /// Copies that the servers keep of everything: 1, or 3 or 5 on a cluster of at least as many
+        #[arg(long, default_value_t = 1, value_name = "N")]
+        replicas: usize,
         /// Seconds to wait for the servers
         #[arg(long, default_value_t = 10, value_name = "SECONDS")]
         wait: u64,

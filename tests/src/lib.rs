@@ -10,14 +10,17 @@
     reason = "this crate is tests"
 )]
 
+pub mod chaos;
 mod cluster;
 mod data;
 mod multiply;
 mod program;
+mod random;
 mod site;
 
-pub use cluster::{Agent, Cluster, STAGES};
+pub use cluster::{Agent, COORDINATOR, Cluster, ClusterOptions, RunState, STAGES};
 pub use data::{RealFindings, repository, tools_promised};
 pub use multiply::{Synonyms, multiply};
 pub use program::{Build, Ended, Quire, Watched, watch};
+pub use random::Random;
 pub use site::{copy_tree, manifest_files, tree};

@@ -59,13 +59,14 @@ impl Quire {
         quire
     }
 
-    /// The program, built by the same `cargo test`.
+    /// The program, built by the same command as the one that asks.
     #[must_use]
     pub fn program() -> PathBuf {
         let here = std::env::current_exe().unwrap();
-        let program = here.parent().unwrap().parent().unwrap().join("quire");
-        assert!(program.is_file(), "{} is missing: run the tests with --workspace", program.display());
+        let program =
+            here.ancestors().skip(1).map(|folder| folder.join("quire")).find(|program| program.is_file());
         program
+            .unwrap_or_else(|| panic!("no quire beside {}: build or test with --workspace", here.display()))
     }
 
     /// The folder that commands run in.

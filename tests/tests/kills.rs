@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use system_tests::{Build, Quire, RealFindings, repository, tree};
+use system_tests::{Build, Quire, Random, RealFindings, repository, tree};
 
 fn sample() -> std::path::PathBuf {
     RealFindings::find().map_or_else(|| repository().join("catalogues/findings/data"), |real| real.models())
@@ -39,7 +39,7 @@ fn a_process_killed_at_random_moments_ends_in_the_bytes_of_an_undisturbed_run() 
     let whole = begun.elapsed();
     let expected_tree = tree(&undisturbed.site());
 
-    let mut random = Random(0x5eed_0001);
+    let mut random = Random::new(0x5eed_0001);
     let mut killed = 0;
     let mut quire = Quire::with("FINDINGS_ROOT", sample());
     while killed < 50 {
@@ -83,17 +83,4 @@ fn an_interrupt_keeps_finished_work_and_says_so() {
     let ended: system_tests::Ended = child.wait_with_output().unwrap().into();
     assert_eq!(ended.code, Some(130), "{}", ended.err);
     assert!(ended.err.contains("interrupted"), "{}", ended.err);
-}
-
-/// A small generator of pseudo-random numbers (splitmix64), so that a failing seed can be run again.
-struct Random(u64);
-
-impl Random {
-    fn fraction(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
 }

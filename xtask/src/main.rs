@@ -2,6 +2,8 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "chores talk to the person at the terminal")]
 
 mod bench;
+mod chaos;
+mod cluster;
 mod command;
 mod data;
 mod deploy;
@@ -32,6 +34,10 @@ enum Chore {
     Ci,
     /// Measure, and print ratios against the limit or the peer. Example: cargo xtask bench
     Bench(bench::BenchArgs),
+    /// All agents over a real NATS on this machine, until Ctrl-C. Example: cargo xtask cluster --agents 4 --nats 3
+    Cluster(cluster::ClusterArgs),
+    /// Real runs under faults, and what recovering took. Example: cargo xtask chaos --seed 7 --only kill-agents
+    Chaos(chaos::ChaosArgs),
     /// Build the ready catalogues and serve the site on a loopback port. Example: cargo xtask site
     Site(preview::SiteArgs),
 }
@@ -43,6 +49,8 @@ fn main() -> anyhow::Result<()> {
         Chore::Deploy => deploy::run(),
         Chore::Ci => lint::run().and_then(|()| test::run(&test::TestArgs::default())),
         Chore::Bench(args) => bench::run(&args),
+        Chore::Cluster(args) => cluster::run(&args),
+        Chore::Chaos(args) => chaos::run(&args),
         Chore::Site(args) => preview::run(&args),
     }
 }

@@ -44,7 +44,8 @@ pub struct CoordinatorOptions {
     pub site: Option<Arc<dyn SiteEdge>>,
     /// Digest of the renderer's own version: pages are made again when it changes.
     pub inputs_salt: Digest,
-    /// So long without any settlement while parcels are owed: plan again.
+    /// A broker that holds parcels of which none is settled is believed for ten times so long. What it has lost is planned
+    /// again much sooner.
     pub stall: Duration,
     /// Memory that rows on their way through a run may take before they spill to `tmp`.
     pub memory_bytes: usize,

@@ -1,9 +1,9 @@
 //! Gets work done: publishes parcels, a bounded number at a time, and keeps the ledger until nothing is owed.
 //!
 //! Each work keeps a *slot* from its publishing until its parcel and all that descends from it are settled. When
-//! nothing comes for a while and the broker has nothing left of ours either, the slots that are still owed are planned
-//! again under new ids: lost messages and a wiped broker heal that way. Results of the first try that come late are
-//! litter.
+//! nothing comes and the broker was seen twice with nothing left of ours, the slots that are still owed are planned
+//! again under new ids: lost messages and a wiped broker heal that way, within seconds. Results of the first try that
+//! come late are litter.
 //!
 //! A parcel whose input is lost ends the flight, and the run plans anew without what earlier runs left. A parcel that finds
 //! no room to write ends flight and run.
@@ -15,7 +15,7 @@ use quire_proto::{
 };
 use quire_runtime::{
     StoreError,
-    broker::{Broker, Message, PublishError, Queue},
+    broker::{Broker, Message, PublishError, Queue, Readiness},
     crash_point, parcel_message,
     telemetry::trace,
 };
@@ -30,7 +30,11 @@ pub(crate) const LIST: &str = "list";
 const WINDOW: usize = 256;
 /// Between attempts to publish.
 const PAUSE: Duration = Duration::from_millis(100);
-/// After so many stalls without any settlement the run fails.
+/// How often one looks whether the broker still has what is owed while nothing is settled.
+const LOOK: Duration = Duration::from_secs(2);
+/// So many looks in a row must find nothing: what was known at the first one may be old.
+const LOOKS: u32 = 2;
+/// Planned again so often in vain, and for so many stall times, the run fails.
 const MAX_STALLS: u32 = 5;
 /// A broker that holds parcels is waited for so many stall times before it is not believed any more.
 const PATIENCE: u32 = 10;
@@ -95,7 +99,14 @@ struct Flight<'a> {
     again: Vec<u32>,
     round: u32,
     last_settled: Instant,
-    stalls: u32,
+    /// When one last looked at the broker, or had no reason to.
+    looked: Instant,
+    /// Looks in a row that found nothing of ours at the broker.
+    found_nothing: u32,
+    /// When anything was last settled or planned again.
+    last_moved: Instant,
+    /// How often everything was planned again since the last settlement.
+    in_vain: u32,
 }
 
 /// What happened.
@@ -103,12 +114,13 @@ enum Step {
     Work(Option<Work>),
     Published(Result<(), PublishError>),
     Settled(Option<Settlement>),
-    Stalled,
+    Silence,
     Cancelled,
 }
 
 impl<'a> Flight<'a> {
     fn new(lines: &'a mut Lines, kind: &'static str, works: mpsc::Receiver<Work>) -> Self {
+        let now = Instant::now();
         Self {
             lines,
             kind,
@@ -121,8 +133,11 @@ impl<'a> Flight<'a> {
             publishing: None,
             again: Vec::new(),
             round: 0,
-            last_settled: Instant::now(),
-            stalls: 0,
+            last_settled: now,
+            looked: now,
+            found_nothing: 0,
+            last_moved: now,
+            in_vain: 0,
         }
     }
 
@@ -144,7 +159,7 @@ impl<'a> Flight<'a> {
                 }
                 Step::Settled(Some(settlement)) => self.settled(settlement, take)?,
                 Step::Settled(None) => return Err(RunError::Broker("the broker is closed".into())),
-                Step::Stalled => self.stalled()?,
+                Step::Silence => self.look()?,
                 Step::Cancelled => return Err(RunError::Interrupted),
             }
         }
@@ -159,14 +174,14 @@ impl<'a> Flight<'a> {
         let may_begin =
             self.open && self.publishing.is_none() && self.again.is_empty() && self.slots.len() < WINDOW;
         let owes = self.ledger.owed() > 0;
-        let deadline = self.last_settled + self.lines.stall;
+        let look = self.looked + self.lines.stall.min(LOOK);
         tokio::select! {
             biased;
             () = self.lines.cancelled.cancelled() => Step::Cancelled,
             settlement = self.lines.settlements.next() => Step::Settled(settlement),
             done = poll(&mut self.publishing), if self.publishing.is_some() => Step::Published(done),
             work = self.works.recv(), if may_begin => Step::Work(work),
-            () = tokio::time::sleep_until(deadline), if owes => Step::Stalled,
+            () = tokio::time::sleep_until(look), if owes => Step::Silence,
         }
     }
 
@@ -207,8 +222,9 @@ impl<'a> Flight<'a> {
     }
 
     fn settled(&mut self, settlement: Settlement, take: &mut Take<'_>) -> Result<(), RunError> {
-        self.last_settled = Instant::now();
-        self.stalls = 0;
+        let now = Instant::now();
+        (self.last_settled, self.looked, self.last_moved) = (now, now, now);
+        (self.found_nothing, self.in_vain) = (0, 0);
         let children = settlement.announced.iter().map(|announced| announced.id).collect();
         for (id, settlement) in self.ledger.settle(settlement.parcel, children, settlement) {
             let Some(slot) = self.slot_of.remove(&id) else { continue };
@@ -240,22 +256,31 @@ impl<'a> Flight<'a> {
         self.lines.progress.tell(&self.lines.facts.run, event);
     }
 
-    /// Nothing came for a while: waits on if the broker still has parcels, else plans again.
-    fn stalled(&mut self) -> Result<(), RunError> {
-        self.last_settled = Instant::now();
-        self.stalls += 1;
-        if self.stalls < PATIENCE && self.broker_has_parcels() {
+    /// Nothing came for a moment: waits on while the broker has parcels, or cannot tell, else plans again.
+    fn look(&mut self) -> Result<(), RunError> {
+        self.looked = Instant::now();
+        // While there is no connection, what is known is old; and what is being published is not there yet.
+        let can_tell =
+            self.publishing.is_none() && *self.lines.broker.readiness().borrow() == Readiness::Ready;
+        self.found_nothing = if can_tell && !self.broker_has_parcels() { self.found_nothing + 1 } else { 0 };
+        if self.found_nothing < LOOKS && self.last_moved.elapsed() < self.lines.stall * PATIENCE {
             return Ok(());
         }
+        self.plan_again()
+    }
+
+    fn plan_again(&mut self) -> Result<(), RunError> {
         let owed = self.ledger.owed();
-        if self.round >= MAX_STALLS {
-            let seconds = self.lines.stall.as_secs();
-            return Err(RunError::Stalled { owed, seconds, times: self.round });
+        let silent = self.last_settled.elapsed();
+        if self.in_vain >= MAX_STALLS && silent >= self.lines.stall * MAX_STALLS {
+            return Err(RunError::Stalled { owed, seconds: silent.as_secs(), times: self.in_vain });
         }
         tracing::warn!(run = %self.lines.facts.run, owed, "no settlement for a while; planning again what is owed");
         self.lines.progress.tell(&self.lines.facts.run, Event::PlannedAgain);
         self.round += 1;
-        self.stalls = 0;
+        self.in_vain += 1;
+        self.found_nothing = 0;
+        self.last_moved = Instant::now();
         self.ledger = Ledger::new();
         self.slot_of.clear();
         if !self.open {

@@ -21,13 +21,14 @@ struct Answer {
 /// # Errors
 /// If the servers cannot be reached in time, or refuse.
 pub fn run(args: &AdminArgs) -> anyhow::Result<Exit> {
-    let AdminAction::Apply { broker, wait, json } = &args.action;
+    let AdminAction::Apply { broker, replicas, wait, json } = &args.action;
+    let mut options = broker.options("quire admin");
+    options.layout.replicas = *replicas;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let applied =
-        runtime.block_on(apply_in_time(&broker.options("quire admin"), Duration::from_secs(*wait)))?;
+    let applied = runtime.block_on(apply_in_time(&options, Duration::from_secs(*wait)))?;
     let Applied { created, updated, unchanged } = applied;
     let answer = Answer { created, updated, unchanged };
     if *json {

@@ -3,7 +3,8 @@
 use std::{
     ffi::OsStr,
     fs::File,
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _},
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     time::{Duration, Instant},
@@ -25,6 +26,8 @@ pub struct Leashed {
     said: BufReader<std::process::ChildStdout>,
     pid: u32,
     log: PathBuf,
+    /// Where in the log this process begins: one that was started again goes on in the log of the one before.
+    begins: u64,
 }
 
 /// What a program is told.
@@ -49,18 +52,21 @@ impl Leashed {
         log: &Path,
     ) -> Self {
         let file = File::options().create(true).append(true).open(log).unwrap();
+        let begins = file.metadata().unwrap().len();
         let mut command = Command::new("sh");
         // The shell's own input and output are the leash; the program gets neither.
         command.args(["-c", &format!("exec 3>&1 4<&0 0</dev/null 1>&2; {KEEPER}"), "sh"]);
         command.arg(program).args(arguments).env_clear();
         command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         command.envs(env.iter().map(|(name, value)| (name, value)));
+        // Ctrl-C at a terminal is for whoever holds the leash, who then ends the program cleanly.
+        command.process_group(0);
         let mut keeper = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(file).spawn().unwrap();
         let leash = keeper.stdin.take();
         let mut said = BufReader::new(keeper.stdout.take().unwrap());
         let mut pid = String::new();
         said.read_line(&mut pid).unwrap();
-        Self { keeper, leash, said, pid: pid.trim().parse().unwrap(), log: log.to_path_buf() }
+        Self { keeper, leash, said, pid: pid.trim().parse().unwrap(), log: log.to_path_buf(), begins }
     }
 
     /// The program's process.
@@ -81,6 +87,11 @@ impl Leashed {
         let _ = Command::new("kill").args([name, &self.pid.to_string()]).stderr(Stdio::null()).status();
     }
 
+    /// Whether the program has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.keeper.try_wait(), Ok(None))
+    }
+
     /// Waits until the program has ended by itself: its exit code (128 and more for a signal).
     pub fn ended(mut self) -> i32 {
         let mut code = String::new();
@@ -88,10 +99,25 @@ impl Leashed {
         code.trim().parse().unwrap_or(-1)
     }
 
+    /// Kills it and waits until it is gone.
+    pub fn kill(&mut self) {
+        if let Some(mut leash) = self.leash.take() {
+            let _ = leash.write_all(b"end\n");
+        }
+        let _ = self.keeper.wait();
+    }
+
     /// What it has printed so far.
     #[must_use]
     pub fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
+        let read = || -> std::io::Result<Vec<u8>> {
+            let mut file = File::open(&self.log)?;
+            file.seek(SeekFrom::Start(self.begins))?;
+            let mut text = Vec::new();
+            file.read_to_end(&mut text)?;
+            Ok(text)
+        };
+        String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
     }
 
     /// Waits until what it has printed gives something.
@@ -110,9 +136,6 @@ impl Leashed {
 
 impl Drop for Leashed {
     fn drop(&mut self) {
-        if let Some(mut leash) = self.leash.take() {
-            let _ = leash.write_all(b"end\n");
-        }
-        let _ = self.keeper.wait();
+        self.kill();
     }
 }

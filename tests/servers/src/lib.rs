@@ -3,6 +3,8 @@
 
 mod leash;
 mod nats;
+mod wire;
 
 pub use leash::{Leashed, Signal};
-pub use nats::Nats;
+pub use nats::{Nats, NatsOptions};
+pub use wire::{Heard, Wire};

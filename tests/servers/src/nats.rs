@@ -1,4 +1,4 @@
-//! A nats-server with JetStream.
+//! nats-servers with JetStream.
 
 use std::{
     fs,
@@ -9,45 +9,81 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::Leashed;
+use crate::{Leashed, Signal, Wire};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A server on a free port, with a store that goes with it.
+/// A server on a free port.
 #[derive(Debug)]
 pub struct Nats {
     /// Before its folder, so that it is gone when that is removed.
     running: Option<Leashed>,
-    folder: TempDir,
+    folder: PathBuf,
+    _temporary: Option<TempDir>,
     port: u16,
+    synced: bool,
+    program: PathBuf,
+}
+
+/// How servers are started.
+#[derive(Debug, Clone, Default)]
+pub struct NatsOptions {
+    /// Where each server has a folder of its own; `None` for folders that go with them.
+    pub folder: Option<PathBuf>,
+    /// Whether they sync before they answer, as brokers in production do.
+    pub synced: bool,
+    /// Added to their configuration.
+    pub extra: String,
+    /// The program; `None` for the pinned one.
+    pub program: Option<PathBuf>,
 }
 
 impl Nats {
-    /// A server with JetStream; `extra` is added to its configuration.
+    /// A server with JetStream and a store that goes with it; `extra` is added to its configuration.
     #[must_use]
     pub fn start(extra: &str) -> Self {
-        Self::start_on(free_ports(1)[0], extra)
+        Self::start_on(free_ports(1)[0], extra, &NatsOptions::default())
     }
 
     /// Servers with JetStream that are a cluster.
     #[must_use]
     pub fn start_cluster(count: usize) -> Vec<Self> {
+        Self::start_many(count, &NatsOptions::default())
+    }
+
+    /// So many servers with JetStream; several are a cluster.
+    #[must_use]
+    pub fn start_many(count: usize, options: &NatsOptions) -> Vec<Self> {
         let (ports, routes) = (free_ports(count), free_ports(count));
         let known: Vec<String> = routes.iter().map(|port| format!("\"nats://127.0.0.1:{port}\"")).collect();
         let start = |(port, route): (u16, u16)| {
-            let extra = format!(
-                "server_name: n{port}\n\
-                 cluster {{ name: quire, listen: \"127.0.0.1:{route}\", routes: [{}] }}",
-                known.join(", ")
-            );
-            Self::start_on(port, &extra)
+            let mut extra = options.extra.clone();
+            if count > 1 {
+                extra += &format!(
+                    "\nserver_name: n{port}\n\
+                     cluster {{ name: quire, listen: \"127.0.0.1:{route}\", routes: [{}] }}",
+                    known.join(", ")
+                );
+            }
+            Self::start_on(port, &extra, options)
         };
         ports.into_iter().zip(routes).map(start).collect()
     }
 
-    fn start_on(port: u16, extra: &str) -> Self {
-        let folder = tempfile::Builder::new().prefix("quire-nats-").tempdir().unwrap();
-        let mut server = Self { running: None, folder, port };
+    fn start_on(port: u16, extra: &str, options: &NatsOptions) -> Self {
+        let temporary = options
+            .folder
+            .is_none()
+            .then(|| tempfile::Builder::new().prefix("quire-nats-").tempdir().unwrap());
+        let folder = match (&options.folder, &temporary) {
+            (Some(folder), _) => folder.join(format!("nats-{port}")),
+            (None, Some(temporary)) => temporary.path().to_path_buf(),
+            (None, None) => unreachable!("one of them is there"),
+        };
+        fs::create_dir_all(&folder).unwrap();
+        let program = options.program.clone().unwrap_or_else(program);
+        let mut server =
+            Self { running: None, folder, _temporary: temporary, port, synced: options.synced, program };
         server.configure(extra);
         server.resume();
         server
@@ -55,12 +91,13 @@ impl Nats {
 
     /// Replaces what was added to the configuration; for the next start.
     pub fn configure(&self, extra: &str) {
-        let (port, store) = (self.port, self.folder.path().join("store"));
+        let (port, store) = (self.port, self.store());
+        let sync = if self.synced { ", sync_interval: always" } else { "" };
         let config = format!(
             "host: 127.0.0.1\nport: {port}\nmax_payload: 9MB\n\
-             jetstream {{ store_dir: {store:?}, max_file_store: 16GB }}\n{extra}\n"
+             jetstream {{ store_dir: {store:?}, max_file_store: 16GB{sync} }}\n{extra}\n"
         );
-        fs::write(self.folder.path().join("nats.conf"), config).unwrap();
+        fs::write(self.folder.join("nats.conf"), config).unwrap();
     }
 
     /// Where it listens.
@@ -75,22 +112,57 @@ impl Nats {
         self.port
     }
 
+    /// Where it stores streams.
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.folder.join("store")
+    }
+
+    /// What it has logged since it was started.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.running.as_ref().map(Leashed::log).unwrap_or_default()
+    }
+
+    /// Tells the server something, if it runs.
+    pub fn tell(&self, signal: Signal) {
+        if let Some(running) = &self.running {
+            running.tell(signal);
+        }
+    }
+
     /// Kills the server; what it has stored stays.
     pub fn kill(&mut self) {
         self.running = None;
     }
 
+    /// Ends the server cleanly; what it has stored stays where its folder does.
+    pub fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.tell(Signal::Term);
+            running.ended();
+        }
+    }
+
     /// Starts the server on its port and store.
     pub fn resume(&mut self) {
-        let config = self.folder.path().join("nats.conf");
+        let config = self.folder.join("nats.conf");
         let arguments = ["-c".as_ref(), config.as_os_str()];
-        let running = Leashed::start(&program(), arguments, &[], &self.folder.path().join("log"));
+        let running = Leashed::start(&self.program, arguments, &[], &self.folder.join("log"));
         let began = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             assert!(began.elapsed() < PATIENCE, "nats-server should listen by now: {}", running.log());
             std::thread::sleep(Duration::from_millis(5));
         }
         self.running = Some(running);
+    }
+
+    /// A bare connection.
+    ///
+    /// # Errors
+    /// If the server does not take it.
+    pub fn wire(&self) -> std::io::Result<Wire> {
+        Wire::connect(self.port)
     }
 }
 
