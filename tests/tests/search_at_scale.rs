@@ -10,7 +10,7 @@ use std::{
 use quire_api::search::{GetRequest, SuggestRequest, search_service_client::SearchServiceClient};
 use serde_json::Value;
 use system_tests::{Agent, Build, Cluster, Ended, Quire, copy_tree, repository};
-use test_servers::{Leashed, Signal};
+use test_servers::Signal;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Queries of every kind: words, a typing error, a beginning, an id's part, a filter.
@@ -109,22 +109,14 @@ fn http(agent: &Agent, path: &str) -> (u16, Value) {
 fn indexer(cluster: &Cluster, state: &Path) -> Agent {
     let text = |path: PathBuf| path.display().to_string();
     let env = [
-        ("QUIRE_NATS_URL", cluster.nats.url()),
+        ("QUIRE_NATS_URL", cluster.nats_url()),
         ("QUIRE_STORE", format!("file://{}", text(cluster.store()))),
         ("QUIRE_STATE", text(state.join("state"))),
         ("QUIRE_LISTEN", "127.0.0.1:0".to_owned()),
         ("QUIRE_FOLLOW_SECONDS", "1".to_owned()),
     ]
     .map(|(name, value)| (name.to_owned(), value));
-    let log = state.join("log");
-    let _ = fs::remove_file(&log);
-    let none: [&str; 0] = [];
-    let process = Leashed::start(&Quire::program().with_file_name("quire-indexer"), none, &env, &log);
-    let address = process.printed("the address", |log| {
-        let (_, rest) = log.split_once("\"address\":\"")?;
-        rest.split_once('"')?.0.parse().ok()
-    });
-    Agent { kind: "indexer", process, address }
+    Agent::start("indexer", &state.join("state"), env.into(), &[])
 }
 
 fn ended(agent: Agent) {

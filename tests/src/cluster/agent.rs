@@ -28,7 +28,8 @@ pub struct Agent {
 
 impl Agent {
     /// Starts a program whose folder is `own`; `once` is in the environment of this start alone.
-    pub(super) fn start(
+    #[must_use]
+    pub fn start(
         kind: &'static str,
         own: &Path,
         env: Vec<(String, String)>,
