@@ -1,6 +1,7 @@
 //! The command line: names, flags, help. What the commands do is in `commands`.
 
 mod agents;
+mod tls;
 
 use std::path::PathBuf;
 
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use quire_runtime::process::BrokerArgs;
 
 pub use agents::{AgentArgs, AgentsAction, AgentsArgs, LaneAgentArgs, LanesArgs, TopArgs};
+pub use tls::TlsArgs;
 
 /// Turns scientific sources into validated, searchable, rendered catalogue web sites.
 #[derive(Debug, Parser)]
@@ -172,6 +174,9 @@ pub struct SearchArgs {
     /// Ask these indexers, one after the other until one answers, instead of the state folder
     #[arg(long, value_name = "ADDR", value_delimiter = ',')]
     pub server: Vec<String>,
+    /// TLS
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// State folder
     #[command(flatten)]
     pub state: StateArgs,
@@ -194,6 +199,9 @@ pub struct ExplainArgs {
     /// Ask this coordinator
     #[arg(long, env = "QUIRE_SERVER", value_name = "URL")]
     pub server: Option<String>,
+    /// TLS
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -288,6 +296,9 @@ pub struct ServerArgs {
     /// The coordinator
     #[arg(long, env = "QUIRE_SERVER", default_value = "http://127.0.0.1:7400", value_name = "URL")]
     pub server: String,
+    /// TLS
+    #[command(flatten)]
+    pub tls: TlsArgs,
 }
 
 /// Arguments of `quire run`.

@@ -1,14 +1,17 @@
 //! Servers that a command talks to: how they are reached, and what their errors mean here.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use anyhow::Context as _;
 use tonic::{
     Code, Status,
-    transport::{Channel, Endpoint},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 
-use crate::exit::{Unreachable, WrongUsage};
+use crate::{
+    TlsArgs,
+    exit::{Unreachable, WrongUsage},
+};
 
 /// How long a server may take to answer a connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -16,15 +19,40 @@ const CONNECT: Duration = Duration::from_secs(5);
 pub(crate) const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 /// Connects to the coordinator or agent at `server`, such as `http://127.0.0.1:7400`.
-pub(crate) async fn connect(server: &str) -> anyhow::Result<Channel> {
-    let address = if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
-    let endpoint = Endpoint::from_shared(address)
-        .map_err(|_| WrongUsage(format!("`{server}` is no server: expected the form 127.0.0.1:7400")))?
-        .connect_timeout(CONNECT);
-    endpoint.connect().await.map_err(|error| {
+pub(crate) async fn connect(server: &str, tls: &TlsArgs) -> anyhow::Result<Channel> {
+    endpoint(server, tls)?.connect().await.map_err(|error| {
         let remedy = "is it running there (--server)?";
         let unreachable = Unreachable { server: server.to_owned(), waited: CONNECT, remedy };
         anyhow::Error::from(error).context(unreachable)
+    })
+}
+
+fn endpoint(server: &str, tls: &TlsArgs) -> anyhow::Result<Endpoint> {
+    let scheme = if tls.is_given() { "https" } else { "http" };
+    let address = if server.contains("://") { server.to_owned() } else { format!("{scheme}://{server}") };
+    let secure = address.starts_with("https://");
+    let endpoint = Endpoint::from_shared(address)
+        .map_err(|_| WrongUsage(format!("`{server}` is no server: expected the form 127.0.0.1:7400")))?
+        .connect_timeout(CONNECT);
+    if !secure {
+        return Ok(endpoint);
+    }
+    let endpoint = endpoint.tls_config(tls_config(tls)?);
+    endpoint.context("cannot use the certificates of --tls-ca, --tls-cert and --tls-key")
+}
+
+fn tls_config(tls: &TlsArgs) -> anyhow::Result<ClientTlsConfig> {
+    let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+    let mut config = match &tls.tls_ca {
+        Some(ca) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(ca)?)),
+        None => ClientTlsConfig::new().with_native_roots(),
+    };
+    if let (Some(cert), Some(key)) = (&tls.tls_cert, &tls.tls_key) {
+        config = config.identity(Identity::from_pem(read(cert)?, read(key)?));
+    }
+    Ok(match &tls.tls_name {
+        Some(name) => config.domain_name(name),
+        None => config,
     })
 }
 

@@ -81,7 +81,7 @@ fn local(args: &ExplainArgs) -> anyhow::Result<Vec<Value>> {
 }
 
 async fn remote(args: &ExplainArgs, server: &str) -> anyhow::Result<Answer> {
-    let server = ServerArgs { server: server.to_owned() };
+    let server = ServerArgs { server: server.to_owned(), tls: args.tls.clone() };
     let catalogue = args.catalogue.clone().unwrap_or_default();
     let request = ExplainRequest { key: args.key.clone(), catalogue };
     let answer =

@@ -47,7 +47,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
 }
 
 pub(super) async fn client(server: &ServerArgs) -> anyhow::Result<RunServiceClient<Channel>> {
-    let channel = connect(&server.server).await?;
+    let channel = connect(&server.server, &server.tls).await?;
     Ok(RunServiceClient::new(channel)
         .max_encoding_message_size(usize::MAX)
         .max_decoding_message_size(MAX_ANSWER_BYTES))

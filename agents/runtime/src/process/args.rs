@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, ValueEnum};
 
-use super::BrokerArgs;
+use super::{BrokerArgs, ListenTlsArgs};
 use crate::telemetry::LogFormat;
 
 /// Settings that every process has. Each is a flag, a variable and a key of the settings file.
@@ -25,9 +25,12 @@ pub struct ProcessArgs {
     /// Folder of this process for caches, the index and temporary files
     #[arg(long, env = "QUIRE_STATE", default_value = ".quire", value_name = "DIR")]
     pub state: PathBuf,
-    /// Address of gRPC and HTTP; only loopback
+    /// Address of gRPC and HTTP; only loopback, unless there is TLS
     #[arg(long, env = "QUIRE_LISTEN", value_name = "ADDR")]
     pub listen: SocketAddr,
+    /// TLS there.
+    #[command(flatten)]
+    pub tls: ListenTlsArgs,
     /// The address at which others reach it, as the register of agents tells it; without it, the one it listens at
     #[arg(long, env = "QUIRE_ADVERTISE", value_name = "ADDR")]
     pub advertise: Option<String>,

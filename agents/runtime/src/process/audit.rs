@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use axum::extract::ConnectInfo;
+use sha2::{Digest as _, Sha256};
 use tonic::Request;
 
 /// Writes down a change that `from` made.
@@ -11,8 +12,16 @@ pub fn audit(from: &str, action: &'static str, what: &str) {
     tracing::info!(target: crate::telemetry::AUDIT, from, action, what, "changed through a control plane");
 }
 
-/// Who calls.
+/// Who calls: the address, and with TLS the SHA-256 fingerprint of the certificate, as `openssl x509 -fingerprint`
+/// prints it without colons.
 pub fn caller<T>(request: &Request<T>) -> String {
-    let known = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
-    known.map_or_else(|| "unknown".to_owned(), |address| address.to_string())
+    let extensions = request.extensions();
+    if let Some(ConnectInfo(address)) = extensions.get::<ConnectInfo<SocketAddr>>() {
+        return address.to_string();
+    }
+    let address = request.remote_addr().map_or_else(|| "unknown".to_owned(), |address| address.to_string());
+    match request.peer_certs().as_deref().and_then(|certificates| certificates.first()) {
+        Some(certificate) => format!("{address} {:X}", Sha256::digest(certificate)),
+        None => address,
+    }
 }

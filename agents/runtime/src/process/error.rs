@@ -24,13 +24,19 @@ pub enum ProcessError {
     State(#[from] StateError),
     /// Control planes are for loopback.
     #[error(
-        "{address} is not loopback: a control plane listens there only, so give --listen 127.0.0.1:PORT; \
-         --health-listen may be any address"
+        "{address} is not loopback: elsewhere a control plane listens only with TLS and client certificates, so give \
+         --tls-cert, --tls-key and --tls-client-ca, or --listen 127.0.0.1:PORT; --health-listen may be any address"
     )]
     NotLoopback {
         /// The address.
         address: SocketAddr,
     },
+    /// Some files for TLS are given, others not.
+    #[error("TLS needs all of --tls-cert, --tls-key and --tls-client-ca: some of them are not set")]
+    HalfTls,
+    /// The files for TLS do not hold what they should.
+    #[error("cannot use the certificates of --tls-cert, --tls-key and --tls-client-ca")]
+    Tls(#[source] BoxError),
     /// The address cannot be listened at.
     #[error("cannot listen at {address}")]
     Listen {

@@ -15,6 +15,7 @@ mod running;
 mod server;
 mod signals;
 mod stage;
+mod tls;
 
 use std::{
     process::ExitCode,
@@ -41,6 +42,7 @@ pub use error::ProcessError;
 pub use ready::{Ready, ReadySwitch};
 pub use register::{HEARTBEAT, REGISTER, instance_name};
 pub use stage::StageRole;
+pub use tls::ListenTlsArgs;
 
 use running::Running;
 use server::{Server, Vitals};
@@ -198,10 +200,12 @@ async fn live<R: Role>(args: ProcessArgs, running: Arc<Running>, role: R) -> Res
         role.serve(routes);
     };
     let http = role.http();
-    let server = Server::start(args.listen, args.health_listen, vitals, http, services).await?;
+    let tls = args.tls.read()?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let server = Server::start(args.listen, tls, args.health_listen, vitals, http, services).await?;
     let program = running.program.name;
     tracing::info!(program, address = %server.address, "listening");
-    let address = args.advertise.clone().unwrap_or_else(|| server.address.to_string());
+    let address = args.advertise.clone().unwrap_or_else(|| format!("{scheme}://{}", server.address));
     let worked = work(args, Arc::clone(&running), address, role).await;
     ready.set_process(Ready::no("stopping"));
     stop.cancel();

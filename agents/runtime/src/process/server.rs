@@ -5,7 +5,10 @@ use std::{net::SocketAddr, sync::Arc};
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
-use tonic::service::{Routes, RoutesBuilder};
+use tonic::{
+    service::{Routes, RoutesBuilder},
+    transport::{ServerTlsConfig, server::TcpIncoming},
+};
 
 use super::{ProcessError, Ready, ReadySwitch};
 use crate::telemetry::Telemetry;
@@ -27,15 +30,16 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Listens at `listen`, which must be loopback, with everything, and at `health_listen` with health alone.
+    /// Listens at `listen`, which without TLS must be loopback, with everything, and at `health_listen` with health alone.
     pub(super) async fn start(
         listen: SocketAddr,
+        tls: Option<ServerTlsConfig>,
         health_listen: Option<SocketAddr>,
         vitals: Vitals,
         http: Router,
         services: impl FnOnce(&mut RoutesBuilder),
     ) -> Result<Self, ProcessError> {
-        if !listen.ip().is_loopback() {
+        if tls.is_none() && !listen.ip().is_loopback() {
             return Err(ProcessError::NotLoopback { address: listen });
         }
         let stop = CancellationToken::new();
@@ -49,7 +53,11 @@ impl Server {
             .build_v1()
             .map_err(|error| ProcessError::Start(error.into()))?;
         routes.add_service(reflection);
-        let (address, main) = serve(listen, app(routes, vitals.clone()).merge(http), stop.clone()).await?;
+        let app_here = app(routes, vitals.clone()).merge(http);
+        let (address, main) = match tls {
+            None => serve(listen, app_here, stop.clone()).await?,
+            Some(tls) => serve_tls(listen, app_here, tls, stop.clone()).await?,
+        };
         let mut tasks = vec![watching, main];
         if let Some(listen) = health_listen {
             let mut routes = Routes::builder();
@@ -89,20 +97,46 @@ async fn metrics(State(vitals): State<Arc<Vitals>>) -> Result<String, (StatusCod
     vitals.telemetry.scrape().map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")))
 }
 
+async fn listener(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), ProcessError> {
+    let failed = |source| ProcessError::Listen { address: listen, source };
+    let listener = TcpListener::bind(listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
 async fn serve(
     listen: SocketAddr,
     app: Router,
     stop: CancellationToken,
 ) -> Result<(SocketAddr, JoinHandle<()>), ProcessError> {
-    let failed = |source| ProcessError::Listen { address: listen, source };
-    let listener = TcpListener::bind(listen).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
+    let (listener, address) = listener(listen).await?;
     let task = tokio::spawn(async move {
         // Control planes write down who calls.
         let app = app.into_make_service_with_connect_info::<SocketAddr>();
         let served = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await;
         if let Err(error) = served {
             tracing::error!(error = %error, %address, "no longer listening");
+        }
+    });
+    Ok((address, task))
+}
+
+async fn serve_tls(
+    listen: SocketAddr,
+    app: Router,
+    tls: ServerTlsConfig,
+    stop: CancellationToken,
+) -> Result<(SocketAddr, JoinHandle<()>), ProcessError> {
+    // Probes and metrics are asked for in HTTP/1.
+    let server = tonic::transport::Server::builder().accept_http1(true).tls_config(tls);
+    let mut server = server.map_err(|error| ProcessError::Tls(error.into()))?;
+    let (listener, address) = listener(listen).await?;
+    let served = server
+        .add_routes(Routes::from(app))
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener), stop.cancelled_owned());
+    let task = tokio::spawn(async move {
+        if let Err(error) = served.await {
+            tracing::error!(error = crate::chain(&error), %address, "no longer listening");
         }
     });
     Ok((address, task))

@@ -14,7 +14,7 @@ use crate::{
 
 /// What the coordinator knows of all agents.
 pub(in crate::commands) async fn fleet(server: &ServerArgs) -> anyhow::Result<FleetServiceClient<Channel>> {
-    Ok(FleetServiceClient::new(connect(&server.server).await?))
+    Ok(FleetServiceClient::new(connect(&server.server, &server.tls).await?))
 }
 
 /// The agents that the coordinator has heard of.
@@ -25,7 +25,7 @@ pub(super) async fn all(server: &ServerArgs) -> anyhow::Result<Vec<AgentEntry>> 
 
 /// The control plane of the agent that `agent` names: an address, or a name, of which the beginning is enough.
 pub(super) async fn agent(server: &ServerArgs, agent: &str) -> anyhow::Result<AgentServiceClient<Channel>> {
-    Ok(AgentServiceClient::new(connect(&address(server, agent).await?).await?))
+    Ok(AgentServiceClient::new(connect(&address(server, agent).await?, &server.tls).await?))
 }
 
 async fn address(server: &ServerArgs, agent: &str) -> anyhow::Result<String> {

@@ -29,7 +29,7 @@ pub fn run(args: &SearchArgs) -> anyhow::Result<Exit> {
     let found = if args.server.is_empty() {
         local::ask(&args.state.state.join("index"), catalogue, &query)?
     } else {
-        servers::ask(&args.server, catalogue, &query)?
+        servers::ask(&args.server, &args.tls, catalogue, &query)?
     };
     if args.json {
         output::json(&found.answers)?;

@@ -9,6 +9,7 @@ use tonic::{Code, Status};
 
 use super::Found;
 use crate::{
+    TlsArgs,
     exit::{Unreachable, WrongUsage},
     output,
     remote::{MAX_ANSWER_BYTES, block_on, connect, refused},
@@ -26,7 +27,12 @@ enum Failure {
 }
 
 /// Asks `servers`; what those are that were passed over, is told.
-pub(super) fn ask(servers: &[String], catalogue: Option<&str>, query: &Query<'_>) -> anyhow::Result<Found> {
+pub(super) fn ask(
+    servers: &[String],
+    tls: &TlsArgs,
+    catalogue: Option<&str>,
+    query: &Query<'_>,
+) -> anyhow::Result<Found> {
     let filter = |(field, value): &(String, String)| Filter { field: field.clone(), value: value.clone() };
     let request = SearchRequest {
         query: query.text.to_owned(),
@@ -38,7 +44,7 @@ pub(super) fn ask(servers: &[String], catalogue: Option<&str>, query: &Query<'_>
     block_on(async {
         let (mut best, mut failures): (Option<Found>, Vec<anyhow::Error>) = (None, Vec::new());
         for server in servers {
-            match ask_one(server, request.clone()).await {
+            match ask_one(server, tls, request.clone()).await {
                 Ok(found) => {
                     let complete = found.unavailable.is_empty();
                     let known = best.as_ref().map_or(usize::MAX, |best| best.unavailable.len());
@@ -59,8 +65,8 @@ pub(super) fn ask(servers: &[String], catalogue: Option<&str>, query: &Query<'_>
     })
 }
 
-async fn ask_one(server: &str, request: SearchRequest) -> Result<Found, Failure> {
-    let channel = connect(server)
+async fn ask_one(server: &str, tls: &TlsArgs, request: SearchRequest) -> Result<Found, Failure> {
+    let channel = connect(server, tls)
         .await
         .map_err(|error| if error.is::<WrongUsage>() { Failure::End(error) } else { Failure::Ask(error) })?;
     let mut client = SearchServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
