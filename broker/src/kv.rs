@@ -19,11 +19,13 @@ pub enum Bucket {
     Leases,
     /// Settings that change while agents run.
     Config,
+    /// What may be lost at any time: full, the bucket forgets its oldest keys instead of refusing new ones.
+    Cache,
 }
 
 impl Bucket {
     /// All buckets.
-    pub const ALL: [Self; 3] = [Self::Runs, Self::Leases, Self::Config];
+    pub const ALL: [Self; 4] = [Self::Runs, Self::Leases, Self::Config, Self::Cache];
 
     /// The bucket's name at the broker.
     #[must_use]
@@ -32,6 +34,7 @@ impl Bucket {
             Self::Runs => "runs",
             Self::Leases => "leases",
             Self::Config => "config",
+            Self::Cache => "cache",
         }
     }
 }

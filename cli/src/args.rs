@@ -1,6 +1,7 @@
 //! The command line: names, flags, help. What the commands do is in `commands`.
 
 mod agents;
+mod cache;
 mod tls;
 
 use std::path::PathBuf;
@@ -9,7 +10,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use quire_runtime::process::BrokerArgs;
 
 pub use agents::{AgentArgs, AgentsAction, AgentsArgs, LaneAgentArgs, LanesArgs, TopArgs};
-pub use tls::TlsArgs;
+pub use cache::{CacheAction, CacheArgs};
+pub use tls::{OtherServerArgs, TlsArgs};
 
 /// Turns scientific sources into validated, searchable, rendered catalogue web sites.
 #[derive(Debug, Parser)]
@@ -49,8 +51,10 @@ pub enum Command {
         after_help = "Examples:\n  quire explain OIFM_GMTS_016552\n  quire explain data/aortic-dissection.fm.json --json\n  quire explain OIFM_GMTS_016552 --server 127.0.0.1:7400"
     )]
     Explain(ExplainArgs),
-    /// Statistics of the caches, or clear them (only time is lost)
-    #[command(after_help = "Examples:\n  quire cache stats\n  quire cache clear results")]
+    /// Caches of this machine or of all agents: statistics; clear them (only time is lost); warm them
+    #[command(
+        after_help = "Examples:\n  quire cache stats\n  quire cache clear results\n  quire cache warm --server 127.0.0.1:7400"
+    )]
     Cache(CacheArgs),
     /// Check this installation and say what to do about each problem
     #[command(after_help = "Example:\n  quire doctor --json")]
@@ -196,12 +200,9 @@ pub struct ExplainArgs {
     /// State folder, if no coordinator is asked
     #[command(flatten)]
     pub state: StateArgs,
-    /// Ask this coordinator
-    #[arg(long, env = "QUIRE_SERVER", value_name = "URL")]
-    pub server: Option<String>,
-    /// TLS
+    /// The coordinator, if one is asked
     #[command(flatten)]
-    pub tls: TlsArgs,
+    pub server: OtherServerArgs,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -210,41 +211,6 @@ pub struct ExplainArgs {
 fn read_filter(filter: &str) -> Result<(String, String), &'static str> {
     let (field, value) = filter.split_once('=').ok_or("write FIELD=VALUE, such as tags=CT")?;
     Ok((field.to_owned(), value.to_owned()))
-}
-
-/// Arguments of `quire cache`.
-#[derive(Debug, Args)]
-pub struct CacheArgs {
-    /// What to do with the caches
-    #[command(subcommand)]
-    pub action: CacheAction,
-}
-
-/// Actions on caches.
-#[derive(Debug, Subcommand)]
-pub enum CacheAction {
-    /// Entries and bytes of each cache
-    #[command(after_help = "Example:\n  quire cache stats --json")]
-    Stats {
-        /// State folder
-        #[command(flatten)]
-        state: StateArgs,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Empty one cache, or all
-    #[command(after_help = "Example:\n  quire cache clear memo")]
-    Clear {
-        /// Name of the cache; without it: all
-        name: Option<String>,
-        /// State folder
-        #[command(flatten)]
-        state: StateArgs,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
 }
 
 /// Arguments of `quire doctor`.

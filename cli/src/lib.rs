@@ -19,8 +19,8 @@ mod summary;
 pub use args::{
     AdminAction, AdminArgs, AgentArgs, AgentsAction, AgentsArgs, BuildArgs, CacheAction, CacheArgs,
     CheckArgs, Cli, Command, DeadAction, DeadArgs, DeadFilterArgs, DoctorArgs, ExplainArgs, LaneAgentArgs,
-    LaneArg, LanesArgs, NewArgs, RunAction, RunArgs, SearchArgs, ServerArgs, StartArgs, StateArgs, TlsArgs,
-    TopArgs,
+    LaneArg, LanesArgs, NewArgs, OtherServerArgs, RunAction, RunArgs, SearchArgs, ServerArgs, StartArgs,
+    StateArgs, TlsArgs, TopArgs,
 };
 pub use exit::Exit;
 use quire_runtime::telemetry::LogOptions;

@@ -167,3 +167,32 @@ fn agents_are_known_by_name_and_lanes_are_paused_everywhere_also_for_agents_to_c
     let watched = cluster.quire(&["run", "watch", "findings-1", "--json"]);
     assert_eq!(watched.code, Some(0), "{}", watched.err);
 }
+
+#[test]
+fn outcomes_are_shared_among_agents_and_caches_looked_after_everywhere() {
+    let mut cluster = Cluster::start(1, &[("QUIRE_SHARED_CACHE", "true")]);
+    let first = cluster.run("findings");
+    // Every agent anew, with an empty state: only what is shared is left.
+    for kind in ["fetcher", "validator", "indexer", "renderer"] {
+        cluster.take(|agent| agent.kind == kind);
+        cluster.add(kind);
+    }
+    cluster.wait_until_ready();
+    let results = |cluster: &Cluster| -> Option<u64> {
+        let stats: Vec<serde_json::Value> =
+            serde_json::from_str(&cluster.quire(&["cache", "stats", "--json"]).out).ok()?;
+        let caches = stats.iter().flat_map(|agent| agent["caches"].as_array().unwrap());
+        Some(caches.map(|cache| cache["hits_shared"].as_u64().unwrap()).sum())
+    };
+    // The entries of those that were killed are still there for some seconds.
+    cluster.until("only those that live are known", |cluster| results(cluster));
+    std::fs::remove_dir_all(cluster.store().join("manifests")).unwrap();
+    let again = cluster.run("findings");
+    assert_eq!(again.manifest, first.manifest);
+    assert!(results(&cluster) > Some(0), "nothing came from the shared level");
+    let warmed = cluster.quire(&["cache", "warm", "results"]);
+    assert!(warmed.code == Some(0) && warmed.out.contains("warmed: "), "{}{}", warmed.out, warmed.err);
+    assert_eq!(cluster.quire(&["cache", "clear", "results", "--json"]).code, Some(0));
+    let unknown = cluster.quire(&["cache", "clear", "crumbs"]);
+    assert!(unknown.code == Some(2) && unknown.err.contains("quire cache stats"), "{}", unknown.err);
+}

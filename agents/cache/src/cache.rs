@@ -1,4 +1,4 @@
-//! One named cache: typed values, memory first, then disk.
+//! One named cache: typed values, memory first, then disk, then what others share.
 
 use std::{
     any::Any,
@@ -12,14 +12,18 @@ use quire_proto::codec;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    CacheOptions, CacheStats, MAX_VALUE_BYTES,
+    CacheOptions, CacheStats, MAX_VALUE_BYTES, SharedLevel,
     disk::{Disk, Found},
-    entry::now,
+    entry::{self, now},
+    shared,
     stats::Counters,
+    store::Shared,
 };
 
 /// What an entry in memory costs beside its key and its value.
 const OVERHEAD_BYTES: u64 = 96;
+/// Most shared values that are carried up at once.
+const MAX_WARMED: usize = 100_000;
 /// How many entries a scan takes from the disk at once.
 const SCAN_PAGE: usize = 256;
 
@@ -45,6 +49,8 @@ struct Inner<V> {
     ttl: Option<Duration>,
     memory: Memory<Box<[u8]>, Held<V>>,
     disk: Option<Arc<Disk>>,
+    shared: Option<Shared>,
+    memory_bytes: u64,
     counters: Arc<Counters>,
 }
 
@@ -60,6 +66,7 @@ struct Held<V> {
 pub(crate) trait AnyCache: Send + Sync {
     fn stats(&self) -> CacheStats;
     fn forget(&self);
+    fn warm(&self) -> u64;
     fn as_any(&self) -> &dyn Any;
 }
 
@@ -68,6 +75,7 @@ impl<V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Cache<V> {
         name: &'static str,
         options: CacheOptions,
         disk: Option<Arc<Disk>>,
+        shared: Shared,
         counters: Arc<Counters>,
     ) -> Self {
         let evictions = Arc::clone(&counters);
@@ -88,7 +96,9 @@ impl<V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Cache<V> {
             builder = builder.time_to_live(ttl);
         }
         let memory = builder.build();
-        Self { inner: Arc::new(Inner { name, ttl: options.ttl, memory, disk, counters }) }
+        let CacheOptions { ttl, memory_bytes, shared: is_shared } = options;
+        let shared = is_shared.then_some(shared);
+        Self { inner: Arc::new(Inner { name, ttl, memory, disk, shared, memory_bytes, counters }) }
     }
 
     /// The cache's name.
@@ -112,8 +122,12 @@ impl<V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Cache<V> {
             Counters::add(&inner.counters.hits_l1);
             return Some(held.value);
         }
-        let value = self.find_on_disk(key, stay);
-        Counters::add(if value.is_some() { &inner.counters.hits_l2 } else { &inner.counters.misses });
+        if let Some(value) = self.find_on_disk(key, stay) {
+            Counters::add(&inner.counters.hits_l2);
+            return Some(value);
+        }
+        let value = self.find_shared(key);
+        Counters::add(if value.is_some() { &inner.counters.hits_l3 } else { &inner.counters.misses });
         value
     }
 
@@ -142,6 +156,11 @@ impl<V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Cache<V> {
         {
             Counters::add(&inner.counters.refused);
         }
+        if let Some((level, shared)) = self.shared(key)
+            && let Some(sealed) = entry::seal(inner.name, key, stamp, &encoded)
+        {
+            level.put(shared, sealed);
+        }
     }
 
     /// [`Self::put`] for many entries.
@@ -160,6 +179,9 @@ impl<V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Cache<V> {
         self.inner.memory.invalidate(key);
         if let Some(disk) = &self.inner.disk {
             disk.remove(self.inner.name, key);
+        }
+        if let Some((level, shared)) = self.shared(key) {
+            level.remove(shared);
         }
     }
 
@@ -227,6 +249,52 @@ impl<V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Cache<V> {
         Some(value)
     }
 
+    /// The shared level and the key there.
+    fn shared(&self, key: &[u8]) -> Option<(&Arc<dyn SharedLevel>, String)> {
+        let level = self.inner.shared.as_ref()?.get()?;
+        Some((level, shared::key_of(self.inner.name, key)?))
+    }
+
+    /// What others have put under `key`; it is carried up into memory and onto the disk.
+    fn find_shared(&self, key: &[u8]) -> Option<V> {
+        let inner = &*self.inner;
+        let (level, shared) = self.shared(key)?;
+        let sealed = level.get(&shared)?;
+        let found = entry::open(inner.name, key, &sealed)
+            .and_then(|(stamp, encoded)| Some((stamp, encoded, codec::decode::<V>(encoded).ok()?)));
+        let Some((stamp, encoded, value)) = found.filter(|(stamp, ..)| !self.expired(*stamp)) else {
+            Counters::add(&inner.counters.damaged);
+            level.remove(shared);
+            return None;
+        };
+        let _lock = self.lock(key);
+        let bytes = u32::try_from(encoded.len()).unwrap_or(u32::MAX);
+        inner.memory.insert(key.into(), Held { value: value.clone(), stamp, bytes });
+        if let Some(disk) = &inner.disk {
+            disk.put(inner.name, key, stamp, encoded);
+        }
+        Some(value)
+    }
+
+    /// Carries shared values onto the disk and into memory, then those on disk into memory, as far as there is room.
+    fn carry_up(&self) -> u64 {
+        let inner = &*self.inner;
+        let mut carried = 0;
+        if let Some(level) = inner.shared.as_ref().and_then(|shared| shared.get()) {
+            let keys = level.keys(&shared::prefix(inner.name), MAX_WARMED);
+            let keys = keys.iter().filter_map(|key| shared::parse(inner.name, key));
+            carried += keys.filter(|key| self.find(key, true).is_some()).count() as u64;
+        }
+        for _ in self.scan() {
+            inner.memory.run_pending_tasks();
+            if inner.memory.weighted_size() >= inner.memory_bytes / 8 * 7 {
+                break;
+            }
+            carried += 1;
+        }
+        carried
+    }
+
     /// Nothing else happens to the key on disk while this is held. In memory alone, every change is one step.
     fn lock(&self, key: &[u8]) -> Option<MutexGuard<'_, ()>> {
         self.inner.disk.as_ref()?.locks.lock(self.inner.name, key)
@@ -238,7 +306,7 @@ impl<V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Cache<V> {
     }
 }
 
-impl<V: Clone + Send + Sync + 'static> AnyCache for Cache<V> {
+impl<V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> AnyCache for Cache<V> {
     fn stats(&self) -> CacheStats {
         self.inner.memory.run_pending_tasks();
         let memory = &self.inner.memory;
@@ -247,6 +315,10 @@ impl<V: Clone + Send + Sync + 'static> AnyCache for Cache<V> {
 
     fn forget(&self) {
         self.inner.memory.invalidate_all();
+    }
+
+    fn warm(&self) -> u64 {
+        self.carry_up()
     }
 
     fn as_any(&self) -> &dyn Any {

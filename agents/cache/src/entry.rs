@@ -66,6 +66,17 @@ pub(crate) fn cut(name: &str, key: &[u8], stamp: u64, value: &[u8]) -> Option<Ve
     Some(pieces)
 }
 
+/// A value in one piece with its head, for a level that keeps whole values.
+pub(crate) fn seal(name: &str, key: &[u8], stamp: u64, value: &[u8]) -> Option<Vec<u8>> {
+    Some(cut(name, key, stamp, value)?.concat())
+}
+
+/// Stamp and bytes of what [`seal`] made; `None` if it is damaged or another key's.
+pub(crate) fn open<'v>(name: &str, key: &[u8], sealed: &'v [u8]) -> Option<(u64, &'v [u8])> {
+    let (head, bytes) = Head::read(sealed)?;
+    head.fits(name, key, bytes).then_some((head.stamp, bytes))
+}
+
 /// The stored key of one piece.
 pub(crate) fn stored_key(key: &[u8], piece: u16) -> Vec<u8> {
     let mut stored = Vec::with_capacity(key.len() + 2);

@@ -17,11 +17,13 @@ pub struct CacheOptions {
     pub memory_bytes: u64,
     /// How long a value counts; `None`: until it is pushed out.
     pub ttl: Option<Duration>,
+    /// Whether values are shared with other processes, where the store has a shared level.
+    pub shared: bool,
 }
 
 impl Default for CacheOptions {
     fn default() -> Self {
-        Self { memory_bytes: 16 * 1024 * 1024, ttl: None }
+        Self { memory_bytes: 16 * 1024 * 1024, ttl: None, shared: false }
     }
 }
 

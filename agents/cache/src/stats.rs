@@ -15,6 +15,8 @@ pub struct CacheStats {
     pub hits_l1: u64,
     /// Found on disk.
     pub hits_l2: u64,
+    /// Found in the shared level.
+    pub hits_l3: u64,
     /// Not found.
     pub misses: u64,
     /// Pushed out of memory, or gone from the disk with the generation they were in (of those put since the
@@ -31,6 +33,7 @@ pub struct CacheStats {
 pub(crate) struct Counters {
     pub(crate) hits_l1: AtomicU64,
     pub(crate) hits_l2: AtomicU64,
+    pub(crate) hits_l3: AtomicU64,
     pub(crate) misses: AtomicU64,
     pub(crate) evictions: AtomicU64,
     pub(crate) damaged: AtomicU64,
@@ -53,6 +56,7 @@ impl Counters {
             bytes,
             hits_l1: self.hits_l1.load(Relaxed),
             hits_l2: self.hits_l2.load(Relaxed),
+            hits_l3: self.hits_l3.load(Relaxed),
             misses: self.misses.load(Relaxed),
             evictions: self.evictions.load(Relaxed),
             damaged: self.damaged.load(Relaxed),

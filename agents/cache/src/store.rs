@@ -4,12 +4,17 @@ use std::{
     collections::BTreeMap,
     fmt,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Cache, CacheError, CacheOptions, CacheStats, cache::AnyCache, disk::Disk, stats::Counters};
+use crate::{
+    Cache, CacheError, CacheOptions, CacheStats, SharedLevel, cache::AnyCache, disk::Disk, stats::Counters,
+};
+
+/// The shared level, once there is one.
+pub(crate) type Shared = Arc<OnceLock<Arc<dyn SharedLevel>>>;
 
 /// One cache folder (or none: memory only) and the named caches in it. A cheap handle.
 ///
@@ -21,6 +26,7 @@ pub struct CacheStore {
 
 struct Inner {
     disk: Option<Arc<Disk>>,
+    shared: Shared,
     caches: Mutex<BTreeMap<&'static str, Arc<dyn AnyCache>>>,
 }
 
@@ -43,7 +49,12 @@ impl CacheStore {
     }
 
     fn with(disk: Option<Arc<Disk>>) -> Self {
-        Self { inner: Arc::new(Inner { disk, caches: Mutex::default() }) }
+        Self { inner: Arc::new(Inner { disk, shared: Shared::default(), caches: Mutex::default() }) }
+    }
+
+    /// Has caches whose options say so share their values through `level`, from now on. The first level stays.
+    pub fn share(&self, level: Arc<dyn SharedLevel>) {
+        let _ = self.inner.shared.set(level);
     }
 
     /// The cache `name`; the same one for the same name and type, then with the options of the first call.
@@ -60,7 +71,8 @@ impl CacheStore {
         if let Some(disk) = &self.inner.disk {
             disk.register(name, &counters);
         }
-        let cache = Cache::new(name, options, self.inner.disk.clone(), counters);
+        let cache =
+            Cache::new(name, options, self.inner.disk.clone(), Arc::clone(&self.inner.shared), counters);
         caches.insert(name, Arc::new(cache.clone()));
         cache
     }
@@ -81,6 +93,17 @@ impl CacheStore {
         for (_, cache) in self.caches().iter().filter(|(known, _)| name.is_none_or(|name| name == **known)) {
             cache.forget();
         }
+    }
+
+    /// Brings what lies in lower levels up into the higher ones, as far as there is room there; how many values. Blocks.
+    #[must_use]
+    pub fn warm(&self, name: Option<&str>) -> u64 {
+        let caches: Vec<Arc<dyn AnyCache>> = {
+            let caches = self.caches();
+            let wanted = caches.iter().filter(|(known, _)| name.is_none_or(|name| name == **known));
+            wanted.map(|(_, cache)| Arc::clone(cache)).collect()
+        };
+        caches.iter().map(|cache| cache.warm()).sum()
     }
 
     /// Writes out what is only in memory so far. Never needed for correctness.

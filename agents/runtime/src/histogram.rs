@@ -109,7 +109,7 @@ impl Histogram {
         let rank = (self.count as f64 * quantile.clamp(0.0, 1.0)).ceil().max(1.0) as u64;
         let mut seen = 0;
         for (index, count) in self.buckets.iter().enumerate() {
-            seen += count;
+            seen = count.saturating_add(seen);
             if seen >= rank {
                 return Duration::from_micros(middle_of(index).min(self.max_us));
             }

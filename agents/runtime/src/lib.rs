@@ -19,6 +19,7 @@ mod results;
 mod retry;
 pub mod scheduler;
 mod settle;
+mod shared_cache;
 mod sink;
 mod split;
 mod stage;

@@ -18,7 +18,8 @@ impl ResultsCache {
     /// Keeps outcomes in `caches`, under the name [`RESULTS`].
     #[must_use]
     pub fn new(caches: &CacheStore) -> Self {
-        Self(Some(caches.cache(RESULTS, CacheOptions::default())))
+        let options = CacheOptions { shared: true, ..CacheOptions::default() };
+        Self(Some(caches.cache(RESULTS, options)))
     }
 
     /// Keeps nothing.

@@ -57,6 +57,22 @@ pub async fn delete_at_needs_the_known_revision(make: impl AsyncFn(InProcessOpti
     assert!(matches!(kv.delete_at("a", second).await, Err(KvError::Conflict { .. })));
 }
 
+pub async fn a_full_cache_forgets_its_oldest_keys_and_refuses_nothing(
+    make: impl AsyncFn(InProcessOptions) -> Broker,
+) {
+    const VALUE: usize = 1_000_000;
+    const KEYS: usize = 75;
+    let kv = make(options()).await.kv(Bucket::Cache);
+    for key in 0..KEYS {
+        kv.put(&format!("k{key:02}"), vec![0_u8; VALUE]).await.unwrap();
+    }
+    let keys = kv.keys("").await.unwrap();
+    assert!(keys.len() < KEYS && keys.len() > KEYS / 2, "{} keys", keys.len());
+    let newest: Vec<String> = (KEYS - keys.len()..KEYS).map(|key| format!("k{key:02}")).collect();
+    assert_eq!(keys, newest);
+    assert_eq!(kv.get("k00").await.unwrap(), None);
+}
+
 pub async fn keys_are_listed_in_order_by_prefix(make: impl AsyncFn(InProcessOptions) -> Broker) {
     let kv = make(options()).await.kv(Bucket::Runs);
     for key in ["run.b", "lease", "run.a", "run", "runner"] {

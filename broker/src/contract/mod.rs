@@ -215,6 +215,7 @@ macro_rules! broker_contract {
             keys_are_listed_in_order_by_prefix,
             entries_are_listed_with_their_values,
             buckets_do_not_mix,
+            a_full_cache_forgets_its_oldest_keys_and_refuses_nothing,
             keys_of_a_wrong_form_are_refused,
             a_full_bucket_refuses_until_something_is_deleted,
             a_watch_tells_what_is_there_and_what_changes,

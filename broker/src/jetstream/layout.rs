@@ -11,7 +11,7 @@ use super::{
     Layout, names,
     terms::{HEADROOM_BYTES, HEADROOM_MESSAGES},
 };
-use crate::Queue;
+use crate::{Bucket, Queue};
 
 /// Room for headers beside the largest payload.
 pub(super) const HEADER_BYTES: usize = 64 << 10;
@@ -74,12 +74,13 @@ pub(super) fn consumer(layout: &Layout) -> pull::Config {
 /// would compare with the past.
 pub(super) fn bucket_stream(bucket: &str, layout: &Layout) -> Config {
     let attempts = bucket == names::ATTEMPTS;
+    // Forgotten attempts are counted by the server's own number.
+    let may_forget = attempts || bucket == Bucket::Cache.as_str();
     Config {
         name: names::bucket_stream(bucket),
         subjects: vec![names::key(bucket, ">")],
         retention: RetentionPolicy::Limits,
-        // Forgotten attempts are counted by the server's own number, so the oldest may go.
-        discard: if attempts { DiscardPolicy::Old } else { DiscardPolicy::New },
+        discard: if may_forget { DiscardPolicy::Old } else { DiscardPolicy::New },
         max_messages: -1,
         max_messages_per_subject: 1,
         max_bytes: MAX_BUCKET,

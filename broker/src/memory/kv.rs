@@ -26,8 +26,9 @@ pub(super) struct Buckets(BTreeMap<&'static str, Arc<BucketState>>, Arc<BucketSt
 
 impl Buckets {
     pub(super) fn new() -> Self {
-        let buckets = Bucket::ALL.map(|bucket| (bucket.as_str(), Arc::new(BucketState::new())));
-        Self(buckets.into_iter().collect(), Arc::new(BucketState::new()))
+        let state = |bucket| Arc::new(BucketState::new(bucket == Bucket::Cache));
+        let buckets = Bucket::ALL.map(|bucket| (bucket.as_str(), state(bucket)));
+        Self(buckets.into_iter().collect(), state(Bucket::Runs))
     }
 
     pub(super) fn of(&self, bucket: Bucket) -> &Arc<BucketState> {
@@ -65,11 +66,15 @@ struct Keys {
     forgotten: u64,
     revision: u64,
     bytes: usize,
+    /// Whether the oldest keys go when there is no room.
+    forgets: bool,
 }
 
 impl BucketState {
-    fn new() -> Self {
-        Self { keys: Mutex::default(), latest: watch::Sender::new(Latest::default()) }
+    /// An empty bucket; if it `forgets`, it makes room by forgetting its oldest keys.
+    fn new(forgets: bool) -> Self {
+        let keys = Keys { forgets, ..Keys::default() };
+        Self { keys: Mutex::new(keys), latest: watch::Sender::new(Latest::default()) }
     }
 
     pub(super) fn get(&self, key: &str) -> Option<(Bytes, Revision)> {
@@ -139,13 +144,26 @@ impl Keys {
     fn write(&mut self, key: &str, value: Bytes) -> Result<u64, KvError> {
         let before = self.values.get(key).map_or(0, |(value, _)| key.len() + value.len());
         let bytes = self.bytes - before + key.len() + value.len();
-        if bytes > MAX_BUCKET {
+        if bytes > MAX_BUCKET && !self.forgets {
             return Err(KvError::Full);
         }
         self.bytes = bytes;
         let revision = self.change(key);
         self.values.insert(key.to_owned(), (value, revision));
+        while self.bytes > MAX_BUCKET {
+            self.forget_oldest();
+        }
         Ok(revision)
+    }
+
+    /// Nobody is told: what may be lost at any time is not watched for its loss.
+    fn forget_oldest(&mut self) {
+        let Some((oldest, key)) = self.changes.pop_first() else { return };
+        self.deletions.remove(&oldest);
+        self.deleted.remove(&key);
+        if let Some((value, _)) = self.values.remove(&key) {
+            self.bytes -= key.len() + value.len();
+        }
     }
 
     fn delete(&mut self, key: &str) -> Option<u64> {
@@ -236,7 +254,7 @@ mod tests {
 
     #[tokio::test]
     async fn deletions_are_remembered_up_to_a_limit_and_no_watch_misses_one_unknowingly() {
-        let bucket = Arc::new(BucketState::new());
+        let bucket = Arc::new(BucketState::new(false));
         let (mut quick, mut slow) = (bucket.watch(""), bucket.watch(""));
         for number in 0..MAX_DELETED + 10 {
             let key = format!("k{number}");
@@ -255,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_bucket_counts_what_it_holds() {
-        let bucket = BucketState::new();
+        let bucket = BucketState::new(false);
         for size in [10, 500, 0] {
             bucket.write("key", Bytes::from(vec![0; size]), Expect::Anything).unwrap();
             assert_eq!(bucket.lock().bytes, 3 + size);

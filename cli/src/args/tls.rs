@@ -1,8 +1,10 @@
-//! How servers are reached over TLS.
+//! Servers that are asked, and how they are reached over TLS.
 
 use std::path::PathBuf;
 
 use clap::Args;
+
+use super::ServerArgs;
 
 /// Files and names for TLS.
 #[derive(Debug, Clone, Default, Args)]
@@ -20,6 +22,24 @@ pub struct TlsArgs {
     /// Name that is in the servers' certificates, if it is not that of their addresses
     #[arg(long, env = "QUIRE_TLS_NAME", value_name = "NAME")]
     pub tls_name: Option<String>,
+}
+
+/// A coordinator that may be asked instead of looking at this machine.
+#[derive(Debug, Clone, Args)]
+pub struct OtherServerArgs {
+    /// Ask this coordinator
+    #[arg(long, env = "QUIRE_SERVER", value_name = "URL")]
+    pub server: Option<String>,
+    /// TLS
+    #[command(flatten)]
+    pub tls: TlsArgs,
+}
+
+impl OtherServerArgs {
+    /// The coordinator, if one is to be asked.
+    pub(crate) fn given(&self) -> Option<ServerArgs> {
+        Some(ServerArgs { server: self.server.clone()?, tls: self.tls.clone() })
+    }
 }
 
 impl TlsArgs {

@@ -18,8 +18,8 @@ use crate::{
 /// # Errors
 /// If nothing is known of it, nothing was built, or the coordinator cannot be reached.
 pub fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
-    let answer = match &args.server {
-        Some(server) => block_on(remote(args, server))?,
+    let answer = match args.server.given() {
+        Some(server) => block_on(remote(args, &server))?,
         None => Answer { explanations: local(args)?, dead_letters: Vec::new() },
     };
     if args.json {
@@ -80,12 +80,11 @@ fn local(args: &ExplainArgs) -> anyhow::Result<Vec<Value>> {
     Ok(found.iter().map(serde_json::to_value).collect::<Result<_, _>>()?)
 }
 
-async fn remote(args: &ExplainArgs, server: &str) -> anyhow::Result<Answer> {
-    let server = ServerArgs { server: server.to_owned(), tls: args.tls.clone() };
+async fn remote(args: &ExplainArgs, server: &ServerArgs) -> anyhow::Result<Answer> {
     let catalogue = args.catalogue.clone().unwrap_or_default();
     let request = ExplainRequest { key: args.key.clone(), catalogue };
     let answer =
-        super::run::client(&server).await?.explain(request).await.map_err(|status| refused(&status))?;
+        super::run::client(server).await?.explain(request).await.map_err(|status| refused(&status))?;
     let answer = answer.into_inner();
     let explanations = answer.explanations_json.iter().map(|json| serde_json::from_str(json));
     Ok(Answer {

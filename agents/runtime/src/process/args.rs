@@ -37,6 +37,9 @@ pub struct ProcessArgs {
     /// One more address, which serves only health, probes and metrics
     #[arg(long, env = "QUIRE_HEALTH_LISTEN", value_name = "ADDR")]
     pub health_listen: Option<SocketAddr>,
+    /// Share outcomes with other agents through the broker, beside the caches of this process
+    #[arg(long, env = "QUIRE_SHARED_CACHE")]
+    pub shared_cache: bool,
     /// Parcels at once, at least 4; without it, two more than there are cores
     #[arg(long, env = "QUIRE_SLOTS", value_name = "N")]
     pub slots: Option<usize>,

@@ -6,7 +6,7 @@ use quire_api::control::{
     CacheStatus, ClearCachesRequest, ClearCachesResponse, DrainRequest, DrainResponse, GetCachesRequest,
     GetCachesResponse, GetConfigRequest, GetConfigResponse, PauseRequest, PauseResponse, ResumeRequest,
     ResumeResponse, SetLogFilterRequest, SetLogFilterResponse, Setting, StatusRequest, StatusResponse,
-    TuneRequest, TuneResponse, WatchRequest, WatchResponse,
+    TuneRequest, TuneResponse, WarmCachesRequest, WarmCachesResponse, WatchRequest, WatchResponse,
     agent_service_server::{AgentService, AgentServiceServer},
 };
 use quire_cache::CacheStore;
@@ -56,6 +56,31 @@ impl Control {
         let starting = || Status::unavailable(self.0.ready.get().reason().to_owned());
         self.0.caches.get().ok_or_else(starting)
     }
+
+    /// The caches, if there is one of each of these names.
+    fn named_caches(&self, names: &[String]) -> Result<CacheStore, Status> {
+        let caches = self.caches()?;
+        let known: Vec<&str> = caches.stats().iter().map(|stats| stats.name).collect();
+        match names.iter().find(|name| !known.contains(&name.as_str())) {
+            Some(unknown) => {
+                let known = known.join(", ");
+                Err(Status::not_found(format!("no cache is named `{unknown}`: there are {known}")))
+            }
+            None => Ok(caches.clone()),
+        }
+    }
+}
+
+/// Does something with each cache named, or once with all, on a thread that may block.
+async fn on_each<T: Send + 'static>(
+    names: Vec<String>,
+    work: impl Fn(Option<&str>) -> T + Send + 'static,
+) -> Result<Vec<T>, Status> {
+    let done = tokio::task::spawn_blocking(move || match names.as_slice() {
+        [] => vec![work(None)],
+        names => names.iter().map(|name| work(Some(name))).collect(),
+    });
+    done.await.map_err(|error| Status::internal(error.to_string()))
 }
 
 fn lane(name: &str) -> Result<Lane, Status> {
@@ -143,34 +168,36 @@ impl AgentService for Control {
     }
 
     async fn get_caches(&self, _: Request<GetCachesRequest>) -> Answer<GetCachesResponse> {
-        let caches = self.caches()?;
-        let told = caches.stats().into_iter().map(|stats| CacheStatus {
+        let told = self.caches()?.stats().into_iter().map(|stats| CacheStatus {
             name: stats.name.to_owned(),
             hits_memory: stats.hits_l1,
             hits_disk: stats.hits_l2,
+            hits_shared: stats.hits_l3,
             misses: stats.misses,
+            entries: stats.entries,
+            bytes: stats.bytes,
+            evictions: stats.evictions,
+            damaged: stats.damaged,
         });
         Ok(Response::new(GetCachesResponse { caches: told.collect() }))
     }
 
     async fn clear_caches(&self, request: Request<ClearCachesRequest>) -> Answer<ClearCachesResponse> {
-        let caches = self.caches()?;
         let from = caller(&request);
         let names = request.into_inner().names;
-        let known: Vec<&str> = caches.stats().iter().map(|stats| stats.name).collect();
-        if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
-            let known = known.join(", ");
-            return Err(Status::not_found(format!("no cache is named `{unknown}`: there are {known}")));
-        }
+        let caches = self.named_caches(&names)?;
         audit(&from, "clear caches", &names.join(", "));
-        let caches = caches.clone();
-        tokio::task::spawn_blocking(move || match names.as_slice() {
-            [] => caches.clear(None),
-            names => names.iter().for_each(|name| caches.clear(Some(name))),
-        })
-        .await
-        .map_err(|error| Status::internal(error.to_string()))?;
+        on_each(names, move |name| caches.clear(name)).await?;
         Ok(Response::new(ClearCachesResponse {}))
+    }
+
+    async fn warm_caches(&self, request: Request<WarmCachesRequest>) -> Answer<WarmCachesResponse> {
+        let from = caller(&request);
+        let names = request.into_inner().names;
+        let caches = self.named_caches(&names)?;
+        audit(&from, "warm caches", &names.join(", "));
+        let warmed = on_each(names, move |name| caches.warm(name)).await?.into_iter().sum();
+        Ok(Response::new(WarmCachesResponse { warmed }))
     }
 
     async fn set_log_filter(&self, request: Request<SetLogFilterRequest>) -> Answer<SetLogFilterResponse> {

@@ -32,6 +32,7 @@ use tonic::service::RoutesBuilder;
 use crate::{
     BoxError, Metrics, State, Store,
     config::{self, Setting, Settings},
+    shared_cache::SharedCache,
     telemetry::{LogOptions, Telemetry},
 };
 
@@ -235,6 +236,9 @@ async fn work<R: Role>(
         broker = connecting => broker?,
         () = stop.cancelled() => return Ok(()),
     };
+    if args.shared_cache {
+        caches.share(Arc::new(SharedCache::new(&broker)));
+    }
     let _ = (running.broker.set(broker.clone()), running.caches.set(caches.clone()));
     let following = tokio::spawn(follow(broker.clone(), ready.clone(), stop.clone()));
     let registered = tokio::spawn(register::keep(Arc::clone(&running), broker.clone(), address));

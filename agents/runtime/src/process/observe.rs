@@ -191,7 +191,9 @@ fn caches(meter: &Meter, running: &Arc<Running>) {
         .with_callback(move |observer| {
             with_caches(&known, |caches| {
                 for stats in caches.stats() {
-                    for (level, hits) in [("memory", stats.hits_l1), ("disk", stats.hits_l2)] {
+                    for (level, hits) in
+                        [("memory", stats.hits_l1), ("disk", stats.hits_l2), ("shared", stats.hits_l3)]
+                    {
                         let labels = [KeyValue::new("cache", stats.name), KeyValue::new("level", level)];
                         observer.observe(hits, &labels);
                     }

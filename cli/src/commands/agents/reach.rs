@@ -4,7 +4,7 @@ use quire_api::control::{
     AgentEntry, ListAgentsRequest, agent_service_client::AgentServiceClient,
     fleet_service_client::FleetServiceClient,
 };
-use tonic::transport::Channel;
+use tonic::{Status, transport::Channel};
 
 use crate::{
     ServerArgs,
@@ -21,6 +21,19 @@ pub(in crate::commands) async fn fleet(server: &ServerArgs) -> anyhow::Result<Fl
 pub(super) async fn all(server: &ServerArgs) -> anyhow::Result<Vec<AgentEntry>> {
     let listed = fleet(server).await?.list_agents(ListAgentsRequest {}).await;
     Ok(listed.map_err(|status| refused(&status))?.into_inner().agents)
+}
+
+/// Asks every agent that the coordinator has heard of; answers by name.
+pub(in crate::commands) async fn each<T>(
+    server: &ServerArgs,
+    ask: impl AsyncFn(AgentServiceClient<Channel>) -> Result<T, Status>,
+) -> anyhow::Result<Vec<(String, T)>> {
+    let mut answers = Vec::new();
+    for AgentEntry { name, address, .. } in all(server).await? {
+        let client = AgentServiceClient::new(connect(&address, &server.tls).await?);
+        answers.push((name, ask(client).await.map_err(|status| refused(&status))?));
+    }
+    Ok(answers)
 }
 
 /// The control plane of the agent that `agent` names: an address, or a name, of which the beginning is enough.
