@@ -56,6 +56,8 @@ enum Word {
     Ack,
     Term,
     Nak(Duration),
+    /// For reasons that are not the parcel's: no attempt.
+    Postpone(Duration),
 }
 
 /// What a handler, or the results cache in its place, gave.
@@ -77,13 +79,14 @@ impl<S: Stage> Pump<S> {
         let mut service = Duration::ZERO;
         let word =
             with_progress(&delivery, self.options.ack_progress, self.answer(&delivery, &mut service)).await;
-        if !matches!(word, Word::Nak(_)) {
+        if !matches!(word, Word::Nak(_) | Word::Postpone(_)) {
             self.delays.forget(&delivery.message.id);
         }
         match word {
             Word::Ack => delivery.ack(),
             Word::Term => delivery.term(),
             Word::Nak(pause) => delivery.nak(pause),
+            Word::Postpone(pause) => delivery.postpone(pause),
         }
         service
     }
@@ -97,7 +100,7 @@ impl<S: Stage> Pump<S> {
         told.unwrap_or_else(|error| {
             let pause = self.delay(&delivery.message.id).unwrap_or(self.options.backoff.max);
             tracing::warn!(error = chain(&error), stage = %self.stage.name(), "not settled, trying again");
-            Word::Nak(pause)
+            Word::Postpone(pause)
         })
     }
 
@@ -121,7 +124,7 @@ impl<S: Stage> Pump<S> {
         parcel: Arc<Parcel>,
         service: &mut Duration,
     ) -> Result<Word, TellError> {
-        let attempts = self.attempts(delivery);
+        let attempts = attempts(delivery);
         if attempts > self.options.max_attempts {
             let error =
                 StageError::new(ErrorClass::Permanent, "earlier attempts ended without an answer", None);
@@ -140,11 +143,6 @@ impl<S: Stage> Pump<S> {
             Err(error) => error,
         };
         self.failed(delivery, &parcel, &error, attempts, attempt.service).await
-    }
-
-    /// Attempts so far, this one included, without those that an overloaded upstream turned away.
-    fn attempts(&self, delivery: &Delivery) -> u32 {
-        delivery.attempt.saturating_sub(self.delays.count(&delivery.message.id)).max(1)
     }
 
     async fn attempt(&self, parcel: &Arc<Parcel>, key: Option<&Digest>) -> Attempt {
@@ -223,19 +221,22 @@ impl<S: Stage> Pump<S> {
         let id = &delivery.message.id;
         let again = match error.class() {
             ErrorClass::InputLost(object) => return self.tell_lost(parcel, error, object, service).await,
-            ErrorClass::Overload { retry_after } => self
-                .delay(id)
-                .map(|pause| (Ending::Delayed, retry_after.map_or(pause, |after| after.min(MAX_DELAY)))),
+            ErrorClass::Overload { retry_after } => self.delay(id).map(|pause| {
+                let pause = retry_after.map_or(pause, |after| after.min(MAX_DELAY));
+                (Ending::Delayed, Word::Postpone(pause))
+            }),
             ErrorClass::NoRoom if attempts >= NO_ROOM_ATTEMPTS => {
                 return self.tell_no_room(parcel, error, service).await;
             }
-            ErrorClass::NoRoom => Some((Ending::Retried, self.options.backoff.pause(id, attempts))),
+            ErrorClass::NoRoom => {
+                Some((Ending::Retried, Word::Nak(self.options.backoff.pause(id, attempts))))
+            }
             ErrorClass::Transient if attempts < self.options.max_attempts => {
-                Some((Ending::Retried, self.options.backoff.pause(id, attempts)))
+                Some((Ending::Retried, Word::Nak(self.options.backoff.pause(id, attempts))))
             }
             ErrorClass::Transient | ErrorClass::Permanent => None,
         };
-        let Some((ending, pause)) = again else {
+        let Some((ending, word)) = again else {
             return self.give_up(parcel, error, attempts, service).await;
         };
         self.count(parcel, ending, Some(service));
@@ -246,7 +247,7 @@ impl<S: Stage> Pump<S> {
         } else {
             tracing::warn!(target: PARCELS, error = error.chain(), %stage, lane = %parcel.header.lane, attempts, "parcel given back");
         }
-        Ok(Word::Nak(pause))
+        Ok(word)
     }
 
     /// How long to wait without counting an attempt; `None` once that was done too often.
@@ -335,7 +336,7 @@ impl<S: Stage> Pump<S> {
             parcel: None,
             message: delivery.message.payload.clone(),
             error: text,
-            attempts: self.attempts(delivery),
+            attempts: attempts(delivery),
         };
         settle::publish_dead(&self.broker, &delivery.message.id, letter).await?;
         Ok(Word::Term)
@@ -346,6 +347,11 @@ impl<S: Stage> Pump<S> {
         let records = parcel.work.records() as u64;
         self.metrics.ended(self.stage.name(), parcel.header.lane, ending, records, service);
     }
+}
+
+/// Attempts so far, this one included. What was put off was none.
+fn attempts(delivery: &Delivery) -> u32 {
+    delivery.attempt.max(1)
 }
 
 /// What can never be told, mostly because it is too large for a message, is the parcel's own fault: half of it may

@@ -38,8 +38,8 @@ impl Backoff {
     }
 }
 
-/// How often each parcel was delayed by overload. The broker counts every start as an attempt; those that an upstream
-/// turned away are taken off again. Another replica does not know of them and may give up earlier.
+/// How often each parcel was put off here because an upstream asked for less, so that it is not put off for ever. Another
+/// replica counts by itself.
 #[derive(Debug, Default)]
 pub(crate) struct Delays(Mutex<HashMap<Digest, u32>>);
 
@@ -53,11 +53,6 @@ impl Delays {
         let count = delays.entry(*id).or_default();
         *count += 1;
         Some(*count)
-    }
-
-    /// Delays so far.
-    pub(crate) fn count(&self, id: &Digest) -> u32 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(id).copied().unwrap_or_default()
     }
 
     /// The parcel is settled.
