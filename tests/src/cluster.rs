@@ -60,6 +60,24 @@ impl Cluster {
         cluster
     }
 
+    /// A variable of agents that are started from now on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Where the coordinators are, as `--server` takes it.
+    #[must_use]
+    pub fn servers(&self) -> String {
+        let all: Vec<String> = self.agents("coordinator").map(|agent| agent.address.to_string()).collect();
+        all.join(",")
+    }
+
+    /// The coordinator that leads.
+    #[must_use]
+    pub fn leader(&self) -> Option<&Agent> {
+        self.agents("coordinator").find(|agent| agent.unready().is_none())
+    }
+
     /// Starts one more agent.
     pub fn add(&mut self, kind: &'static str) {
         self.started += 1;
@@ -140,8 +158,7 @@ impl Cluster {
 
     /// Runs `quire` against the coordinator that leads.
     pub fn quire(&self, arguments: &[&str]) -> Ended {
-        let leader = self.agents("coordinator").find(|agent| agent.unready().is_none());
-        let leader = leader.map_or_else(|| "127.0.0.1:1".to_owned(), |agent| agent.address.to_string());
+        let leader = self.leader().map_or_else(|| "127.0.0.1:1".to_owned(), |agent| agent.address.to_string());
         let quire = Quire::new();
         let mut command = quire.command(arguments);
         command.env("QUIRE_SERVER", leader);

@@ -9,7 +9,7 @@ use tonic::transport::Channel;
 
 use crate::{
     AgentArgs, AgentsArgs, Exit, LaneAgentArgs, output,
-    remote::{block_on, connect, refused},
+    remote::{DEADLINE, Servers, block_on},
 };
 
 /// Where stages listen unless they are told otherwise.
@@ -54,9 +54,10 @@ pub fn list(args: &AgentsArgs) -> anyhow::Result<Exit> {
 /// If it cannot be reached or refuses.
 pub fn pause(args: &LaneAgentArgs) -> anyhow::Result<Exit> {
     block_on(async {
+        let mut agent = Servers::new(&args.agent)?;
         for lane in args.lanes() {
-            let request = PauseRequest { lane: lane.to_owned() };
-            client(&args.agent).await?.pause(request).await.map_err(|status| refused(&status))?;
+            let request = || PauseRequest { lane: lane.to_owned() };
+            agent.ask(DEADLINE, async |channel| client(channel).pause(request()).await).await?;
         }
         Ok(Exit::Done)
     })
@@ -68,9 +69,10 @@ pub fn pause(args: &LaneAgentArgs) -> anyhow::Result<Exit> {
 /// If it cannot be reached or refuses.
 pub fn resume(args: &LaneAgentArgs) -> anyhow::Result<Exit> {
     block_on(async {
+        let mut agent = Servers::new(&args.agent)?;
         for lane in args.lanes() {
-            let request = ResumeRequest { lane: lane.to_owned() };
-            client(&args.agent).await?.resume(request).await.map_err(|status| refused(&status))?;
+            let request = || ResumeRequest { lane: lane.to_owned() };
+            agent.ask(DEADLINE, async |channel| client(channel).resume(request()).await).await?;
         }
         Ok(Exit::Done)
     })
@@ -82,18 +84,19 @@ pub fn resume(args: &LaneAgentArgs) -> anyhow::Result<Exit> {
 /// If it cannot be reached.
 pub fn drain(args: &AgentArgs) -> anyhow::Result<Exit> {
     block_on(async {
-        client(&args.agent).await?.drain(DrainRequest {}).await.map_err(|status| refused(&status))?;
+        let mut agent = Servers::new(&args.agent)?;
+        agent.ask(DEADLINE, async |channel| client(channel).drain(DrainRequest {}).await).await?;
         Ok(Exit::Done)
     })
 }
 
-async fn client(agent: &str) -> anyhow::Result<AgentServiceClient<Channel>> {
-    Ok(AgentServiceClient::new(connect(agent).await?))
+fn client(channel: Channel) -> AgentServiceClient<Channel> {
+    AgentServiceClient::new(channel)
 }
 
 async fn status(agent: &str) -> anyhow::Result<StatusResponse> {
-    let answer = client(agent).await?.status(StatusRequest {}).await;
-    Ok(answer.map_err(|status| refused(&status))?.into_inner())
+    let mut agent = Servers::new(agent)?;
+    agent.ask(DEADLINE, async |channel| client(channel).status(StatusRequest {}).await).await
 }
 
 /// An agent as `--json` prints it.

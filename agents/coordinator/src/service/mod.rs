@@ -1,9 +1,14 @@
 //! The coordinator as a process: one of several leads, and serves `RunService`.
 
 mod dead;
+mod kept;
 mod lead;
 mod observe;
 mod runs;
 mod table;
+mod work;
+
+#[cfg(test)]
+mod tests;
 
 pub use lead::CoordinatorRole;

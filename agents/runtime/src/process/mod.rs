@@ -13,7 +13,11 @@ mod server;
 mod signals;
 mod stage;
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    process::ExitCode,
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 use quire_broker::{Broker, Readiness};
@@ -37,8 +41,9 @@ use server::{Server, Vitals};
 
 /// What is logged unless `RUST_LOG` says otherwise.
 const LOGS: &str = "info,async_nats=warn,sled=off";
-/// How long connections get to end after the work has.
-const CONNECTIONS_END: Duration = Duration::from_secs(1);
+/// How long everything may take that comes after the work: deliveries given back, caches and traces written down,
+/// connections ended. Nothing of that is worth being killed for.
+const AFTERWARDS: Duration = Duration::from_millis(1_500);
 
 /// What a program is called, and where it listens if nobody says otherwise.
 #[derive(Debug, Clone, Copy)]
@@ -125,7 +130,9 @@ pub fn main<A: Args, R: Role>(
             .about(program.about)
             .mut_arg("listen", |arg| arg.default_value(listen.clone()))
     };
-    let settings = match Settings::<args::AllArgs<A>>::read(shape) {
+    let settings = Settings::<args::AllArgs<A>>::read(shape)
+        .and_then(|settings| config::check_pairs(&settings.shown, &broker::PAIRS).map(|()| settings));
+    let settings = match settings {
         Ok(settings) => settings,
         Err(config::ConfigError::Usage(error)) => error.exit(),
         Err(error) => return told(&error, 2),
@@ -169,11 +176,30 @@ fn run<R: Role>(
         let _in_runtime = runtime.enter();
         Telemetry::start(program.name, logs)?
     };
-    let ended = runtime.block_on(live(program, args, telemetry.clone(), controls, role));
-    telemetry.end();
+    let afterwards = Afterwards::default();
+    let ended = runtime.block_on(live(program, args, telemetry.clone(), controls, (role, &afterwards)));
+    telemetry.end(afterwards.left());
     // What still blocks has had its grace.
-    runtime.shutdown_timeout(CONNECTIONS_END);
+    runtime.shutdown_timeout(afterwards.left());
     ended
+}
+
+/// The time after the work.
+#[derive(Debug, Default)]
+struct Afterwards(OnceLock<Instant>);
+
+impl Afterwards {
+    /// What is left of it; it begins with the first call.
+    fn left(&self) -> Duration {
+        self.0.get_or_init(Instant::now).checked_add(AFTERWARDS).map_or(AFTERWARDS, |end| {
+            end.saturating_duration_since(Instant::now())
+        })
+    }
+
+    /// The most that one part of it may take: others come after it.
+    fn share(&self) -> Duration {
+        self.left() / 2
+    }
 }
 
 async fn live<R: Role>(
@@ -181,7 +207,7 @@ async fn live<R: Role>(
     args: ProcessArgs,
     telemetry: Telemetry,
     controls: Controls,
-    role: R,
+    (role, afterwards): (R, &Afterwards),
 ) -> Result<(), ProcessError> {
     let Controls { ready, stop, .. } = controls;
     signals::watch(stop.clone());
@@ -190,10 +216,11 @@ async fn live<R: Role>(
     let vitals = Vitals { ready: ready.clone(), telemetry: telemetry.clone() };
     let server = Server::start(args.listen, args.health_listen, vitals, |routes| role.serve(routes)).await?;
     tracing::info!(program = program.name, address = %server.address, "listening");
-    let worked = work(program, args, (metrics, telemetry), ready.clone(), stop.clone(), role).await;
+    let switches = (ready.clone(), stop.clone());
+    let worked = work(program, args, (metrics, telemetry), switches, (role, afterwards)).await;
     ready.set_process(Ready::no("stopping"));
     stop.cancel();
-    if tokio::time::timeout(CONNECTIONS_END, server.stop()).await.is_err() {
+    if tokio::time::timeout(afterwards.share(), server.stop()).await.is_err() {
         tracing::debug!("connections were cut");
     }
     tracing::info!(program = program.name, "ended");
@@ -204,9 +231,8 @@ async fn work<R: Role>(
     program: Program,
     args: ProcessArgs,
     (metrics, telemetry): (Metrics, Telemetry),
-    ready: ReadySwitch,
-    stop: CancellationToken,
-    role: R,
+    (ready, stop): (ReadySwitch, CancellationToken),
+    (role, afterwards): (R, &Afterwards),
 ) -> Result<(), ProcessError> {
     let state = State::open(&args.state)?;
     let caches = state.open_caches()?;
@@ -236,10 +262,13 @@ async fn work<R: Role>(
     let worked = role.work(Arc::clone(&process)).await.map_err(ProcessError::Role);
     process.stop.cancel();
     let _ = following.await;
-    if tokio::time::timeout(CONNECTIONS_END, process.broker.close()).await.is_err() {
+    if tokio::time::timeout(afterwards.share(), process.broker.close()).await.is_err() {
         tracing::warn!("deliveries were given back to the broker");
     }
-    process.caches.flush();
+    let flushing = tokio::task::spawn_blocking(move || process.caches.flush());
+    if tokio::time::timeout(afterwards.share(), flushing).await.is_err() {
+        tracing::warn!("the caches were not written down: what they had is found out again");
+    }
     worked
 }
 
