@@ -111,6 +111,9 @@ impl Coordinator {
         registered: &mut Registered,
         request: &RunRequest,
     ) -> Result<RunReport, RunError> {
+        if registered.active.is_none() {
+            registered.active = Some(Arc::clone(&self.active).read_owned().await);
+        }
         let waits = || request.progress.tell(&registered.id(), Event::Entered(Phase::Wait));
         let turn = self.turns.take(registered.catalogue(), request.lane, &request.cancelled, waits).await?;
         let ended = self.passes(registered, request).await;
