@@ -259,7 +259,7 @@ pub enum AdminAction {
 /// Where the coordinator is.
 #[derive(Debug, Clone, Args)]
 pub struct ServerArgs {
-    /// The coordinator
+    /// The coordinator; with those that stand by, separated by commas, whoever of them leads
     #[arg(long, env = "QUIRE_SERVER", default_value = "http://127.0.0.1:7400", value_name = "URL")]
     pub server: String,
     /// TLS
@@ -335,16 +335,16 @@ pub enum RunAction {
 /// Arguments of `quire run start`.
 #[derive(Debug, Args)]
 pub struct StartArgs {
-    /// The catalogue's folder
-    #[arg(value_name = "DIR")]
-    pub catalogue: PathBuf,
+    /// Folders of catalogues, or of folders of catalogues
+    #[arg(value_name = "DIR", required = true)]
+    pub catalogues: Vec<PathBuf>,
     /// Look at everything anew, whatever earlier runs found out
     #[arg(long)]
     pub full: bool,
     /// How urgent it is
     #[arg(long, value_enum, default_value_t = LaneArg::Normal)]
     pub lane: LaneArg,
-    /// Stay until the run has ended
+    /// Stay until the run has ended, then begin that of the next folder
     #[arg(long)]
     pub watch: bool,
     /// With --watch: exit with 3 if anything was rejected or dead
@@ -353,7 +353,7 @@ pub struct StartArgs {
     /// The coordinator
     #[command(flatten)]
     pub server: ServerArgs,
-    /// Print JSON: with --watch the object that `quire build --json` prints
+    /// Print JSON, one object with all runs: with --watch that of `quire build --json`
     #[arg(long)]
     pub json: bool,
 }
@@ -427,16 +427,13 @@ pub enum DeadAction {
         #[arg(long)]
         json: bool,
     },
-    /// Give them to their stage again; a record is published by the next run of its catalogue
-    #[command(after_help = "Example:\n  quire dead replay --catalogue findings --rate 50 --lane low")]
+    /// Begin a run of each catalogue that they are of: it tries what is dead again, and publishes it
+    #[command(after_help = "Example:\n  quire dead replay --catalogue findings --lane low")]
     Replay {
         /// Which
         #[command(flatten)]
         filter: DeadFilterArgs,
-        /// Letters a second
-        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
-        rate: u32,
-        /// Into this lane instead of the one that each had
+        /// In this lane instead of the most urgent that one of them had
         #[arg(long, value_enum)]
         lane: Option<LaneArg>,
         /// Only count

@@ -22,6 +22,19 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// The worse of two: what a command that did several things ends with.
+    pub(crate) fn worse(self, other: Self) -> Self {
+        let rank = |exit: Self| match exit {
+            Self::Done => 0,
+            Self::Strict => 1,
+            Self::Failed => 2,
+            Self::Usage => 3,
+            Self::Unreachable => 4,
+            Self::Interrupted => 5,
+        };
+        if rank(other) > rank(self) { other } else { self }
+    }
+
     /// How a command ends with this error.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
         let asked = error.downcast_ref().is_some_and(SearchError::is_usage);
@@ -47,21 +60,34 @@ impl fmt::Display for WrongUsage {
 
 impl std::error::Error for WrongUsage {}
 
-/// A server did not answer.
+/// A server did not answer, or takes nothing now.
 #[derive(Debug)]
 pub(crate) struct Unreachable {
     /// Its address, without secrets.
     pub(crate) server: String,
-    /// How long it was waited for.
-    pub(crate) waited: Duration,
-    /// What to do.
-    pub(crate) remedy: &'static str,
+    /// Why not, and what to do.
+    pub(crate) why: String,
+}
+
+impl Unreachable {
+    /// One that did not answer in time.
+    pub(crate) fn silent(server: String, waited: Duration, remedy: &str) -> Self {
+        Self { server, why: format!("did not answer within {} s: {remedy}", waited.as_secs()) }
+    }
+
+    /// None of several did.
+    pub(crate) fn all(mut servers: Vec<Self>) -> Self {
+        if servers.len() == 1 {
+            return servers.remove(0);
+        }
+        let all: Vec<String> = servers.iter().map(ToString::to_string).collect();
+        Self { server: "no server answers".to_owned(), why: format!("({})", all.join("; ")) }
+    }
 }
 
 impl fmt::Display for Unreachable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { server, waited, remedy } = self;
-        write!(f, "{server} did not answer within {} s: {remedy}", waited.as_secs())
+        write!(f, "{} {}", self.server, self.why)
     }
 }
 

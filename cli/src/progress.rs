@@ -135,6 +135,7 @@ impl Bars {
 
 const fn phase_words(phase: Phase) -> &'static str {
     match phase {
+        Phase::Wait => "waiting for its turn",
         Phase::Gather => "listing, reading and validating",
         Phase::Decide => "deciding who holds which claim",
         Phase::Make => "indexing and rendering",

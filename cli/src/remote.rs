@@ -1,30 +1,110 @@
-//! Servers that a command talks to: how they are reached, and what their errors mean here.
+//! Servers that a command talks to: how they are reached, who of them leads, and what their errors mean here.
 
-use std::{path::Path, time::Duration};
+use std::{error::Error as _, path::Path, time::Duration};
 
 use anyhow::Context as _;
 use tonic::{
-    Code, Status,
+    Code, Response, Status,
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 
 use crate::{
-    TlsArgs,
+    ServerArgs, TlsArgs,
     exit::{Unreachable, WrongUsage},
 };
 
 /// How long a server may take to answer a connection.
 const CONNECT: Duration = Duration::from_secs(5);
+/// How often a silent connection is asked whether it is still there, and how long it may take to say so.
+const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(5));
+/// How long a server may take to answer a call.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+/// The same of calls that end when something else has ended, or that go through many things.
+pub(crate) const LONG_DEADLINE: Duration = Duration::from_secs(180);
 /// Largest answer.
 pub(crate) const MAX_ANSWER_BYTES: usize = 64 << 20;
 
-/// Connects to the coordinator or agent at `server`, such as `http://127.0.0.1:7400`.
+/// A server, or a coordinator and those that stand by for it.
+pub(crate) struct Servers {
+    addresses: Vec<(String, Endpoint)>,
+    /// The one that answered last, and the connection to it.
+    at: usize,
+    channel: Option<Channel>,
+}
+
+impl Servers {
+    /// Those of the arguments.
+    pub(crate) fn of(args: &ServerArgs) -> anyhow::Result<Self> {
+        Self::new(&args.server, &args.tls)
+    }
+
+    /// Addresses such as `http://127.0.0.1:7400`, separated by commas.
+    pub(crate) fn new(addresses: &str, tls: &TlsArgs) -> anyhow::Result<Self> {
+        let named = addresses.split(',').map(str::trim).filter(|address| !address.is_empty());
+        let addresses = named
+            .map(|name| Ok((name.to_owned(), endpoint(name, tls)?)))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        if addresses.is_empty() {
+            return Err(WrongUsage("no server is named: expected the form 127.0.0.1:7400".to_owned()).into());
+        }
+        Ok(Self { addresses, at: 0, channel: None })
+    }
+
+    /// Makes a call to whoever takes it: servers that are away or stand by are passed over.
+    pub(crate) async fn ask<T>(
+        &mut self,
+        deadline: Duration,
+        call: impl AsyncFn(Channel) -> Result<Response<T>, Status>,
+    ) -> anyhow::Result<T> {
+        let mut away = Vec::new();
+        for _ in 0..self.addresses.len() {
+            let why = match self.channel().await {
+                Ok(channel) => match tokio::time::timeout(deadline, call(channel)).await {
+                    Ok(Ok(answer)) => return Ok(answer.into_inner()),
+                    Ok(Err(status)) if !is_away(&status) => return Err(refused(&status)),
+                    Ok(Err(status)) => format!("takes nothing now: {}", said(&status)),
+                    Err(_) => format!("did not answer the call within {} s", deadline.as_secs()),
+                },
+                Err(why) => why,
+            };
+            away.push(Unreachable { server: self.addresses[self.at].0.clone(), why });
+            self.channel = None;
+            self.at = (self.at + 1) % self.addresses.len();
+        }
+        Err(Unreachable::all(away).into())
+    }
+
+    /// The connection, made if there is none.
+    async fn channel(&mut self) -> Result<Channel, String> {
+        if let Some(channel) = &self.channel {
+            return Ok(channel.clone());
+        }
+        let connected = tokio::time::timeout(CONNECT, self.addresses[self.at].1.connect()).await;
+        let channel = match connected {
+            Ok(Ok(channel)) => channel,
+            Ok(Err(error)) => {
+                let cause = innermost(&error);
+                return Err(format!("cannot be reached ({cause}): is it running there (--server)?"));
+            }
+            Err(_) => {
+                let seconds = CONNECT.as_secs();
+                return Err(format!("did not answer within {seconds} s: is it running there (--server)?"));
+            }
+        };
+        self.channel = Some(channel.clone());
+        Ok(channel)
+    }
+}
+
+/// Connects to the one server at `server`.
 pub(crate) async fn connect(server: &str, tls: &TlsArgs) -> anyhow::Result<Channel> {
-    endpoint(server, tls)?.connect().await.map_err(|error| {
-        let remedy = "is it running there (--server)?";
-        let unreachable = Unreachable { server: server.to_owned(), waited: CONNECT, remedy };
-        anyhow::Error::from(error).context(unreachable)
-    })
+    let connected = Servers::new(server, tls)?.channel().await;
+    connected.map_err(|why| Unreachable { server: server.to_owned(), why }.into())
+}
+
+/// The cause of all causes.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    error.source().map_or_else(|| error.to_string(), innermost)
 }
 
 fn endpoint(server: &str, tls: &TlsArgs) -> anyhow::Result<Endpoint> {
@@ -32,13 +112,31 @@ fn endpoint(server: &str, tls: &TlsArgs) -> anyhow::Result<Endpoint> {
     let address = if server.contains("://") { server.to_owned() } else { format!("{scheme}://{server}") };
     let secure = address.starts_with("https://");
     let endpoint = Endpoint::from_shared(address)
-        .map_err(|_| WrongUsage(format!("`{server}` is no server: expected the form 127.0.0.1:7400")))?
-        .connect_timeout(CONNECT);
+        .map_err(|_| WrongUsage(format!("`{server}` is no server: expected the form 127.0.0.1:7400")))?;
+    let (interval, timeout) = KEEP_ALIVE;
+    let endpoint = endpoint
+        .connect_timeout(CONNECT)
+        .http2_keep_alive_interval(interval)
+        .keep_alive_timeout(timeout)
+        .keep_alive_while_idle(true);
     if !secure {
         return Ok(endpoint);
     }
     let endpoint = endpoint.tls_config(tls_config(tls)?);
     endpoint.context("cannot use the certificates of --tls-ca, --tls-cert and --tls-key")
+}
+
+/// Whether another server may take the call, or this one later: it says so, or the connection broke.
+pub(crate) fn is_away(status: &Status) -> bool {
+    status.code() == Code::Unavailable || status.source().is_some()
+}
+
+/// What the server said, or why nothing was heard of it.
+pub(crate) fn said(status: &Status) -> String {
+    match status.source() {
+        Some(source) => source.to_string(),
+        None => status.message().to_owned(),
+    }
 }
 
 fn tls_config(tls: &TlsArgs) -> anyhow::Result<ClientTlsConfig> {
@@ -58,10 +156,9 @@ fn tls_config(tls: &TlsArgs) -> anyhow::Result<ClientTlsConfig> {
 
 /// What a server's refusal means for the command.
 pub(crate) fn refused(status: &Status) -> anyhow::Error {
-    let said = status.message().to_owned();
+    let said = said(status);
     match status.code() {
         Code::InvalidArgument | Code::NotFound => WrongUsage(said).into(),
-        Code::Unavailable => anyhow::anyhow!("the server takes nothing now: {said}"),
         _ => anyhow::anyhow!("{said}"),
     }
 }
@@ -70,4 +167,30 @@ pub(crate) fn refused(status: &Status) -> anyhow::Error {
 pub(crate) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("cannot start the runtime")?.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_separated_by_commas() {
+        let servers = Servers::new("127.0.0.1:1, http://[::1]:2,", &TlsArgs::default()).unwrap();
+        let names: Vec<&str> = servers.addresses.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["127.0.0.1:1", "http://[::1]:2"]);
+        assert!(
+            Servers::new(" , ", &TlsArgs::default()).is_err()
+                && Servers::new("a b", &TlsArgs::default()).is_err()
+        );
+    }
+
+    #[test]
+    fn every_server_that_is_away_is_named() {
+        let mut servers = Servers::new("127.0.0.1:1,127.0.0.1:2", &TlsArgs::default()).unwrap();
+        let asked = block_on(servers.ask(DEADLINE, async |_| Ok(Response::new(()))));
+        let error = asked.unwrap_err();
+        assert_eq!(crate::Exit::of(&error), crate::Exit::Unreachable);
+        let text = error.to_string();
+        assert!(text.contains("127.0.0.1:1 cannot be reached") && text.contains("127.0.0.1:2"), "{text}");
+    }
 }

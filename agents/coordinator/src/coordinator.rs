@@ -1,110 +1,40 @@
-//! The coordinator's handle and its options.
+//! The coordinator's handle.
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
-use quire_catalogue::Bundle;
-use quire_proto::{Digest, Epoch, Lane, RunReport};
-use quire_runtime::{Store, broker::Broker};
-use tokio::sync::{Mutex, RwLock};
+use quire_proto::RunReport;
+use tokio::sync::RwLock;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Progress, Projector, RunError, SiteEdge, SiteReport,
+    CoordinatorOptions, Event, Phase, Registered, RunError, RunRequest, SiteReport,
     collect::Collector,
     finish::{Finish, Known},
     flight::{Lines, RunFacts},
     forget,
     plan::Plan,
+    registered::{Facts, Live},
     report::Tally,
-    resume,
     router::Router,
     run::Run,
     shelf::Shelf,
     site_record::{self, SiteRecords},
     task::on_thread,
+    turns::Turns,
     workspace::Workspace,
 };
 
-/// What a coordinator needs. All fields may be changed after [`CoordinatorOptions::new`].
-#[derive(Clone)]
-pub struct CoordinatorOptions {
-    /// Packs, bundles, manifests.
-    pub store: Store,
-    /// Parcels out, settlements in.
-    pub broker: Broker,
-    /// Folder for spilled runs.
-    pub tmp: PathBuf,
-    /// Who makes lists and root files.
-    pub projector: Arc<dyn Projector>,
-    /// The site; `None` commits without publishing.
-    pub site: Option<Arc<dyn SiteEdge>>,
-    /// Digest of the renderer's own version: pages are made again when it changes.
-    pub inputs_salt: Digest,
-    /// A broker that holds parcels of which none is settled is believed for ten times so long. What it has lost is planned
-    /// again much sooner.
-    pub stall: Duration,
-    /// Memory that rows on their way through a run may take before they spill to `tmp`.
-    pub memory_bytes: usize,
-    /// Memory for the entries of manifests, so that they are not decoded again each time a run goes over them.
-    pub entry_bytes: usize,
-}
-
-impl CoordinatorOptions {
-    /// Options with defaults: no site, 60 s to a stall, 128 MiB for rows on their way and for entries.
-    #[must_use]
-    pub fn new(
-        store: Store,
-        broker: Broker,
-        tmp: PathBuf,
-        projector: Arc<dyn Projector>,
-        inputs_salt: Digest,
-    ) -> Self {
-        Self {
-            store,
-            broker,
-            tmp,
-            projector,
-            site: None,
-            inputs_salt,
-            stall: Duration::from_secs(60),
-            memory_bytes: 128 << 20,
-            entry_bytes: 128 << 20,
-        }
-    }
-}
-
-/// What to run.
-#[derive(Clone)]
-pub struct RunRequest {
-    /// The catalogue.
-    pub bundle: Bundle,
-    /// Look at everything anew, whatever the last manifest says.
-    pub full: bool,
-    /// Plan without the last manifest: what it names is missing or damaged.
-    pub anew: bool,
-    /// How urgent it is.
-    pub lane: Lane,
-    /// A run of the catalogue that did not end and that this one takes the place of: it can commit no more.
-    pub replaces: Option<Epoch>,
-    /// Who watches.
-    pub progress: Arc<dyn Progress>,
-    /// Ends the run early: finished work is kept.
-    pub cancelled: CancellationToken,
-}
-
-/// Plans and commits runs. Runs of several catalogues may go on at once.
+/// Plans and commits runs. Runs of several catalogues may go on at once; those of one take turns.
 pub struct Coordinator {
     options: CoordinatorOptions,
     router: Router,
     shelf: Shelf,
+    turns: Turns,
+    live: Live,
     /// Runs hold it shared, garbage collection alone.
-    active: RwLock<Collector>,
-    /// One publication of the site at a time.
-    finishing: Mutex<()>,
+    active: Arc<RwLock<Collector>>,
+    /// Runs hold it shared while they commit and publish, the publication of the site alone.
+    publishing: RwLock<()>,
     published: std::sync::Mutex<Published>,
     records: SiteRecords,
 }
@@ -121,11 +51,24 @@ impl Coordinator {
     /// Starts a coordinator in the current tokio runtime; it listens for settlements until it is dropped.
     #[must_use]
     pub fn new(options: CoordinatorOptions) -> Self {
-        let router = Router::start(options.broker.clone());
+        let live = Live::default();
+        let router = Router::start(options.broker.clone(), options.store.clone(), live.clone());
         let shelf = Shelf::new(&options.store, options.entry_bytes);
-        let active = RwLock::new(Collector::default());
-        let (finishing, published) = (Mutex::default(), std::sync::Mutex::default());
-        Self { options, router, shelf, active, finishing, published, records: SiteRecords::default() }
+        let turns = Turns::new(options.runs);
+        let active = Arc::new(RwLock::new(Collector::default()));
+        let (publishing, published) = (RwLock::default(), std::sync::Mutex::default());
+        let records = SiteRecords::default();
+        Self { options, router, shelf, turns, live, active, publishing, published, records }
+    }
+
+    /// Takes no more settlements: those to come are for whoever leads now. Runs under way get none either.
+    pub fn stop_listening(&self) {
+        self.router.stop();
+    }
+
+    /// Runs of this process that are not over.
+    pub(crate) const fn live(&self) -> &Live {
+        &self.live
     }
 
     /// One pass over one catalogue: gather, decide, make, commit, publish its pages and lists.
@@ -133,29 +76,73 @@ impl Coordinator {
     /// # Errors
     /// Any [`RunError`]; finished work is kept and the next run goes on from there.
     pub async fn run(&self, request: RunRequest) -> Result<RunReport, RunError> {
-        let _running = self.active.read().await;
-        match self.pass(&request, !request.anew).await {
+        let mut registered = self.register(&request).await?;
+        match self.run_registered(&mut registered, &request).await {
+            Ok(report) => registered.over().await.map(|()| report),
+            // Whoever comes next goes on with it.
+            Err(RunError::Interrupted) => Err(RunError::Interrupted),
+            Err(error) => {
+                if let Err(error) = registered.abandon().await {
+                    tracing::warn!(error = quire_runtime::chain(&error), "the end of a run is not noted");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives a run its epoch and notes what was asked for. It is somebody's to plan again until [`Registered::over`] or
+    /// [`Registered::abandon`].
+    ///
+    /// # Errors
+    /// [`RunError::Catalogue`] for a definition with mistakes, [`RunError::Store`].
+    pub async fn register(&self, request: &RunRequest) -> Result<Registered, RunError> {
+        let active = Arc::clone(&self.active).read_owned().await;
+        let (store, live) = (self.options.store.clone(), self.live.clone());
+        let (bundle, asked) = (request.bundle.clone(), (request.full, request.lane));
+        on_thread(move || Registered::new(&store, &live, active, bundle, asked)).await
+    }
+
+    /// As [`Self::run`], of a run that has its epoch. It waits for its turn first.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn run_registered(
+        &self,
+        registered: &mut Registered,
+        request: &RunRequest,
+    ) -> Result<RunReport, RunError> {
+        if registered.active.is_none() {
+            registered.active = Some(Arc::clone(&self.active).read_owned().await);
+        }
+        let waits = || request.progress.tell(&registered.id(), Event::Entered(Phase::Wait));
+        let turn = self.turns.take(registered.catalogue(), request.lane, &request.cancelled, waits).await?;
+        let ended = self.passes(registered, request).await;
+        drop((turn, registered.active.take()));
+        ended
+    }
+
+    async fn passes(&self, registered: &mut Registered, request: &RunRequest) -> Result<RunReport, RunError> {
+        registered.refresh().await?;
+        match self.pass(registered.facts.clone(), request, !request.anew).await {
             Err(error) if error.is_damage() && !request.anew => {
                 let error = quire_runtime::chain(&error);
                 tracing::warn!(error, "what earlier runs left cannot be used; building anew");
-                self.pass(&request, false).await
+                registered.again().await?;
+                self.pass(registered.facts.clone(), request, false).await
             }
             ended => ended,
         }
     }
 
     /// A run; it looks at the last manifest only if that is `trusted`.
-    async fn pass(&self, request: &RunRequest, trusted: bool) -> Result<RunReport, RunError> {
-        let RunRequest { bundle, full, anew: _, lane, replaces, progress, cancelled } = request.clone();
+    async fn pass(&self, facts: Facts, request: &RunRequest, trusted: bool) -> Result<RunReport, RunError> {
+        let RunRequest { full, lane, progress, cancelled, .. } = request.clone();
         let started = Instant::now();
         let (store, salt) = (self.options.store.clone(), self.options.inputs_salt);
         let site = self.options.site.clone();
         let plan = Arc::new(
             on_thread(move || {
-                let mut plan = Plan::make(&store, bundle, (full, lane), trusted, salt)?;
-                if let Some(replaced) = replaces {
-                    resume::ended(&store, &plan.reference.name, replaced)?;
-                }
+                let mut plan = Plan::make(&store, facts, trusted, salt)?;
                 if let Some(site) = site {
                     let name = &plan.reference.name;
                     SiteRecords::may_begin(&store, site.as_ref(), name)?;
@@ -183,7 +170,8 @@ impl Coordinator {
         };
         let workspace = Workspace::new(&self.options.tmp, self.options.memory_bytes, cancelled);
         let (shelf, records) = (self.shelf.clone(), self.records.clone());
-        let run = Run { options: &self.options, plan, lines, workspace, shelf, records, started };
+        let (options, publishing) = (&self.options, &self.publishing);
+        let run = Run { options, plan, lines, workspace, shelf, records, started, publishing };
         let ended = Box::pin(run.run()).await?;
         if let Some((committed, wanted)) = ended.committed {
             let mut published = self.published();
@@ -195,16 +183,21 @@ impl Coordinator {
         Ok(ended.report)
     }
 
-    /// Folds the newest manifests of all catalogues into the site: what is missing, root files, removals, and
+    /// Folds the newest manifests of all catalogues into the site, while no run commits or publishes: what is missing, root files, removals, and
     /// `manifest.json` last. Then removes what no manifest needs any more from the store.
     ///
     /// # Errors
     /// Any [`RunError`]; the next call goes on from there. After [`RunError::is_damage`], run the catalogues
     /// [`anew`](RunRequest::anew) first.
     pub async fn finish_site(&self, cancelled: &CancellationToken) -> Result<SiteReport, RunError> {
-        let _alone = self.finishing.lock().await;
         let Some(site) = &self.options.site else {
             return Err(RunError::Site("this coordinator has no site".into()));
+        };
+        // Runs that commit and publish meanwhile would lose files that are not named yet.
+        let _alone = tokio::select! {
+            biased;
+            () = cancelled.cancelled() => return Err(RunError::Interrupted),
+            alone = self.publishing.write() => alone,
         };
         let known = std::mem::take(&mut self.published().known);
         let finish = Finish {

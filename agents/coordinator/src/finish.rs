@@ -99,8 +99,8 @@ impl Finish<'_> {
     ) -> Result<(SortedRuns<Wanted>, Written), RunError> {
         // No catalogue's slug begins with `_`: ids of these parcels are those of no run.
         let name = format!("_{}", committed.manifest.catalogue.name);
-        let epoch = Epoch((record.publication << 16) | (call & 0xffff));
-        let run = RunId::new(&name, epoch);
+        let run = RunId::new(&name, Epoch((record.publication << 16) | (call & 0xffff)));
+        let epoch = committed.manifest.epoch;
         let catalogue = committed.manifest.catalogue.clone();
         let mut lines = Lines {
             settlements: self.router.subscribe(&run),

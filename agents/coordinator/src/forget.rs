@@ -25,7 +25,7 @@ pub(crate) fn others(store: &Store, built: &[String]) -> Result<Vec<String>, Run
 pub(crate) fn forget(store: &Store, catalogue: &str) -> Result<(), RunError> {
     let epochs = epochs(store, &format!("manifests/{catalogue}"))?;
     let Some(&newest) = epochs.last() else { return Ok(()) };
-    resume::unchanged(store, catalogue, Epoch(newest))?;
+    resume::keep_epoch(store, catalogue, Epoch(newest))?;
     for epoch in epochs {
         store.remove(&manifest_name(catalogue, epoch))?;
     }

@@ -1,17 +1,17 @@
 //! The plan of a run: its epoch, what to compare with, and the first parcels.
 
-use quire_catalogue::{Bundle, Catalogue};
+use quire_catalogue::Catalogue;
 use quire_proto::{
-    CatalogueRef, Digest, DigestBuilder, Epoch, Lane, ListSource, RecordCounts, RunId, Work, manifest::Chunk,
+    CatalogueRef, Digest, DigestBuilder, Epoch, ListSource, RecordCounts, RunId, Work, manifest::Chunk,
 };
-use quire_runtime::{Store, crash_point};
+use quire_runtime::Store;
 
 use crate::{
     RunError, commit,
     decide::Messages,
     gather::Gathered,
     manifest_io::{self, Committed},
-    resume,
+    registered::Facts,
 };
 
 /// What a run knows before it begins.
@@ -32,22 +32,9 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Puts the bundle where agents find it, and registers the run. A last manifest that is not `trusted` is not looked at.
-    pub(crate) fn make(
-        store: &Store,
-        bundle: Bundle,
-        (full, lane): (bool, Lane),
-        trusted: bool,
-        salt: Digest,
-    ) -> Result<Self, RunError> {
-        let encoded = bytes::Bytes::from(bundle.encode());
-        let catalogue = Catalogue::load(bundle).map_err(|error| RunError::Catalogue(error.into()))?;
-        let reference =
-            CatalogueRef { name: catalogue.name().to_owned(), bundle: catalogue.bundle().digest() };
-        store.put_blob(&reference.bundle, &encoded)?;
-        let asked = resume::Asked { bundle: reference.bundle, full, lane };
-        let epoch = resume::begin(store, &reference.name, asked)?;
-        crash_point("coordinator.registered");
+    /// A last manifest that is not `trusted` is not looked at.
+    pub(crate) fn make(store: &Store, facts: Facts, trusted: bool, salt: Digest) -> Result<Self, RunError> {
+        let Facts { catalogue, reference, encoded, full, lane: _, epoch } = facts;
         let base = if trusted { manifest_io::newest(store, &reference.name)? } else { None };
         if let Some(base) = &base {
             commit::ensure_blob(store, base)?;

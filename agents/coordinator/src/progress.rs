@@ -33,6 +33,8 @@ pub enum Event {
 /// The phases of a run, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
+    /// Other runs are before it. Told only if it has to wait.
+    Wait,
     /// Sources are listed and read, items judged.
     Gather,
     /// Claims, references and look-ups are decided.

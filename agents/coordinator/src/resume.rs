@@ -1,10 +1,12 @@
 //! Epochs and the marks of runs begun, so that what a crash leaves behind is seen.
 //!
-//! `runs/<catalogue>/<epoch>` is created before a run publishes anything. It goes when a manifest of that epoch or a
-//! later one is committed. A run in which nothing changed leaves its mark, saying so: the next epoch must be greater, as
-//! parcels' ids follow from it. A mark that says *begun* and has no manifest is a run that did not end; whatever it
-//! finished lies in packs and caches, and the next run simply plans again. The mark says what was asked for, so a
-//! coordinator that comes to lead can do so by itself.
+//! `runs/<catalogue>/<epoch>` is created before a run publishes anything. It goes when the run is over: what it committed
+//! is in the site, and its report is kept. A run in which nothing changed leaves its mark, saying so: the next epoch must
+//! be greater, as parcels' ids follow from it; so does one that failed. A mark that says *begun* is a run that somebody
+//! waits for; whatever it finished lies in packs, caches and maybe a manifest, and planning it again does none of that
+//! twice. The mark says what was asked for, so a coordinator that comes to lead can do so by itself.
+
+use std::collections::BTreeSet;
 
 use quire_catalogue::Bundle;
 use quire_proto::{Digest, Epoch, Lane};
@@ -17,7 +19,7 @@ use crate::{RunError, manifest_io};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum MarkState {
-    /// It did not end yet, or its process did not.
+    /// It is not over, or its process did not live to say so.
     Begun,
     /// It found nothing changed.
     Unchanged,
@@ -83,16 +85,26 @@ fn tell_unfinished(store: &Store, catalogue: &str, runs: &[u64]) -> Result<(), R
     Ok(())
 }
 
-/// The run has committed a manifest: its mark and all before it go.
-pub(crate) fn committed(store: &Store, catalogue: &str, epoch: Epoch) -> Result<(), RunError> {
-    remove_marks(store, catalogue, |mark| mark <= epoch.0)
+/// The run is over: its mark goes, and those before it but for runs that are `live`. Where it committed nothing, a mark
+/// keeps the epoch.
+pub(crate) fn over(
+    store: &Store,
+    catalogue: &str,
+    epoch: Epoch,
+    live: &BTreeSet<u64>,
+) -> Result<(), RunError> {
+    let committed = manifest_io::epochs(store, &format!("manifests/{catalogue}"))?;
+    if committed.last() >= Some(&epoch.0) {
+        return remove_marks(store, catalogue, |mark| mark <= epoch.0 && !live.contains(&mark));
+    }
+    keep_epoch(store, catalogue, epoch)?;
+    remove_marks(store, catalogue, |mark| mark < epoch.0 && !live.contains(&mark))
 }
 
-/// The run found nothing changed and commits nothing: its mark alone keeps the epoch.
-pub(crate) fn unchanged(store: &Store, catalogue: &str, epoch: Epoch) -> Result<(), RunError> {
+/// Leaves a mark for the sake of the epoch alone.
+pub(crate) fn keep_epoch(store: &Store, catalogue: &str, epoch: Epoch) -> Result<(), RunError> {
     let unchanged = Mark { state: MarkState::Unchanged, asked: None }.encode()?;
-    store.put(&mark(catalogue, epoch.0), &unchanged)?;
-    remove_marks(store, catalogue, |mark| mark < epoch.0)
+    Ok(store.put(&mark(catalogue, epoch.0), &unchanged)?)
 }
 
 /// The run failed or was cancelled: nobody shall plan it again. Its mark keeps the epoch.
@@ -107,41 +119,81 @@ pub(crate) fn is_ended(store: &Store, catalogue: &str, epoch: Epoch) -> Result<b
     Ok(Mark::read(store, catalogue, epoch.0)?.is_some_and(|mark| mark.state == MarkState::Ended))
 }
 
-/// A run that did not end, and what was asked for.
+/// Whether somebody waits for the run: it was begun, no later one is committed, and nobody has said that it is over.
+pub(crate) fn is_awaited(store: &Store, catalogue: &str, epoch: Epoch) -> Result<bool, RunError> {
+    let begun = Mark::read(store, catalogue, epoch.0)?.is_some_and(|mark| mark.state == MarkState::Begun);
+    if !begun {
+        return Ok(false);
+    }
+    let committed = manifest_io::epochs(store, &format!("manifests/{catalogue}"))?;
+    Ok(committed.last().is_none_or(|newest| *newest <= epoch.0))
+}
+
+/// Runs of a catalogue that are not over, and what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unfinished {
-    pub(crate) epoch: Epoch,
+    pub(crate) catalogue: String,
+    /// Their epochs, ascending: one run takes the place of all.
+    pub(crate) epochs: Vec<Epoch>,
+    /// The last definition.
     pub(crate) bundle: Bundle,
     pub(crate) full: bool,
     pub(crate) lane: Lane,
 }
 
-/// The last run of each catalogue, where it did not end.
-pub(crate) fn unfinished(store: &Store) -> Result<Vec<Unfinished>, RunError> {
+/// What is not over and not `live` in this process, a catalogue each. Runs that cannot be planned again, as their
+/// definition is gone, end here.
+pub(crate) fn unfinished(
+    store: &Store,
+    live: &dyn Fn(&str, Epoch) -> bool,
+) -> Result<Vec<Unfinished>, RunError> {
     let mut found = Vec::new();
     for catalogue in store.list("runs")? {
-        let runs = manifest_io::epochs(store, &format!("runs/{catalogue}"))?;
-        let committed = manifest_io::epochs(store, &format!("manifests/{catalogue}"))?;
-        let Some(&last) = runs.last().filter(|last| committed.last() < Some(last)) else { continue };
-        let Some(Mark { state: MarkState::Begun, asked: Some(asked) }) = Mark::read(store, &catalogue, last)?
+        let mut begun = begun(store, &catalogue)?;
+        begun.retain(|(epoch, _)| !live(&catalogue, *epoch));
+        let Some(definition) = begun.iter().rev().find_map(|(_, asked)| read_bundle(store, &asked.bundle))
         else {
+            for (epoch, _) in begun {
+                tracing::warn!(catalogue, %epoch, "a run that did not end cannot be planned again: start it");
+                ended(store, &catalogue, epoch)?;
+            }
             continue;
         };
-        match store
-            .get_blob(&asked.bundle)
-            .map_err(|error| error.to_string())
-            .and_then(|bytes| Bundle::decode(&bytes).map_err(|error| error.to_string()))
-        {
-            Ok(bundle) => {
-                let (full, lane) = (asked.full, asked.lane);
-                found.push(Unfinished { epoch: Epoch(last), bundle, full, lane });
-            }
-            Err(error) => {
-                tracing::warn!(catalogue, error, "a run that did not end cannot be planned again: start it");
-            }
-        }
+        found.push(Unfinished {
+            catalogue: catalogue.clone(),
+            epochs: begun.iter().map(|(epoch, _)| *epoch).collect(),
+            bundle: definition,
+            full: begun.iter().any(|(_, asked)| asked.full),
+            // The most urgent one.
+            lane: begun.iter().map(|(_, asked)| asked.lane).min().unwrap_or(Lane::Normal),
+        });
     }
     Ok(found)
+}
+
+/// Runs of a catalogue that are not over, by epoch.
+fn begun(store: &Store, catalogue: &str) -> Result<Vec<(Epoch, Asked)>, RunError> {
+    let mut begun = Vec::new();
+    for epoch in manifest_io::epochs(store, &format!("runs/{catalogue}"))? {
+        if let Some(Mark { state: MarkState::Begun, asked: Some(asked) }) =
+            Mark::read(store, catalogue, epoch)?
+        {
+            begun.push((Epoch(epoch), asked));
+        }
+    }
+    Ok(begun)
+}
+
+/// A definition, if it can be read.
+pub(crate) fn read_bundle(store: &Store, digest: &Digest) -> Option<Bundle> {
+    let bytes = store.get_blob(digest).map_err(|error| error.to_string());
+    match bytes.and_then(|bytes| Bundle::decode(&bytes).map_err(|error| error.to_string())) {
+        Ok(bundle) => Some(bundle),
+        Err(error) => {
+            tracing::warn!(bundle = %digest, error, "a catalogue's definition cannot be read");
+            None
+        }
+    }
 }
 
 fn remove_marks(store: &Store, catalogue: &str, goes: impl Fn(u64) -> bool) -> Result<(), RunError> {
@@ -163,6 +215,10 @@ mod tests {
         Asked { bundle: Bundle::new(BTreeMap::new()).digest(), full: true, lane: Lane::High }
     }
 
+    fn nobody() -> BTreeSet<u64> {
+        BTreeSet::new()
+    }
+
     #[test]
     fn every_run_has_a_greater_epoch_than_all_before_however_they_ended() {
         let folder = tempfile::tempdir().unwrap();
@@ -170,29 +226,73 @@ mod tests {
         assert_eq!(begin(&store, "c", asked()).unwrap(), Epoch(1));
         assert_eq!(begin(&store, "c", asked()).unwrap(), Epoch(2));
         store.create("manifests/c/2", b"m").unwrap();
-        committed(&store, "c", Epoch(2)).unwrap();
+        over(&store, "c", Epoch(2), &nobody()).unwrap();
         assert!(store.list("runs/c").unwrap().is_empty());
         assert_eq!(begin(&store, "c", asked()).unwrap(), Epoch(3));
-        unchanged(&store, "c", Epoch(3)).unwrap();
+        over(&store, "c", Epoch(3), &nobody()).unwrap();
         assert_eq!(begin(&store, "c", asked()).unwrap(), Epoch(4));
-        unchanged(&store, "c", Epoch(4)).unwrap();
+        over(&store, "c", Epoch(4), &nobody()).unwrap();
         assert_eq!(store.list("runs/c").unwrap(), ["4"]);
         assert_eq!(begin(&store, "other", asked()).unwrap(), Epoch(1));
     }
+
     #[test]
-    fn a_run_that_did_not_end_is_planned_again_and_no_other() {
+    fn what_is_over_leaves_the_marks_of_runs_that_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        for epoch in 1..=3 {
+            assert_eq!(begin(&store, "c", asked()).unwrap(), Epoch(epoch));
+        }
+        store.create("manifests/c/3", b"m").unwrap();
+        over(&store, "c", Epoch(3), &[2, 3].into()).unwrap();
+        assert_eq!(store.list("runs/c").unwrap(), ["2", "3"]);
+        over(&store, "c", Epoch(3), &[2].into()).unwrap();
+        assert_eq!(store.list("runs/c").unwrap(), ["2"]);
+    }
+
+    #[test]
+    fn one_run_takes_the_place_of_all_that_are_not_over() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let bundle = Bundle::new(BTreeMap::new());
         store.put_blob(&bundle.digest(), &bundle.encode().into()).unwrap();
-        for catalogue in ["killed", "failed", "committed", "same"] {
+        for catalogue in ["committed", "failed", "killed", "same"] {
             assert_eq!(begin(&store, catalogue, asked()).unwrap(), Epoch(1));
         }
+        begin(&store, "killed", Asked { full: false, lane: Lane::Low, ..asked() }).unwrap();
+        let gone = Asked { bundle: Digest::of(b"gone"), ..asked() };
+        begin(&store, "killed", gone.clone()).unwrap();
+        begin(&store, "lost", gone).unwrap();
         ended(&store, "failed", Epoch(1)).unwrap();
-        unchanged(&store, "same", Epoch(1)).unwrap();
+        over(&store, "same", Epoch(1), &nobody()).unwrap();
+        // Committed, and killed before it could say so: its report is not kept.
         store.create("manifests/committed/1", b"m").unwrap();
-        let expected = Unfinished { epoch: Epoch(1), bundle, full: true, lane: Lane::High };
-        assert_eq!(unfinished(&store).unwrap(), [expected]);
+        let expected = |catalogue: &str, epochs: &[u64]| Unfinished {
+            catalogue: catalogue.to_owned(),
+            epochs: epochs.iter().copied().map(Epoch).collect(),
+            bundle: bundle.clone(),
+            full: true,
+            lane: Lane::High,
+        };
+        let found = unfinished(&store, &|_, _| false).unwrap();
+        assert_eq!(found, [expected("committed", &[1]), expected("killed", &[1, 2, 3])]);
+        let live = |catalogue: &str, epoch| catalogue == "committed" || epoch == Epoch(3);
+        assert_eq!(unfinished(&store, &live).unwrap(), [expected("killed", &[1, 2])]);
+        assert!(is_ended(&store, "lost", Epoch(1)).unwrap());
         assert_eq!(begin(&store, "failed", asked()).unwrap(), Epoch(2));
+    }
+
+    #[test]
+    fn a_run_is_awaited_until_it_is_over_or_a_later_one_is_committed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let awaited = |epoch| is_awaited(&store, "c", Epoch(epoch)).unwrap();
+        for _ in 0..4 {
+            begin(&store, "c", asked()).unwrap();
+        }
+        ended(&store, "c", Epoch(4)).unwrap();
+        assert_eq!([1, 2, 3, 4, 5].map(awaited), [true, true, true, false, false]);
+        store.create("manifests/c/2", b"m").unwrap();
+        assert_eq!([1, 2, 3, 4, 5].map(awaited), [false, true, true, false, false]);
     }
 }

@@ -7,7 +7,7 @@ use quire_proto::{
     manifest::{Basis, Chunk, FORMAT, Manifest},
 };
 use quire_runtime::{Store, crash_point};
-use tokio::sync::mpsc;
+use tokio::sync::{RwLock, RwLockReadGuard, mpsc};
 
 use crate::{
     CoordinatorOptions, Event, Phase, RunError,
@@ -23,7 +23,6 @@ use crate::{
     plan::Plan,
     project::{Last, Projected, project},
     publish::{Wanted, Written, publish_catalogue},
-    resume,
     runs::Sorted,
     shelf::Shelf,
     site_record::SiteRecords,
@@ -40,6 +39,8 @@ pub(crate) struct Run<'a> {
     pub(crate) shelf: Shelf,
     pub(crate) records: SiteRecords,
     pub(crate) started: Instant,
+    /// Held shared from commit to publication; whoever finishes the site has it alone.
+    pub(crate) publishing: &'a RwLock<()>,
 }
 
 /// How a run ended.
@@ -68,7 +69,7 @@ struct Rows {
     failures: Vec<String>,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
     pub(crate) async fn run(mut self) -> Result<Ended, RunError> {
         self.enter(Phase::Gather);
         let gathered = self.gather().await?;
@@ -84,6 +85,8 @@ impl Run<'_> {
         crash_point("coordinator.made");
         self.plan.may_commit(&rows.counts, rows.complete, &rows.failures)?;
         self.enter(Phase::Commit);
+        // What is committed and not yet in the site would be removed as nobody's, or be named before it is there.
+        let _publishing = self.may_publish().await?;
         let Some(committed) = self.commit(&rows).await? else {
             // Whoever follows the manifests looks again: what it has of the last one may be damaged.
             self.enter(Phase::Publish);
@@ -98,6 +101,14 @@ impl Run<'_> {
 
     fn enter(&self, phase: Phase) {
         self.lines.progress.tell(&self.plan.run, Event::Entered(phase));
+    }
+
+    async fn may_publish(&self) -> Result<RwLockReadGuard<'a, ()>, RunError> {
+        tokio::select! {
+            biased;
+            () = self.lines.cancelled.cancelled() => Err(RunError::Interrupted),
+            publishing = self.publishing.read() => Ok(publishing),
+        }
     }
 
     fn store(&self) -> Store {
@@ -228,12 +239,9 @@ impl Run<'_> {
             (manifest.files, manifest.basis.inputs) = (files, inputs);
             workspace.check()?;
             if last.is_some_and(|last| says_the_same(last, &manifest)) {
-                resume::unchanged(shelf.store(), &plan.reference.name, plan.epoch)?;
                 return Ok(None);
             }
-            let committed = commit(shelf.store(), manifest)?;
-            resume::committed(shelf.store(), &plan.reference.name, plan.epoch)?;
-            Ok(Some(committed))
+            commit(shelf.store(), manifest).map(Some)
         })
         .await
     }
@@ -261,8 +269,6 @@ impl Run<'_> {
             counts.rejected = manifest_io::count(&manifest.rejects);
             counts.seen = counts.unchanged + counts.rejected;
         }
-        let (store, plan) = (self.store(), Arc::clone(&self.plan));
-        on_thread(move || resume::unchanged(&store, &plan.reference.name, plan.epoch)).await?;
         self.enter(Phase::Publish);
         self.end(counts, Vec::new(), Written::default(), None).await
     }

@@ -33,7 +33,7 @@ const ROOT: [&str; 7] = [
 pub(crate) struct SiteRecord {
     /// Which site.
     pub(crate) identity: String,
-    /// Number of the last publication that began.
+    /// Number of the last publication that began: greater for every process, and whenever a complete site changes.
     pub(crate) publication: u64,
     /// What it showed when it was complete; `None` while one is under way or was interrupted.
     pub(crate) shown: Option<Shown>,
@@ -112,10 +112,10 @@ impl SiteRecords {
         let mut record = SiteRecord::of(store, site)?;
         let more = record.take_over(site, catalogues)?;
         let complete = record.shown.take().is_some();
-        if record.publication == 0 || complete {
-            record.publication += 1;
-        }
-        if more || complete {
+        // Ids of parcels follow from the number: those of a former leader are not to be met again.
+        let counts = complete || *calls == 1 || record.publication == 0;
+        record.publication += u64::from(counts);
+        if more || counts {
             record.write(store)?;
         }
         Ok((record, *calls))

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use quire_proto::{
-    CatalogueRef, Digest, FileCopy, Outcome, PageFile, Parcel, RenderRecord, RenderedRecord, StageName, Work,
-    is_page, pack::PackBuilder,
+    CatalogueRef, Digest, FileCopy, Outcome, PageFile, Parcel, ParcelHeader, RenderRecord, RenderedRecord,
+    StageName, Work, is_page, pack::PackBuilder,
 };
 use quire_runtime::{Context, Processed, Stage, StageError, Store, StoreError, crash_point};
 
@@ -88,10 +88,18 @@ impl Renderer {
         Ok(Outcome::Rendered { pages })
     }
 
-    fn publish(&self, store: &Store, files: &[FileCopy]) -> Result<Outcome, StageError> {
+    fn publish(
+        &self,
+        store: &Store,
+        header: &ParcelHeader,
+        files: &[FileCopy],
+    ) -> Result<Outcome, StageError> {
         let Some(site) = &self.site else {
             return Err(StageError::permanent("publishing", "this renderer has no site folder"));
         };
+        if is_late(store, header)? {
+            return Ok(Outcome::Published { pages: 0, bytes: 0 });
+        }
         let (mut pages, mut bytes) = (0, 0);
         for file in files {
             let failed = |error: crate::edge::SiteError| {
@@ -111,6 +119,14 @@ impl Renderer {
     }
 }
 
+/// Whether a later manifest of the catalogue is committed: what a former leader still has in the lanes, or somebody had who
+/// stood still, must not come over newer files.
+fn is_late(store: &Store, header: &ParcelHeader) -> Result<bool, StageError> {
+    let committed = store.list(&format!("manifests/{}", header.catalogue.name))?;
+    let newest = committed.iter().filter_map(|epoch| epoch.parse::<u64>().ok()).max();
+    Ok(newest > Some(header.epoch.0))
+}
+
 impl Stage for Renderer {
     fn name(&self) -> StageName {
         StageName::Render
@@ -121,7 +137,7 @@ impl Stage for Renderer {
         let store = ctx.store().clone();
         let work = move || match &parcel.work {
             Work::Render(records) => renderer.render(&store, &parcel.header.catalogue, records),
-            Work::Publish(files) => renderer.publish(&store, files),
+            Work::Publish(files) => renderer.publish(&store, &parcel.header, files),
             _ => Err(StageError::permanent("rendering", "the parcel is for another stage")),
         };
         ctx.compute(work).await?.map(Processed::leaf)

@@ -154,6 +154,12 @@ async fn published_files_are_written_once() {
     assert!(bytes > "<h1>A</h1>".len() as u64);
     assert_eq!(read(&world.path("site/small/a.html")), "<h1>A</h1>");
     assert_eq!(publish().await.unwrap().outcome, Outcome::Published { pages: 0, bytes: 0 });
+
+    // A later epoch is committed: what comes of a former one comes too late.
+    std::fs::write(world.path("site/small/a.html"), "newer").unwrap();
+    assert!(world.store.create("manifests/small/999", b"m").unwrap());
+    assert_eq!(publish().await.unwrap().outcome, Outcome::Published { pages: 0, bytes: 0 });
+    assert_eq!(read(&world.path("site/small/a.html")), "newer");
 }
 
 #[tokio::test(flavor = "multi_thread")]

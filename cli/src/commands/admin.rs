@@ -6,7 +6,11 @@ use anyhow::Context as _;
 use quire_runtime::broker::{Applied, ConnectError, JetStreamOptions, apply};
 use serde::Serialize;
 
-use crate::{AdminAction, AdminArgs, Exit, exit::Unreachable, output};
+use crate::{
+    AdminAction, AdminArgs, Exit,
+    exit::{Unreachable, wrong_usage},
+    output,
+};
 
 /// What was done, by name of stream or `stream/consumer`.
 #[derive(Serialize)]
@@ -22,6 +26,9 @@ struct Answer {
 /// If the servers cannot be reached in time, or refuse.
 pub fn run(args: &AdminArgs) -> anyhow::Result<Exit> {
     let AdminAction::Apply { broker, replicas, wait, json } = &args.action;
+    if let Some((given, missing)) = broker.unpaired() {
+        wrong_usage!("--{given} is given and --{missing} is not (nor by its variable): give both or neither");
+    }
     let mut options = broker.options("quire admin");
     options.layout.replicas = *replicas;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -42,7 +49,7 @@ pub fn run(args: &AdminArgs) -> anyhow::Result<Exit> {
 async fn apply_in_time(options: &JetStreamOptions, wait: Duration) -> anyhow::Result<Applied> {
     // What cannot get better is told before the time is up.
     let options = JetStreamOptions { connect_grace: options.connect_grace.min(wait / 2), ..options.clone() };
-    let unreachable = |remedy| Unreachable { server: options.shown_url(), waited: wait, remedy };
+    let unreachable = |remedy| Unreachable::silent(options.shown_url(), wait, remedy);
     match tokio::time::timeout(wait, apply(&options)).await {
         Ok(Err(error @ ConnectError::Unresolvable { .. })) => {
             Err(anyhow::Error::from(error).context(unreachable("is the name right (--nats)?")))

@@ -5,17 +5,16 @@ use std::collections::BTreeMap;
 use anyhow::bail;
 use quire_api::run::{
     DeadFilter, DeadLetter, DropDeadRequest, GetDeadRequest, ListDeadRequest, ReplayDeadRequest,
-    run_service_client::RunServiceClient,
+    ReplayDeadResponse,
 };
 use serde::Serialize;
-use tonic::transport::Channel;
 
 use crate::{
     DeadAction, DeadArgs, DeadFilterArgs, Exit,
     commands::run::client,
     exit::wrong_usage,
     output,
-    remote::{block_on, refused},
+    remote::{DEADLINE, LONG_DEADLINE, Servers, block_on},
 };
 
 /// Keys shown of a group.
@@ -29,31 +28,28 @@ pub fn run(args: &DeadArgs) -> anyhow::Result<Exit> {
     block_on(async {
         match &args.action {
             DeadAction::List { filter, server, json } => {
-                let letters = all(&mut client(server).await?, &filter.asked()).await?;
-                list(&letters, *json)
+                list(&all(&mut Servers::of(server)?, &filter.asked()).await?, *json)
             }
             DeadAction::Show { number, server, json } => {
                 let request = GetDeadRequest { number: *number };
-                let answer =
-                    client(server).await?.get_dead(request).await.map_err(|status| refused(&status))?;
-                show(answer.into_inner().letter.unwrap_or_default(), *json)
+                let get = async |channel| client(channel).get_dead(request).await;
+                let answer = Servers::of(server)?.ask(DEADLINE, get).await?;
+                show(answer.letter.unwrap_or_default(), *json)
             }
-            DeadAction::Replay { filter, rate, lane, dry_run, server, json } => {
+            DeadAction::Replay { filter, lane, dry_run, server, json } => {
                 let lane = lane.map_or(0, crate::LaneArg::number);
-                let filter = Some(filter.must_say()?);
-                let request = ReplayDeadRequest { filter, rate: *rate, lane, dry_run: *dry_run };
-                let answer =
-                    client(server).await?.replay_dead(request).await.map_err(|status| refused(&status))?;
-                let answer = answer.into_inner();
-                let told = Counted { letters: answer.replayed, skipped: answer.skipped, dry_run: *dry_run };
-                told.print("replayed", *json)
+                let request = ReplayDeadRequest { filter: Some(filter.must_say()?), lane, dry_run: *dry_run };
+                let replay = async |channel| client(channel).replay_dead(request.clone()).await;
+                let answer = Servers::of(server)?.ask(LONG_DEADLINE, replay).await?;
+                let ReplayDeadResponse { replayed, skipped, runs } = answer;
+                Counted { letters: replayed, skipped, dry_run: *dry_run, runs: Some(runs) }
+                    .print("replayed", *json)
             }
             DeadAction::Drop { filter, dry_run, server, json } => {
                 let request = DropDeadRequest { filter: Some(filter.must_say()?), dry_run: *dry_run };
-                let answer =
-                    client(server).await?.drop_dead(request).await.map_err(|status| refused(&status))?;
-                let told = Counted { letters: answer.into_inner().dropped, skipped: 0, dry_run: *dry_run };
-                told.print("dropped", *json)
+                let drop = async |channel| client(channel).drop_dead(request.clone()).await;
+                let letters = Servers::of(server)?.ask(LONG_DEADLINE, drop).await?.dropped;
+                Counted { letters, skipped: 0, dry_run: *dry_run, runs: None }.print("dropped", *json)
             }
         }
     })
@@ -79,11 +75,12 @@ impl DeadFilterArgs {
     }
 }
 
-async fn all(client: &mut RunServiceClient<Channel>, filter: &DeadFilter) -> anyhow::Result<Vec<DeadLetter>> {
+async fn all(servers: &mut Servers, filter: &DeadFilter) -> anyhow::Result<Vec<DeadLetter>> {
     let (mut letters, mut after) = (Vec::new(), 0);
     loop {
-        let request = ListDeadRequest { filter: Some(filter.clone()), after, limit: 1_000 };
-        let answer = client.list_dead(request).await.map_err(|status| refused(&status))?.into_inner();
+        let request = || ListDeadRequest { filter: Some(filter.clone()), after, limit: 1_000 };
+        let answer =
+            servers.ask(DEADLINE, async |channel| client(channel).list_dead(request()).await).await?;
         letters.extend(answer.letters);
         if answer.next == 0 {
             return Ok(letters);
@@ -148,6 +145,9 @@ struct Counted {
     letters: u64,
     skipped: u64,
     dry_run: bool,
+    /// Those that try the letters' records again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runs: Option<Vec<String>>,
 }
 
 impl Counted {
@@ -157,8 +157,12 @@ impl Counted {
         } else {
             let would = if self.dry_run { " would be" } else { "" };
             output::text(&format!("{} letters{would} {done}", self.letters))?;
+            for run in self.runs.iter().flatten() {
+                output::text(&format!("{run} tries them again and publishes them: quire run watch {run}"))?;
+            }
             if self.skipped > 0 {
-                output::text(&format!("{} hold no parcel: they can only be dropped", self.skipped))?;
+                let why = "hold no parcel, or are of a catalogue whose definition is gone";
+                output::text(&format!("{} {why}: they can only be dropped", self.skipped))?;
             }
         }
         Ok(Exit::Done)

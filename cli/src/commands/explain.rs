@@ -10,7 +10,7 @@ use crate::{
     Exit, ExplainArgs, ServerArgs,
     exit::wrong_usage,
     output,
-    remote::{block_on, refused},
+    remote::{DEADLINE, Servers, block_on},
 };
 
 /// Explains a record, from the state folder or through a coordinator.
@@ -82,10 +82,9 @@ fn local(args: &ExplainArgs) -> anyhow::Result<Vec<Value>> {
 
 async fn remote(args: &ExplainArgs, server: &ServerArgs) -> anyhow::Result<Answer> {
     let catalogue = args.catalogue.clone().unwrap_or_default();
-    let request = ExplainRequest { key: args.key.clone(), catalogue };
-    let answer =
-        super::run::client(server).await?.explain(request).await.map_err(|status| refused(&status))?;
-    let answer = answer.into_inner();
+    let request = || ExplainRequest { key: args.key.clone(), catalogue: catalogue.clone() };
+    let explain = async |channel| super::run::client(channel).explain(request()).await;
+    let answer = Servers::of(server)?.ask(DEADLINE, explain).await?;
     let explanations = answer.explanations_json.iter().map(|json| serde_json::from_str(json));
     Ok(Answer {
         explanations: explanations.collect::<Result<_, _>>()?,

@@ -4,10 +4,7 @@ use quire_api::control::{LaneEntry, ListLanesRequest};
 use serde::Serialize;
 
 use super::agents::fleet;
-use crate::{
-    Exit, LanesArgs, ServerArgs, output,
-    remote::{block_on, refused},
-};
+use crate::{Exit, LanesArgs, ServerArgs, output, remote::block_on};
 
 /// Tells what waits, how long, and how fast it is worked off.
 ///
@@ -26,8 +23,7 @@ pub fn run(args: &LanesArgs) -> anyhow::Result<Exit> {
 
 /// Every lane of every stage.
 pub(super) async fn lanes(server: &ServerArgs) -> anyhow::Result<Vec<Lane>> {
-    let listed = fleet(server).await?.list_lanes(ListLanesRequest {}).await;
-    let lanes = listed.map_err(|status| refused(&status))?.into_inner().lanes;
+    let lanes = fleet(server, async |mut fleet| fleet.list_lanes(ListLanesRequest {}).await).await?.lanes;
     Ok(lanes.into_iter().map(Lane::from).collect())
 }
 

@@ -1,21 +1,18 @@
 //! `quire run`: runs on agents, through the coordinator.
 
+mod start;
+mod watch;
+
 use quire_api::run::{
-    CancelRequest, DefinitionFile, GetRequest, ListRequest, Run, StartRequest, State, WatchRequest,
-    run_service_client::RunServiceClient,
+    CancelRequest, GetRequest, ListRequest, Run, State, run_service_client::RunServiceClient,
 };
-use quire_coordinator::{Event, Phase, Progress as _};
-use quire_proto::{BuildReport, Epoch, RunId, StageName};
+use quire_proto::BuildReport;
 use serde::Serialize;
 use tonic::transport::Channel;
 
 use crate::{
-    Exit, LaneArg, RunAction, RunArgs, ServerArgs, StartArgs,
-    commands::build::is_incomplete,
-    embedded::find_catalogues,
-    output,
-    progress::Reporter,
-    remote::{MAX_ANSWER_BYTES, block_on, connect, refused},
+    Exit, LaneArg, RunAction, RunArgs, ServerArgs, output,
+    remote::{DEADLINE, LONG_DEADLINE, MAX_ANSWER_BYTES, Servers, block_on},
 };
 
 /// Talks to the coordinator.
@@ -25,132 +22,58 @@ use crate::{
 pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     block_on(async {
         match &args.action {
-            RunAction::Start(args) => start(args).await,
+            RunAction::Start(args) => start::start(args).await,
             RunAction::List { catalogue, server, json } => list(catalogue.as_deref(), server, *json).await,
             RunAction::Show { run, server, json } => {
-                let request = GetRequest { id: run.clone() };
-                let answer = client(server).await?.get(request).await.map_err(|status| refused(&status))?;
-                show(answer.into_inner().run.unwrap_or_default(), *json)
+                let request = || GetRequest { id: run.clone() };
+                let get = async |channel| client(channel).get(request()).await;
+                let answer = Servers::of(server)?.ask(DEADLINE, get).await?;
+                show(answer.run.unwrap_or_default(), *json)
             }
             RunAction::Watch { run, server, json } => {
-                let mut client = client(server).await?;
-                end(watch(&mut client, run.clone()).await?, *json, false)
+                let ended = watch::watch(&mut Servers::of(server)?, run.clone(), false).await?;
+                let report = report(&ended)?;
+                if *json {
+                    output::json(&report)?
+                } else {
+                    tell(&ended, &report)?
+                }
+                Ok(Exit::Done)
             }
             RunAction::Cancel { run, server, json } => {
-                let request = CancelRequest { id: run.clone() };
-                let answer =
-                    client(server).await?.cancel(request).await.map_err(|status| refused(&status))?;
-                show(answer.into_inner().run.unwrap_or_default(), *json)
+                let request = || CancelRequest { id: run.clone() };
+                let cancel = async |channel| client(channel).cancel(request()).await;
+                let answer = Servers::of(server)?.ask(LONG_DEADLINE, cancel).await?;
+                show(answer.run.unwrap_or_default(), *json)
             }
         }
     })
 }
 
-pub(super) async fn client(server: &ServerArgs) -> anyhow::Result<RunServiceClient<Channel>> {
-    let channel = connect(&server.server, &server.tls).await?;
-    Ok(RunServiceClient::new(channel)
+pub(super) fn client(channel: Channel) -> RunServiceClient<Channel> {
+    RunServiceClient::new(channel)
         .max_encoding_message_size(usize::MAX)
-        .max_decoding_message_size(MAX_ANSWER_BYTES))
+        .max_decoding_message_size(MAX_ANSWER_BYTES)
 }
 
-async fn start(args: &StartArgs) -> anyhow::Result<Exit> {
-    let folders = find_catalogues(std::slice::from_ref(&args.catalogue))?;
-    let mut client = client(&args.server).await?;
-    let mut last = Exit::Done;
-    for folder in folders {
-        let files = folder.bundle.files();
-        let files =
-            files.map(|(path, content)| DefinitionFile { path: path.to_owned(), content: content.to_vec() });
-        let request = StartRequest { files: files.collect(), full: args.full, lane: args.lane.number() };
-        let answer = client.start(request).await.map_err(|status| refused(&status))?;
-        let run = answer.into_inner().run.unwrap_or_default();
-        if args.watch {
-            last = end(watch(&mut client, run.id).await?, args.json, args.strict)?;
-        } else if args.json {
-            output::json(&Told::from(run))?;
-        } else {
-            output::text(&run.id)?;
-        }
-    }
-    Ok(last)
-}
-
-/// Watches a run until it has ended, showing how it goes on.
-async fn watch(client: &mut RunServiceClient<Channel>, id: String) -> anyhow::Result<Run> {
-    let answer = client.watch(WatchRequest { id }).await.map_err(|status| refused(&status))?;
-    let mut changes = answer.into_inner();
-    let reporter = Reporter::new();
-    let mut seen = Run::default();
-    while let Some(change) = changes.message().await.map_err(|status| refused(&status))? {
-        let Some(run) = change.run else { continue };
-        tell(&reporter, &seen, &run);
-        seen = run;
-    }
-    Ok(seen)
-}
-
-/// Tells what has changed in a run, as a run in this process would.
-fn tell(reporter: &Reporter, seen: &Run, now: &Run) {
-    let id = RunId::new(&now.catalogue, Epoch(now.epoch));
-    if now.phase != seen.phase
-        && let Some(phase) = phase(&now.phase)
-    {
-        reporter.tell(&id, Event::Entered(phase));
-    }
-    for progress in &now.stages {
-        let before = seen.stages.iter().find(|known| known.stage == progress.stage);
-        let Some(stage) = StageName::ALL.into_iter().find(|stage| stage.as_str() == progress.stage) else {
-            continue;
-        };
-        if before != Some(progress) {
-            let records = progress.records - before.map_or(0, |before| before.records.min(progress.records));
-            let (settled, announced) = (progress.settled, progress.announced);
-            reporter.tell(&id, Event::Settled { stage, records, settled, announced });
-        }
-    }
-}
-
-fn phase(name: &str) -> Option<Phase> {
-    Some(match name {
-        "gather" => Phase::Gather,
-        "decide" => Phase::Decide,
-        "make" => Phase::Make,
-        "commit" => Phase::Commit,
-        "publish" => Phase::Publish,
-        "done" => Phase::Done,
-        _ => return None,
-    })
-}
-
-/// How a command ends that has waited for a run.
-fn end(run: Run, json: bool, strict: bool) -> anyhow::Result<Exit> {
+/// The report of a run that has ended well.
+fn report(run: &Run) -> anyhow::Result<BuildReport> {
     match run.state() {
-        State::Done => {
-            let report: BuildReport = serde_json::from_str(&run.report_json)?;
-            if json {
-                output::json(&report)?;
-            } else {
-                output::text(&line(&run))?;
-                output::text(&format!("site manifest {}", report.manifest))?;
-            }
-            let incomplete = report.runs.iter().any(is_incomplete);
-            Ok(if strict && incomplete { Exit::Strict } else { Exit::Done })
-        }
-        State::Running | State::Unspecified => {
-            anyhow::bail!(
-                "the coordinator stopped telling of {}: `quire run watch {}` asks again",
-                run.id,
-                run.id
-            )
-        }
-        State::Failed | State::Cancelled => anyhow::bail!("{}: {}", run.id, run.error),
+        State::Done => Ok(serde_json::from_str(&run.report_json)?),
+        _ => anyhow::bail!("{}: {}", run.id, run.error),
     }
+}
+
+/// What a command that has waited for a run ends with.
+fn tell(run: &Run, report: &BuildReport) -> anyhow::Result<()> {
+    output::text(&line(run))?;
+    output::text(&format!("site manifest {}", report.manifest))
 }
 
 async fn list(catalogue: Option<&str>, server: &ServerArgs, json: bool) -> anyhow::Result<Exit> {
-    let request = ListRequest { catalogue: catalogue.unwrap_or_default().to_owned(), limit: 0 };
-    let answer = client(server).await?.list(request).await.map_err(|status| refused(&status))?;
-    let runs = answer.into_inner().runs;
+    let request = || ListRequest { catalogue: catalogue.unwrap_or_default().to_owned(), limit: 0 };
+    let list = async |channel| client(channel).list(request()).await;
+    let runs = Servers::of(server)?.ask(DEADLINE, list).await?.runs;
     if json {
         let told: Vec<Told> = runs.into_iter().map(Told::from).collect();
         output::json(&told)?;

@@ -2,10 +2,7 @@
 
 use std::{io::IsTerminal as _, time::Duration};
 
-use quire_api::{
-    control::ListAgentsRequest,
-    run::{ListRequest, Run},
-};
+use quire_api::run::{ListRequest, Run};
 use ratatui::{
     DefaultTerminal, Frame,
     crossterm::event::{self, Event, KeyCode, KeyModifiers},
@@ -23,7 +20,7 @@ use super::{
 };
 use crate::{
     Exit, ServerArgs, TopArgs, output,
-    remote::{block_on, refused},
+    remote::{DEADLINE, Servers, block_on},
 };
 
 /// Runs that are shown.
@@ -64,13 +61,12 @@ struct Seen {
 
 async fn look(server: &ServerArgs) -> anyhow::Result<Seen> {
     let lanes = lanes::lanes(server).await?;
-    let agents = agents::fleet(server).await?.list_agents(ListAgentsRequest {}).await;
-    let agents = agents.map_err(|status| refused(&status))?.into_inner().agents;
-    let agents: Vec<Told> = agents.into_iter().map(Told::from).collect();
-    let request = ListRequest { catalogue: String::new(), limit: RUNS };
-    let runs = run::client(server).await?.list(request).await.map_err(|status| refused(&status))?;
+    let agents: Vec<Told> = agents::all(server).await?.into_iter().map(Told::from).collect();
+    let request = || ListRequest { catalogue: String::new(), limit: RUNS };
+    let list = async |channel| run::client(channel).list(request()).await;
+    let runs = Servers::of(server)?.ask(DEADLINE, list).await?.runs;
     Ok(Seen {
-        runs: runs_table(&runs.into_inner().runs),
+        runs: runs_table(&runs),
         bottleneck: lanes::bottleneck(&lanes),
         lanes: lanes::table(&busy(lanes)),
         agents: agents::table(&agents),

@@ -184,7 +184,6 @@ impl Embedded {
                 full: self.full,
                 anew: anew(&folder.name),
                 lane: Lane::Normal,
-                replaces: None,
                 progress: self.follower.clone(),
                 cancelled: cancelled.clone(),
             };

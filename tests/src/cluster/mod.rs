@@ -101,6 +101,18 @@ impl Cluster {
         self.nats.iter().map(Nats::url).collect::<Vec<_>>().join(",")
     }
 
+    /// A variable of agents that are started from now on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.options.variables.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Where the coordinators are, as `--server` takes it.
+    #[must_use]
+    pub fn servers(&self) -> String {
+        let all: Vec<String> = self.agents(COORDINATOR).map(|agent| agent.address.to_string()).collect();
+        all.join(",")
+    }
+
     /// Starts one more agent.
     pub fn add(&mut self, kind: &'static str) {
         self.started += 1;

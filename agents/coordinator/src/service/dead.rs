@@ -1,27 +1,33 @@
 //! Dead letters: looked through, replayed, dropped.
+//!
+//! What is dead is tried again by every run of its catalogue, so to replay letters is to begin a run of their catalogues:
+//! it alone has what it makes published, and what dies again leaves a new letter.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, sync::Arc};
 
 use quire_api::run::{
     DeadFilter, DeadLetter as Told, ListDeadRequest, ListDeadResponse, ReplayDeadRequest, ReplayDeadResponse,
 };
-use quire_proto::{Lane, Parcel, codec};
+use quire_catalogue::Bundle;
+use quire_proto::{CatalogueRef, Lane, Parcel, codec};
 use quire_runtime::{
     DeadLetter,
     broker::{AdminError, Broker, DeadLetter as Letter},
-    parcel_message,
     telemetry::trace,
 };
 use tonic::Status;
+use tracing::Span;
+
+use super::{
+    lead::Leading,
+    runs::not_begun,
+    work::{Asked, start},
+};
 
 /// Letters told unless the request says how many.
 const LISTED: u32 = 100;
 /// Letters read at once.
 const PAGE: usize = 256;
-/// Letters replayed a second unless the request says how many.
-const RATE: u32 = 100;
-/// Most letters replayed a second.
-const MAX_RATE: u32 = 10_000;
 /// Subjects told of one letter.
 const MAX_SUBJECTS: usize = 8;
 
@@ -162,40 +168,66 @@ pub(super) async fn get(broker: &Broker, number: u64) -> Result<Told, Status> {
     Ok(Told { payload: read.payload(), ..read.tell() })
 }
 
+/// Letters of one catalogue.
+struct Group {
+    catalogue: CatalogueRef,
+    lane: Lane,
+    numbers: Vec<u64>,
+}
+
+/// Begins a run of each catalogue that letters are of, and drops those letters. In `lane`, or the most urgent that one of
+/// the letters had.
 pub(super) async fn replay(
-    broker: &Broker,
+    leading: &Arc<Leading>,
     request: ReplayDeadRequest,
     lane: Option<Lane>,
 ) -> Result<ReplayDeadResponse, Status> {
-    let ReplayDeadRequest { filter, rate, dry_run, lane: _ } = request;
-    let rate = if rate == 0 { RATE } else { rate.min(MAX_RATE) };
-    let mut pace = tokio::time::interval(Duration::from_secs(1) / rate);
-    // All of them first: a letter that dies again comes back under another number, and not in this call.
-    let mut found = Letters::new(broker, filter, 0);
-    let mut numbers = Vec::new();
+    let mut answer = ReplayDeadResponse::default();
+    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
+    let mut found = Letters::new(&leading.broker, request.filter, 0);
     while let Some(read) = found.next().await? {
-        numbers.push(read.letter.number);
-    }
-    let (mut replayed, mut skipped) = (0, 0);
-    for number in numbers {
-        let Some(letter) = broker.dead_letter(number).await.map_err(failed)? else { continue };
-        let read = Read::from(letter);
-        let Some(mut parcel) = read.parcel().cloned() else {
-            skipped += 1;
+        let Some(parcel) = read.parcel() else {
+            answer.skipped += 1;
             continue;
         };
-        replayed += 1;
-        if dry_run {
-            continue;
-        }
-        pace.tick().await;
-        parcel.header.lane = lane.unwrap_or(parcel.header.lane);
-        let (queue, message) =
-            parcel_message(&parcel).map_err(|error| Status::internal(error.to_string()))?;
-        broker.replay_dead_letter(read.letter.number, queue, message).await.map_err(failed)?;
-        tracing::info!(target: "quire_audit", action = "replay", letter = read.letter.number, "dead letter replayed");
+        let (catalogue, urgency) = (parcel.header.catalogue.clone(), lane.unwrap_or(parcel.header.lane));
+        let new = Group { catalogue, lane: urgency, numbers: Vec::new() };
+        let group = groups.entry(new.catalogue.name.clone()).or_insert(new);
+        group.lane = group.lane.min(urgency);
+        group.numbers.push(read.letter.number);
     }
-    Ok(ReplayDeadResponse { replayed, skipped })
+    for group in groups.into_values() {
+        let Some(bundle) = definition(leading, &group.catalogue).await? else {
+            tracing::warn!(catalogue = group.catalogue.name, "its definition is gone: start a run of it");
+            answer.skipped += group.numbers.len() as u64;
+            continue;
+        };
+        answer.replayed += group.numbers.len() as u64;
+        if !request.dry_run {
+            answer.runs.push(begin(leading, group, bundle).await?);
+        }
+    }
+    Ok(answer)
+}
+
+/// The catalogue's definition: the last that was committed, or that of the letter.
+async fn definition(leading: &Leading, catalogue: &CatalogueRef) -> Result<Option<Bundle>, Status> {
+    let found = leading.definition(&catalogue.name, Some(catalogue.bundle)).await;
+    found.map_err(|error| not_begun(&error))
+}
+
+async fn begin(leading: &Arc<Leading>, group: Group, bundle: Bundle) -> Result<String, Status> {
+    let asked = Asked { bundle, full: false, anew: false, lane: group.lane, replaces: Vec::new() };
+    let place = leading.place()?;
+    // On its own: whoever asks may go away meanwhile.
+    let starting = start(Arc::clone(leading), asked, Some(place), Span::current());
+    let known = leading.tasks.spawn(starting).await.map_err(|error| Status::internal(error.to_string()))?;
+    let run = known.map_err(|error| not_begun(&error))?.now().id;
+    for letter in group.numbers {
+        leading.broker.drop_dead_letter(letter).await.map_err(failed)?;
+        tracing::info!(target: "quire_audit", action = "replay", letter, run, "dead letter replayed");
+    }
+    Ok(run)
 }
 
 pub(super) async fn drop_all(

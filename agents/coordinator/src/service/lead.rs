@@ -1,30 +1,34 @@
 //! Who leads: one coordinator holds the lease; the others wait for it to fall silent.
 //!
-//! Whoever leads plans runs that did not end again. Who loses the lease stops all runs at once; what such a leader may
-//! still do is litter: a manifest is created only if absent, and an older epoch never replaces a newer one.
+//! Whoever leads plans runs that did not end again, and finishes the site. Who loses the lease takes no more settlements
+//! and stops all runs at once; what such a leader may still do is litter: a manifest is created only if absent, and an
+//! older epoch never replaces a newer one.
 
 use std::{sync::Arc, time::Duration};
 
-use quire_api::run::{Run, State};
-use quire_proto::Epoch;
+use quire_api::run::Run;
+use quire_catalogue::Bundle;
+use quire_proto::Digest;
 use quire_runtime::{
     BoxError, Store,
     broker::{Broker, Bucket, Lease},
     process::{Process, Ready, Role, instance_name},
     telemetry::trace,
 };
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::service::RoutesBuilder;
+use tonic::{Status, service::RoutesBuilder};
 
 use super::{
     fleet::Fleet,
+    kept,
     observe::{self, Instruments},
-    runs::{self, Asked, Kept, Runs},
-    table::{Known, MAX_KEPT, Table, is_over},
+    runs::Runs,
+    table::Table,
+    work::{self, Asked},
 };
 use crate::{
-    Coordinator, CoordinatorOptions,
+    Coordinator, CoordinatorOptions, RunError, manifest_io,
     resume::{self, Unfinished},
     task::on_thread,
 };
@@ -35,8 +39,10 @@ const LEASE: &str = "coordinator";
 const SILENCE: Duration = Duration::from_secs(3);
 /// Pause before the broker is asked for the lease again after an error.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Where reports are kept.
-const REPORTS: &str = "reports";
+/// Pauses before what a new leader has to do is tried again: first and longest.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// How long giving the lease back may take.
+const RELEASE: Duration = Duration::from_millis(500);
 
 /// The coordinator as a role.
 pub struct CoordinatorRole<F> {
@@ -53,6 +59,9 @@ pub(super) struct Leading {
     pub(super) cancelled: CancellationToken,
     /// Runs under way.
     pub(super) tasks: TaskTracker,
+    /// Those that may be under way or wait for their turn.
+    places: Arc<Semaphore>,
+    in_flight: usize,
     pub(super) store: Store,
     pub(super) broker: Broker,
     pub(super) instruments: Instruments,
@@ -111,8 +120,8 @@ where
             match lease {
                 Some(lease) => {
                     // The next leader need not wait.
-                    if let Err(error) = lease.release().await {
-                        tracing::debug!(error = quire_runtime::chain(&error), "the lease runs out by itself");
+                    if !matches!(tokio::time::timeout(RELEASE, lease.release()).await, Ok(Ok(()))) {
+                        tracing::debug!("the lease runs out by itself");
                     }
                     return Ok(());
                 }
@@ -144,7 +153,7 @@ async fn wait_for_lease(process: &Process, holder: &str) -> Option<Lease> {
 }
 
 impl Leading {
-    async fn begin(
+    pub(super) async fn begin(
         options: CoordinatorOptions,
         store: Store,
         instruments: Instruments,
@@ -152,10 +161,12 @@ impl Leading {
         let table = Table::default();
         let (reports, known) = (store.clone(), table.clone());
         on_thread(move || {
-            read_reports(&reports, &known);
+            kept::read(&reports, &known);
             Ok(())
         })
         .await?;
+        // One place more is kept for critical runs.
+        let in_flight = options.runs.saturating_add(1 + options.waiting).min(Semaphore::MAX_PERMITS);
         Ok(Arc::new(Self {
             broker: options.broker.clone(),
             instruments,
@@ -163,46 +174,125 @@ impl Leading {
             table,
             cancelled: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            places: Arc::new(Semaphore::new(in_flight)),
+            in_flight,
             store,
         }))
     }
 
-    /// Plans runs that did not end again, and has the site finished: whoever led before may have been cut short between
-    /// the two. Returns once the runs have their ids.
-    async fn resume(self: &Arc<Self>) {
-        let store = self.store.clone();
-        let found =
-            on_thread(move || Ok((resume::unfinished(&store)?, !store.list("manifests")?.is_empty())));
-        let (unfinished, published) = match found.await {
-            Ok(found) => found,
-            Err(error) => {
-                tracing::error!(
-                    error = quire_runtime::chain(&error),
-                    "runs that did not end cannot be found"
-                );
-                return;
-            }
-        };
-        if unfinished.is_empty() && published {
-            let leading = Arc::clone(self);
-            self.tasks.spawn(async move {
-                if let Err(error) = leading.coordinator.finish_site(&leading.cancelled).await {
-                    tracing::warn!(
-                        error = quire_runtime::chain(&error),
-                        "the site is not finished yet; the next run does it"
-                    );
-                }
-            });
-        }
-        for Unfinished { epoch, bundle, full, lane } in unfinished {
-            let asked = Asked { bundle, full, lane, replaces: Some(epoch) };
-            let mut told = runs::start(self, asked, trace::run(&trace::Nobody)).watch();
-            // A run that cannot begin ends, which is told as well.
-            let _ = told.wait_for(|run| !run.id.is_empty() || is_over(run)).await;
+    /// A place for one more run.
+    pub(super) fn place(&self) -> Result<OwnedSemaphorePermit, Status> {
+        Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
+            Status::resource_exhausted(format!(
+                "{} runs are under way or wait for their turn, which is as many as may (QUIRE_RUNS, QUIRE_WAITING_RUNS): \
+                 start this one when one of them has ended",
+                self.in_flight
+            ))
+        })
+    }
+
+    /// Has the site finished, which whoever led before may not have come to, and plans runs that did not end again.
+    /// Returns once these have their ids.
+    pub(super) async fn resume(self: &Arc<Self>) {
+        let leading = Arc::clone(self);
+        self.tasks.spawn(async move { leading.finish_at_last().await });
+        let mut pause = PAUSES.0;
+        while let Err(error) = self.plan_again().await {
+            tracing::error!(
+                error = quire_runtime::chain(&error),
+                "runs that did not end cannot be planned again yet"
+            );
+            self.pause(&mut pause).await;
         }
     }
 
-    async fn stop(&self, grace: Duration) {
+    /// The site, however often it takes: nobody else may come to finish it.
+    async fn finish_at_last(self: &Arc<Self>) {
+        let mut pause = PAUSES.0;
+        loop {
+            match self.is_site().await {
+                Ok(false) => return,
+                Ok(true) => {}
+                Err(error) => tracing::debug!(error = quire_runtime::chain(&error), "the store is away"),
+            }
+            match work::finish(self).await {
+                Ok(()) | Err(RunError::Interrupted) => return,
+                Err(error) => {
+                    let error = quire_runtime::chain(&error);
+                    tracing::warn!(error, "the site is not finished yet: tried again, and by the next run");
+                }
+            }
+            self.pause(&mut pause).await;
+            if self.cancelled.is_cancelled() {
+                return;
+            }
+        }
+    }
+
+    /// Whether anything was committed: without that there is no site.
+    async fn is_site(&self) -> Result<bool, RunError> {
+        let store = self.store.clone();
+        on_thread(move || Ok(!store.list("manifests")?.is_empty())).await
+    }
+
+    async fn pause(&self, pause: &mut Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(*pause) => {}
+            () = self.cancelled.cancelled() => {}
+        }
+        *pause = (*pause * 2).min(PAUSES.1);
+    }
+
+    async fn plan_again(self: &Arc<Self>) -> Result<(), RunError> {
+        let (store, live) = (self.store.clone(), self.coordinator.live().clone());
+        let found =
+            on_thread(move || resume::unfinished(&store, &|catalogue, epoch| live.has(catalogue, epoch)));
+        for unfinished in found.await? {
+            let Unfinished { catalogue, epochs, bundle, full, lane } = unfinished;
+            let asked = Asked { bundle, full, anew: false, lane, replaces: epochs.clone() };
+            let span = trace::run(&trace::Nobody);
+            match work::start(Arc::clone(self), asked, None, span).await {
+                Ok(_) => {}
+                Err(error @ RunError::Catalogue(_)) => {
+                    let error = quire_runtime::chain(&error);
+                    tracing::warn!(
+                        catalogue,
+                        error,
+                        "a run that did not end cannot be planned again: start it"
+                    );
+                    let store = self.store.clone();
+                    let end = move |epoch| resume::ended(&store, &catalogue, epoch);
+                    on_thread(move || epochs.into_iter().try_for_each(end)).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// The last definition of a catalogue that was committed, or else the one at `other`; if it can be read.
+    pub(super) async fn definition(
+        &self,
+        catalogue: &str,
+        other: Option<Digest>,
+    ) -> Result<Option<Bundle>, RunError> {
+        let (store, catalogue) = (self.store.clone(), catalogue.to_owned());
+        on_thread(move || {
+            for epoch in manifest_io::epochs(&store, &format!("manifests/{catalogue}"))?.into_iter().rev() {
+                let committed = manifest_io::read_manifest(&store, &catalogue, epoch)?;
+                let bundle = committed.map(|committed| committed.manifest.catalogue.bundle);
+                if let Some(bundle) = bundle.and_then(|bundle| resume::read_bundle(&store, &bundle)) {
+                    return Ok(Some(bundle));
+                }
+            }
+            Ok(other.and_then(|bundle| resume::read_bundle(&store, &bundle)))
+        })
+        .await
+    }
+
+    pub(super) async fn stop(&self, grace: Duration) {
+        // First of all: settlements may be another leader's by now.
+        self.coordinator.stop_listening();
         self.cancelled.cancel();
         self.tasks.close();
         if tokio::time::timeout(grace, self.tasks.wait()).await.is_err() {
@@ -210,45 +300,9 @@ impl Leading {
         }
     }
 
-    /// Keeps the report of a run that has ended.
-    pub(super) async fn keep(&self, run: &Run) {
-        if run.id.is_empty() {
-            return;
-        }
+    /// Keeps the report of a run that has ended, to be found under the epochs of those that it `replaces`, too.
+    pub(super) async fn keep(&self, run: &Run, replaces: Vec<u64>) -> Result<(), RunError> {
         let (store, run) = (self.store.clone(), run.clone());
-        let kept = on_thread(move || {
-            if run.state() != State::Done {
-                resume::ended(&store, &run.catalogue, Epoch(run.epoch))?;
-            }
-            let folder = format!("{REPORTS}/{}", run.catalogue);
-            let bytes = serde_json::to_vec(&Kept::from(&run))
-                .map_err(|error| crate::RunError::Task(error.to_string()))?;
-            store.put(&format!("{folder}/{}", run.epoch), &bytes)?;
-            let mut epochs: Vec<u64> =
-                store.list(&folder)?.iter().filter_map(|name| name.parse().ok()).collect();
-            epochs.sort_unstable();
-            let surplus = epochs.len().saturating_sub(MAX_KEPT);
-            for epoch in epochs.into_iter().take(surplus) {
-                store.remove(&format!("{folder}/{epoch}"))?;
-            }
-            Ok(())
-        });
-        if let Err(error) = kept.await {
-            tracing::warn!(error = quire_runtime::chain(&error), "a run's report is not kept");
-        }
-    }
-}
-
-/// Reports of earlier runs; those that cannot be read are no reason not to lead.
-fn read_reports(store: &Store, table: &Table) {
-    for catalogue in store.list(REPORTS).unwrap_or_default() {
-        let folder = format!("{REPORTS}/{catalogue}");
-        for name in store.list(&folder).unwrap_or_default() {
-            let Ok(Some(bytes)) = store.read(&format!("{folder}/{name}")) else { continue };
-            if let Ok(kept) = serde_json::from_slice::<Kept>(&bytes) {
-                let run = Run::from(kept);
-                table.insert(&run.id.clone(), Arc::new(Known::ended(run)));
-            }
-        }
+        on_thread(move || kept::keep(&store, &run, replaces)).await
     }
 }

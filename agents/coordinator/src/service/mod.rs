@@ -3,9 +3,14 @@
 mod dead;
 mod explain;
 mod fleet;
+mod kept;
 mod lead;
 mod observe;
 mod runs;
 mod table;
+mod work;
+
+#[cfg(test)]
+mod tests;
 
 pub use lead::CoordinatorRole;

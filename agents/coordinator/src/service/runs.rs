@@ -6,24 +6,23 @@ use futures_util::stream::{Stream, unfold};
 use quire_api::run::{
     CancelRequest, CancelResponse, DefinitionFile, DropDeadRequest, DropDeadResponse, ExplainRequest,
     ExplainResponse, GetDeadRequest, GetDeadResponse, GetRequest, GetResponse, Lane as ApiLane,
-    ListDeadRequest, ListDeadResponse, ListRequest, ListResponse, ReplayDeadRequest, ReplayDeadResponse, Run,
-    StartRequest, StartResponse, State, WatchRequest, WatchResponse,
+    ListDeadRequest, ListDeadResponse, ListRequest, ListResponse, ReplayDeadRequest, ReplayDeadResponse,
+    StartRequest, StartResponse, WatchRequest, WatchResponse,
     run_service_server::{RunService, RunServiceServer},
 };
 use quire_catalogue::{Bundle, MAX_BUNDLE_BYTES, MAX_BUNDLE_FILES};
-use quire_proto::{BuildReport, Epoch, Lane};
+use quire_proto::Lane;
 use quire_runtime::telemetry::trace::{self, Extractor};
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, metadata::MetadataMap};
-use tracing::{Instrument as _, Span};
 
 use super::{
     dead, explain,
     lead::Leading,
-    table::{Known, Watching, is_over},
+    table::{Known, is_over},
+    work::{Asked, start},
 };
-use crate::{RunError, RunRequest};
+use crate::RunError;
 
 /// Runs that are told unless the request says how many.
 const LISTED: u32 = 100;
@@ -39,7 +38,11 @@ type Answer<T> = Result<Response<T>, Status>;
 
 impl Runs {
     pub(super) fn service(leading: watch::Receiver<Option<Arc<Leading>>>) -> RunServiceServer<Self> {
-        RunServiceServer::new(Self { leading }).max_decoding_message_size(MAX_BUNDLE_BYTES + FRAMING_BYTES)
+        RunServiceServer::new(Self::new(leading)).max_decoding_message_size(MAX_BUNDLE_BYTES + FRAMING_BYTES)
+    }
+
+    pub(super) const fn new(leading: watch::Receiver<Option<Arc<Leading>>>) -> Self {
+        Self { leading }
     }
 
     fn leading(&self) -> Result<Arc<Leading>, Status> {
@@ -47,10 +50,17 @@ impl Runs {
         leading.ok_or_else(|| Status::unavailable("this coordinator is a standby: another one leads"))
     }
 
-    fn known(&self, id: &str) -> Result<Arc<Known>, Status> {
+    fn known(&self, id: &str) -> Result<(Arc<Leading>, Arc<Known>), Status> {
         let unknown = || Status::not_found(format!("no run is named `{id}`"));
-        self.leading()?.table.get(id).ok_or_else(unknown)
+        let leading = self.leading()?;
+        let known = leading.table.get(id).ok_or_else(unknown)?;
+        Ok((leading, known))
     }
+}
+
+/// What a call hears that is under way when this coordinator stops leading. A run is no worse off for that.
+fn stops() -> Status {
+    Status::unavailable("this coordinator stops; whoever leads next goes on")
 }
 
 #[tonic::async_trait]
@@ -61,19 +71,22 @@ impl RunService for Runs {
         let span = trace::run(&Caller(request.metadata()));
         let StartRequest { files, full, lane } = request.into_inner();
         let lane = lane_of(lane)?;
-        let bundle = bundle(files)?;
-        let known = start(&self.leading()?, Asked { bundle, full, lane, replaces: None }, span);
-        let mut told = known.watch();
-        let begun = told.wait_for(|run| !run.id.is_empty() || is_over(run)).await;
-        let run = begun.map_err(|_| Status::unavailable("the coordinator stops"))?.clone();
-        if run.id.is_empty() {
-            return Err(Status::failed_precondition(run.error));
-        }
+        let asked = Asked { bundle: bundle(files)?, full, anew: false, lane, replaces: Vec::new() };
+        let leading = self.leading()?;
+        let place = leading.place()?;
+        // On its own: whoever asks may go away meanwhile.
+        let starting = leading.tasks.spawn(start(Arc::clone(&leading), asked, Some(place), span));
+        let known = tokio::select! {
+            biased;
+            started = starting => started.map_err(|error| Status::internal(error.to_string()))?,
+            () = leading.cancelled.cancelled() => return Err(stops()),
+        };
+        let run = known.map_err(|error| not_begun(&error))?.now();
         Ok(Response::new(StartResponse { run: Some(run) }))
     }
 
     async fn get(&self, request: Request<GetRequest>) -> Answer<GetResponse> {
-        let run = self.known(&request.get_ref().id)?.now();
+        let run = self.known(&request.get_ref().id)?.1.now();
         Ok(Response::new(GetResponse { run: Some(run) }))
     }
 
@@ -85,25 +98,33 @@ impl RunService for Runs {
     }
 
     async fn watch(&self, request: Request<WatchRequest>) -> Answer<Self::WatchStream> {
-        let known = self.known(&request.get_ref().id)?;
-        let told = unfold(Some((known.watch(), true)), |state| async {
-            let (mut watching, is_first) = state?;
-            if !is_first && watching.changed().await.is_err() {
-                return None;
+        let (leading, known) = self.known(&request.get_ref().id)?;
+        let first = (known.watch(), leading.cancelled.clone(), true);
+        let told = unfold(Some(first), |state| async {
+            let (mut watching, stopped, is_first) = state?;
+            if !is_first {
+                tokio::select! {
+                    biased;
+                    changed = watching.changed() => changed.ok()?,
+                    () = stopped.cancelled() => return Some((Err(stops()), None)),
+                }
             }
             let run = watching.borrow_and_update().clone();
-            let rest = (!is_over(&run)).then_some((watching, false));
+            let rest = (!is_over(&run)).then_some((watching, stopped, false));
             Some((Ok(WatchResponse { run: Some(run) }), rest))
         });
         Ok(Response::new(Box::pin(told)))
     }
 
     async fn cancel(&self, request: Request<CancelRequest>) -> Answer<CancelResponse> {
-        let known = self.known(&request.get_ref().id)?;
+        let (leading, known) = self.known(&request.get_ref().id)?;
         known.cancelled.cancel();
         let mut told = known.watch();
-        let ended = told.wait_for(is_over).await;
-        let run = ended.map_err(|_| Status::unavailable("the coordinator stops"))?.clone();
+        let run = tokio::select! {
+            biased;
+            ended = told.wait_for(is_over) => ended.map_err(|_| stops())?.clone(),
+            () = leading.cancelled.cancelled() => return Err(stops()),
+        };
         Ok(Response::new(CancelResponse { run: Some(run) }))
     }
 
@@ -126,7 +147,7 @@ impl RunService for Runs {
     async fn replay_dead(&self, request: Request<ReplayDeadRequest>) -> Answer<ReplayDeadResponse> {
         let request = request.into_inner();
         let lane = if request.lane == 0 { None } else { Some(lane_of(request.lane)?) };
-        let replayed = dead::replay(&self.leading()?.broker, request, lane).await?;
+        let replayed = dead::replay(&self.leading()?, request, lane).await?;
         Ok(Response::new(replayed))
     }
 
@@ -150,69 +171,13 @@ impl Extractor for Caller<'_> {
     }
 }
 
-/// What is asked of a run.
-pub(super) struct Asked {
-    pub(super) bundle: Bundle,
-    pub(super) full: bool,
-    pub(super) lane: Lane,
-    pub(super) replaces: Option<Epoch>,
-}
-
-/// Begins a run and has it end in the table.
-pub(super) fn start(leading: &Arc<Leading>, asked: Asked, span: Span) -> Arc<Known> {
-    let Asked { bundle, full, lane, replaces } = asked;
-    let cancelled: CancellationToken = leading.cancelled.child_token();
-    let known = Arc::new(Known::new(cancelled.clone()));
-    let progress = Arc::new(Watching { table: leading.table.clone(), known: Arc::clone(&known) });
-    let request = RunRequest { bundle, full, anew: false, lane, replaces, progress, cancelled };
-    let (leading, ending) = (Arc::clone(leading), Arc::clone(&known));
-    let tracker = leading.tasks.clone();
-    let work = async move {
-        let ended = run(&leading, request).await;
-        end(&leading, &ending, ended).await;
-    };
-    tracker.spawn(work.instrument(span));
-    known
-}
-
-/// The run itself, and the site with it.
-async fn run(leading: &Leading, request: RunRequest) -> Result<BuildReport, RunError> {
-    let cancelled = request.cancelled.clone();
-    let mut report = leading.coordinator.run(request).await?;
-    let finished = leading.coordinator.finish_site(&cancelled).await?;
-    for (catalogue, pages, bytes) in finished.republished {
-        if catalogue == report.catalogue {
-            report.pages += pages;
-            report.bytes += bytes;
-        }
+/// Why a run was not begun.
+pub(super) fn not_begun(error: &RunError) -> Status {
+    let said = quire_runtime::chain(error);
+    match error {
+        RunError::Catalogue(_) => Status::failed_precondition(said),
+        _ => Status::internal(said),
     }
-    Ok(BuildReport { runs: vec![report], manifest: finished.manifest })
-}
-
-async fn end(leading: &Leading, known: &Known, ended: Result<BuildReport, RunError>) {
-    if leading.cancelled.is_cancelled() && matches!(ended, Err(RunError::Interrupted)) {
-        // Whoever leads next plans it again.
-        known.change(|run| {
-            run.set_state(State::Cancelled);
-            "the coordinator stopped; whoever leads next goes on".clone_into(&mut run.error);
-        });
-        return;
-    }
-    let report = ended.as_ref().ok().cloned();
-    let (state, error, json) = match ended {
-        Ok(report) => (State::Done, String::new(), serde_json::to_string(&report).unwrap_or_default()),
-        Err(RunError::Interrupted) => (State::Cancelled, RunError::Interrupted.to_string(), String::new()),
-        Err(error) => (State::Failed, quire_runtime::chain(&error), String::new()),
-    };
-    let mut run = known.now();
-    run.set_state(state);
-    (run.error, run.report_json) = (error, json);
-    leading.instruments.ended(&run, report.as_ref());
-    tracing::info!(run = run.id, state = state.as_str_name(), error = run.error, "run ended");
-    leading.keep(&run).await;
-    let catalogue = run.catalogue.clone();
-    known.change(|known| *known = run);
-    leading.table.forget_old(&catalogue);
 }
 
 fn lane_of(lane: i32) -> Result<Lane, Status> {
@@ -240,43 +205,4 @@ fn bundle(files: Vec<DefinitionFile>) -> Result<Bundle, Status> {
         }
     }
     Ok(Bundle::new(named))
-}
-
-/// A run as it is kept in the store.
-#[derive(Debug, serde::Serialize, serde::Deserialize)]
-pub(super) struct Kept {
-    id: String,
-    catalogue: String,
-    epoch: u64,
-    state: String,
-    error: String,
-    report: String,
-}
-
-impl From<&Run> for Kept {
-    fn from(run: &Run) -> Self {
-        Self {
-            id: run.id.clone(),
-            catalogue: run.catalogue.clone(),
-            epoch: run.epoch,
-            state: run.state().as_str_name().to_owned(),
-            error: run.error.clone(),
-            report: run.report_json.clone(),
-        }
-    }
-}
-
-impl From<Kept> for Run {
-    fn from(kept: Kept) -> Self {
-        let state = State::from_str_name(&kept.state).unwrap_or_default();
-        Self {
-            id: kept.id,
-            catalogue: kept.catalogue,
-            epoch: kept.epoch,
-            state: state.into(),
-            error: kept.error,
-            report_json: kept.report,
-            ..Self::default()
-        }
-    }
 }

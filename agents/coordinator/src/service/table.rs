@@ -1,12 +1,12 @@
 //! The runs that a coordinator knows: those under way, and the last reports.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use quire_api::run::{Run, StageProgress, State};
-use quire_proto::{RunId, StageName};
+use quire_proto::{Epoch, RunId, StageName};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +15,7 @@ use crate::{Event, Phase, Progress};
 /// Reports that are kept a catalogue.
 pub(super) const MAX_KEPT: usize = 50;
 
-/// All runs, by id. Cheap to clone.
+/// All runs by id: a run that went on under a greater epoch is found under each that it had. Cheap to clone.
 #[derive(Clone, Default)]
 pub(super) struct Table(Arc<Mutex<BTreeMap<String, Arc<Known>>>>);
 
@@ -24,18 +24,18 @@ pub(super) struct Known {
     told: watch::Sender<Run>,
     /// Ends it early.
     pub(super) cancelled: CancellationToken,
+    /// Epochs that it had before.
+    former: Mutex<BTreeSet<u64>>,
 }
 
 impl Known {
-    /// A run that has no id yet: it gets one with the first word of its progress.
+    /// A run that is about to get its id.
     pub(super) fn new(cancelled: CancellationToken) -> Self {
-        let run = Run { state: State::Running.into(), ..Run::default() };
-        Self { told: watch::Sender::new(run), cancelled }
+        Self::of(Run { state: State::Running.into(), ..Run::default() }, cancelled)
     }
 
-    /// A run that has ended.
-    pub(super) fn ended(run: Run) -> Self {
-        Self { told: watch::Sender::new(run), cancelled: CancellationToken::new() }
+    fn of(run: Run, cancelled: CancellationToken) -> Self {
+        Self { told: watch::Sender::new(run), cancelled, former: Mutex::default() }
     }
 
     /// What is known of it now.
@@ -52,6 +52,15 @@ impl Known {
     pub(super) fn change(&self, change: impl FnOnce(&mut Run)) {
         self.told.send_modify(change);
     }
+
+    /// Epochs that it had before, and those of runs in whose place it is.
+    pub(super) fn replaced(&self) -> Vec<u64> {
+        self.former().iter().copied().collect()
+    }
+
+    fn former(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        self.former.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Whether nothing more happens to it.
@@ -64,23 +73,35 @@ impl Table {
         self.lock().get(id).cloned()
     }
 
-    pub(super) fn insert(&self, id: &str, known: Arc<Known>) {
-        self.lock().insert(id.to_owned(), known);
+    /// Has a run found under the ids of those that it takes the place of.
+    pub(super) fn also(&self, catalogue: &str, replaced: &[Epoch], known: &Arc<Known>) {
+        known.former().extend(replaced.iter().map(|epoch| epoch.0));
+        let mut runs = self.lock();
+        for epoch in replaced {
+            runs.insert(RunId::new(catalogue, *epoch).to_string(), Arc::clone(known));
+        }
+    }
+
+    /// A run that has ended before this coordinator led.
+    pub(super) fn ended(&self, run: Run, replaced: &[u64]) {
+        let (id, catalogue) = (run.id.clone(), run.catalogue.clone());
+        let known = Arc::new(Known::of(run, CancellationToken::new()));
+        let replaced: Vec<Epoch> = replaced.iter().copied().map(Epoch).collect();
+        self.also(&catalogue, &replaced, &known);
+        self.lock().insert(id, known);
     }
 
     /// Forgets the oldest of a catalogue's ended runs beyond [`MAX_KEPT`].
     pub(super) fn forget_old(&self, catalogue: &str) {
         let mut runs = self.lock();
-        let mut over: Vec<(u64, String)> = runs
-            .iter()
-            .map(|(id, known)| (id, known.now()))
-            .filter(|(_, run)| run.catalogue == catalogue && is_over(run))
-            .map(|(id, run)| (run.epoch, id.clone()))
-            .collect();
-        over.sort_unstable();
-        let surplus = over.len().saturating_sub(MAX_KEPT);
-        for (_, id) in over.into_iter().take(surplus) {
-            runs.remove(&id);
+        let over = |run: &Run| run.catalogue == catalogue && is_over(run);
+        let found = runs.values().map(|known| known.now()).filter(over);
+        let epochs: BTreeSet<u64> = found.map(|run| run.epoch).collect();
+        if let Some(&oldest_kept) = epochs.iter().nth_back(MAX_KEPT - 1) {
+            runs.retain(|_, known| {
+                let run = known.now();
+                !over(&run) || run.epoch >= oldest_kept
+            });
         }
     }
 
@@ -88,9 +109,10 @@ impl Table {
     pub(super) fn list(&self, catalogue: &str, limit: usize) -> Vec<Run> {
         let runs = self.lock();
         let mut found: Vec<Run> = runs
-            .values()
-            .map(|known| known.now())
-            .filter(|run| catalogue.is_empty() || run.catalogue == catalogue)
+            .iter()
+            .map(|(id, known)| (id, known.now()))
+            .filter(|(id, run)| **id == run.id && (catalogue.is_empty() || run.catalogue == catalogue))
+            .map(|(_, run)| run)
             .collect();
         found.sort_by(|one, other| {
             is_over(one)
@@ -113,13 +135,24 @@ pub(super) struct Watching {
     pub(super) known: Arc<Known>,
 }
 
+impl Watching {
+    /// The run's id. One that is planned anew goes on under a greater epoch: whoever knows one of its ids finds it.
+    pub(super) fn named(&self, id: &RunId) {
+        let now = self.known.now();
+        if now.id == id.as_str() {
+            return;
+        }
+        if !now.id.is_empty() {
+            self.known.former().insert(now.epoch);
+        }
+        self.known.change(|run| name(run, id));
+        self.table.lock().insert(id.to_string(), Arc::clone(&self.known));
+    }
+}
+
 impl Progress for Watching {
     fn tell(&self, id: &RunId, event: Event) {
-        // A run that is planned anew goes on under a greater epoch: whoever knows one of its ids finds it.
-        if self.known.now().id != id.as_str() {
-            self.known.change(|run| name(run, id));
-            self.table.insert(id.as_str(), Arc::clone(&self.known));
-        }
+        self.named(id);
         self.known.change(|run| note(run, event));
     }
 }
@@ -157,6 +190,7 @@ fn stage_of(stages: &mut Vec<StageProgress>, stage: StageName) -> &mut StageProg
 
 const fn phase_name(phase: Phase) -> &'static str {
     match phase {
+        Phase::Wait => "wait",
         Phase::Gather => "gather",
         Phase::Decide => "decide",
         Phase::Make => "make",

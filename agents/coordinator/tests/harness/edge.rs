@@ -2,13 +2,51 @@
 
 #![allow(unreachable_pub, clippy::unwrap_used, missing_docs, reason = "shared by tests")]
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    fs, io,
+    path::PathBuf,
+    sync::{Condvar, Mutex},
+};
 
 use quire_coordinator::{CatalogueState, EntryIter, Projector, RejectIter, SiteEdge};
 use quire_proto::Digest;
 use quire_runtime::{BoxError, FileSink};
 
-pub struct FolderSite(pub PathBuf);
+/// Holds up whoever passes while it is closed.
+#[derive(Default)]
+pub struct Gate {
+    state: Mutex<GateState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct GateState {
+    closed: bool,
+    waiting: usize,
+}
+
+impl Gate {
+    pub fn set_closed(&self, closed: bool) {
+        self.state.lock().unwrap().closed = closed;
+        self.changed.notify_all();
+    }
+
+    /// How many it holds up.
+    pub fn waiting(&self) -> usize {
+        self.state.lock().unwrap().waiting
+    }
+
+    fn pass(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.waiting += 1;
+        let mut state = self.changed.wait_while(state, |state| state.closed).unwrap();
+        state.waiting -= 1;
+    }
+}
+
+/// A folder, and a gate before its listing.
+#[derive(Default)]
+pub struct FolderSite(pub PathBuf, pub Gate);
 
 impl SiteEdge for FolderSite {
     fn verify(&self, expected: &mut dyn Iterator<Item = (String, Digest)>) -> Result<Vec<String>, BoxError> {
@@ -30,6 +68,7 @@ impl SiteEdge for FolderSite {
     }
 
     fn list(&self, found: &mut dyn FnMut(String)) -> Result<(), BoxError> {
+        self.1.pass();
         let mut folders = vec![(self.0.clone(), String::new())];
         while let Some((folder, prefix)) = folders.pop() {
             for entry in fs::read_dir(folder).into_iter().flatten() {

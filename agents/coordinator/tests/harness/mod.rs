@@ -24,7 +24,7 @@ use quire_runtime::{
 };
 use tokio_util::sync::CancellationToken;
 
-use edge::{FolderSite, ListProjector};
+use edge::{FolderSite, Gate, ListProjector};
 use stages::{ScriptFetcher, ScriptIndexer, ScriptRenderer, ScriptValidator};
 
 /// What the sources hold, and what goes wrong.
@@ -60,6 +60,7 @@ pub struct World {
     pub store: Store,
     pub coordinator: Coordinator,
     pub agents: Vec<Agent>,
+    pub edge: Arc<FolderSite>,
     pub catalogue: String,
     pub progress: Arc<dyn Progress>,
 }
@@ -73,7 +74,7 @@ impl World {
         let (script, broker) =
             (Arc::new(Mutex::new(script)), Broker::in_process(InProcessOptions::default()));
         let store = Store::open(&folder.path().join("store")).unwrap();
-        let site = Arc::new(FolderSite(folder.path().join("site")));
+        let site = Arc::new(FolderSite(folder.path().join("site"), Gate::default()));
         let tmp = folder.path().join("tmp");
         let mut options = CoordinatorOptions::new(
             store.clone(),
@@ -89,10 +90,11 @@ impl World {
             launch.agent(ScriptFetcher(script.clone())),
             launch.agent(ScriptValidator(script.clone())),
             launch.agent(ScriptIndexer),
-            launch.agent(ScriptRenderer { script: script.clone(), site }),
+            launch.agent(ScriptRenderer { script: script.clone(), site: site.clone() }),
         ];
         let coordinator = Coordinator::new(options);
-        Self { folder, script, broker, store, coordinator, agents, catalogue: "c".into(), progress }
+        let (edge, catalogue) = (site, "c".into());
+        Self { folder, script, broker, store, coordinator, agents, edge, catalogue, progress }
     }
 
     /// The process ends, state and site stay.
@@ -129,7 +131,6 @@ impl World {
             full: false,
             anew: false,
             lane: Lane::Normal,
-            replaces: None,
             progress: Arc::clone(&self.progress),
             cancelled: CancellationToken::new(),
         }

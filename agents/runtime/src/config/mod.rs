@@ -32,6 +32,14 @@ pub enum ConfigError {
         #[source]
         source: std::io::Error,
     },
+    /// One of two settings that belong together is missing.
+    #[error("{} is given ({}) and {missing} is not: give both or neither", given.name, given.origin)]
+    Unpaired {
+        /// The one that is given.
+        given: Box<Setting>,
+        /// The name of the other.
+        missing: String,
+    },
     /// The file has mistakes, all of them.
     #[error("{}", problems.join("\n"))]
     File {
@@ -124,6 +132,24 @@ impl<A: CommandFactory + FromArgMatches> Settings<A> {
         let shown = shown(&command, names, &matches, &file);
         Ok(Self { args: A::from_arg_matches(&matches)?, shown })
     }
+}
+
+/// Checks, wherever values come from, that of each of these pairs both are given or neither.
+///
+/// # Errors
+/// [`ConfigError::Unpaired`] for the first that are not.
+pub fn check_pairs(settings: &[Setting], pairs: &[(&str, &str)]) -> Result<(), ConfigError> {
+    let given = |name: &str| settings.iter().find(|setting| setting.name == name && setting.value.is_some());
+    for (one, other) in pairs {
+        let (given, missing) = match (given(one), given(other)) {
+            (Some(given), None) => (given, other),
+            (None, Some(given)) => (given, one),
+            _ => continue,
+        };
+        let (given, missing) = (Box::new(given.clone()), (*missing).to_owned());
+        return Err(ConfigError::Unpaired { given, missing });
+    }
+    Ok(())
 }
 
 /// The file that the arguments or the environment name.

@@ -73,6 +73,23 @@ fn what_is_needed_and_nowhere_said_is_an_error_of_usage() {
 }
 
 #[test]
+fn of_two_settings_that_belong_together_both_are_given_or_neither_wherever_they_stand() {
+    let pairs = [("address", "folder")];
+    let check = |arguments: &[&str]| check_pairs(&read(arguments).unwrap().shown, &pairs);
+    let (_folder, path) = file("address = \"x\"\n");
+    let told = check(&["--config", &path]).unwrap_err().to_string();
+    assert!(
+        told.contains("address is given (") && told.contains("quire.toml:1) and folder is not"),
+        "{told}"
+    );
+    check(&["--config", &path, "--folder", "f"]).unwrap();
+    let told = check(&["--address", "x"]).unwrap_err().to_string();
+    assert!(told.contains("address is given (flag)"), "{told}");
+    let (_folder, path) = file("address = \"x\"\nfolder = \"f\"\n");
+    check(&["--config", &path]).unwrap();
+}
+
+#[test]
 fn no_form_of_an_address_shows_its_secrets() {
     for (value, shown) in [
         ("ada:hunter2@nats:4222", "[redacted]@nats:4222"),

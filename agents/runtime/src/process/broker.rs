@@ -5,6 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use quire_broker::{JetStreamOptions, TlsOptions};
 
+/// Settings of which one is nothing without the other. Not for the parser to check: of a value that stands in the
+/// settings file it does not know that it was given.
+pub(super) const PAIRS: [(&str, &str); 2] = [("nats-user", "nats-password-file"), ("nats-cert", "nats-key")];
+
 /// Where the broker is.
 #[derive(Clone, Args)]
 pub struct BrokerArgs {
@@ -21,24 +25,38 @@ pub struct BrokerArgs {
     /// NATS credentials file
     #[arg(long, env = "QUIRE_NATS_CREDS", value_name = "FILE")]
     pub nats_creds: Option<PathBuf>,
-    /// Name at the servers, instead of one in --nats-url
-    #[arg(long, env = "QUIRE_NATS_USER", value_name = "NAME", requires = "nats_password_file")]
+    /// Name at the servers, instead of one in --nats-url; needs --nats-password-file
+    #[arg(long, env = "QUIRE_NATS_USER", value_name = "NAME")]
     pub nats_user: Option<String>,
-    /// File with its password; it is read again for every connection
-    #[arg(long, env = "QUIRE_NATS_PASSWORD_FILE", value_name = "FILE", requires = "nats_user")]
+    /// File with the password of --nats-user; it is read again for every connection
+    #[arg(long, env = "QUIRE_NATS_PASSWORD_FILE", value_name = "FILE")]
     pub nats_password_file: Option<PathBuf>,
     /// Certificates of the authorities that the servers' are signed by, instead of the system's
     #[arg(long, env = "QUIRE_NATS_CA", value_name = "FILE")]
     pub nats_ca: Option<PathBuf>,
-    /// Our own certificate
-    #[arg(long, env = "QUIRE_NATS_CERT", value_name = "FILE", requires = "nats_key")]
+    /// Our own certificate; needs --nats-key
+    #[arg(long, env = "QUIRE_NATS_CERT", value_name = "FILE")]
     pub nats_cert: Option<PathBuf>,
-    /// Its key
-    #[arg(long, env = "QUIRE_NATS_KEY", value_name = "FILE", requires = "nats_cert")]
+    /// The key of --nats-cert
+    #[arg(long, env = "QUIRE_NATS_KEY", value_name = "FILE")]
     pub nats_key: Option<PathBuf>,
 }
 
 impl BrokerArgs {
+    /// Settings that are given without the one that belongs to them: name of the one that is given, and of the other.
+    #[must_use]
+    pub fn unpaired(&self) -> Option<(&'static str, &'static str)> {
+        let given = [
+            (self.nats_user.is_some(), self.nats_password_file.is_some()),
+            (self.nats_cert.is_some(), self.nats_key.is_some()),
+        ];
+        PAIRS.into_iter().zip(given).find_map(|((one, other), given)| match given {
+            (true, false) => Some((one, other)),
+            (false, true) => Some((other, one)),
+            _ => None,
+        })
+    }
+
     /// As the broker takes them; `name` is what the server knows us by.
     #[must_use]
     pub fn options(&self, name: &str) -> JetStreamOptions {

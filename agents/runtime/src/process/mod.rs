@@ -50,8 +50,9 @@ use server::{Server, Vitals};
 
 /// What is logged unless `RUST_LOG` says otherwise.
 const LOGS: &str = "info,async_nats=warn,sled=off";
-/// How long connections get to end after the work has.
-const CONNECTIONS_END: Duration = Duration::from_secs(1);
+/// How long everything may take that comes after the work: deliveries given back, caches and traces written down,
+/// connections ended. Nothing of that is worth being killed for.
+const AFTERWARDS: Duration = Duration::from_millis(1_500);
 
 /// What a program is called, and where it listens if nobody says otherwise.
 #[derive(Debug, Clone, Copy)]
@@ -133,7 +134,9 @@ pub fn main<A: Args, R: Role>(
             .about(program.about)
             .mut_arg("listen", |arg| arg.default_value(listen.clone()))
     };
-    let settings = match Settings::<args::AllArgs<A>>::read(shape) {
+    let settings = Settings::<args::AllArgs<A>>::read(shape)
+        .and_then(|settings| config::check_pairs(&settings.shown, &broker::PAIRS).map(|()| settings));
+    let settings = match settings {
         Ok(settings) => settings,
         Err(config::ConfigError::Usage(error)) => error.exit(),
         Err(error) => return told(&error, 2),
@@ -172,6 +175,7 @@ fn run<R: Role>(
         let _in_runtime = runtime.enter();
         Telemetry::start(program.name, logs)?
     };
+    let afterwards = Afterwards::default();
     let running = Arc::new(Running {
         program,
         settings,
@@ -184,14 +188,38 @@ fn run<R: Role>(
         caches: OnceLock::new(),
         agent: OnceLock::new(),
     });
-    let ended = runtime.block_on(live(args, running, role));
-    telemetry.end();
+    let ended = runtime.block_on(live(args, running, role, &afterwards));
+    telemetry.end(afterwards.left());
     // What still blocks has had its grace.
-    runtime.shutdown_timeout(CONNECTIONS_END);
+    runtime.shutdown_timeout(afterwards.left());
     ended
 }
 
-async fn live<R: Role>(args: ProcessArgs, running: Arc<Running>, role: R) -> Result<(), ProcessError> {
+/// The time after the work.
+#[derive(Debug, Default)]
+struct Afterwards(OnceLock<Instant>);
+
+impl Afterwards {
+    /// What is left of it; it begins with the first call.
+    fn left(&self) -> Duration {
+        self.0
+            .get_or_init(Instant::now)
+            .checked_add(AFTERWARDS)
+            .map_or(AFTERWARDS, |end| end.saturating_duration_since(Instant::now()))
+    }
+
+    /// The most that one part of it may take: others come after it.
+    fn share(&self) -> Duration {
+        self.left() / 2
+    }
+}
+
+async fn live<R: Role>(
+    args: ProcessArgs,
+    running: Arc<Running>,
+    role: R,
+    afterwards: &Afterwards,
+) -> Result<(), ProcessError> {
     let (ready, stop) = (&running.ready, &running.stop);
     signals::watch(stop.clone());
     observe::process(&running.telemetry.meter(), &running);
@@ -207,10 +235,10 @@ async fn live<R: Role>(args: ProcessArgs, running: Arc<Running>, role: R) -> Res
     let program = running.program.name;
     tracing::info!(program, address = %server.address, "listening");
     let address = args.advertise.clone().unwrap_or_else(|| format!("{scheme}://{}", server.address));
-    let worked = work(args, Arc::clone(&running), address, role).await;
+    let worked = work(args, Arc::clone(&running), address, (role, afterwards)).await;
     ready.set_process(Ready::no("stopping"));
     stop.cancel();
-    if tokio::time::timeout(CONNECTIONS_END, server.stop()).await.is_err() {
+    if tokio::time::timeout(afterwards.share(), server.stop()).await.is_err() {
         tracing::debug!("connections were cut");
     }
     tracing::info!(program, "ended");
@@ -221,7 +249,7 @@ async fn work<R: Role>(
     args: ProcessArgs,
     running: Arc<Running>,
     address: String,
-    role: R,
+    (role, afterwards): (R, &Afterwards),
 ) -> Result<(), ProcessError> {
     let (ready, stop) = (&running.ready, &running.stop);
     let state = State::open(&args.state)?;
@@ -256,10 +284,13 @@ async fn work<R: Role>(
     let worked = role.work(Arc::clone(&process)).await.map_err(ProcessError::Role);
     stop.cancel();
     let _ = tokio::join!(following, registered);
-    if tokio::time::timeout(CONNECTIONS_END, process.broker.close()).await.is_err() {
+    if tokio::time::timeout(afterwards.share(), process.broker.close()).await.is_err() {
         tracing::warn!("deliveries were given back to the broker");
     }
-    process.caches.flush();
+    let flushing = tokio::task::spawn_blocking(move || process.caches.flush());
+    if tokio::time::timeout(afterwards.share(), flushing).await.is_err() {
+        tracing::warn!("the caches were not written down: what they had is found out again");
+    }
     worked
 }
 

@@ -1,6 +1,9 @@
 //! Where traces and metrics go: over OTLP where the standard `OTEL_*` variables say so, and metrics to whoever scrapes.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, mpsc},
+    time::Duration,
+};
 
 use opentelemetry::{KeyValue, metrics::MeterProvider as _, trace::TracerProvider as _};
 use opentelemetry_otlp::{MetricExporter, SpanExporter};
@@ -68,13 +71,21 @@ impl Telemetry {
         Ok(String::from_utf8(text)?)
     }
 
-    /// Sends what has not been sent. Blocks.
-    pub fn end(&self) {
-        let spans = self.tracer.as_ref().map_or(Ok(()), SdkTracerProvider::shutdown);
-        for ended in [spans, self.meters.shutdown()] {
-            if let Err(error) = ended {
-                tracing::debug!(error = %error, "not all traces and metrics were sent");
+    /// Sends what has not been sent, for so long at most. Blocks.
+    pub fn end(&self, wait: Duration) {
+        let (telemetry, (sender, sent)) = (self.clone(), mpsc::channel());
+        // Not everything that sends heeds a time limit; what has not ended then ends with the process.
+        std::thread::spawn(move || {
+            let spans = telemetry.tracer.as_ref().map_or(Ok(()), SdkTracerProvider::shutdown);
+            for ended in [spans, telemetry.meters.shutdown()] {
+                if let Err(error) = ended {
+                    tracing::debug!(error = %error, "not all traces and metrics were sent");
+                }
             }
+            let _ = sender.send(());
+        });
+        if sent.recv_timeout(wait).is_err() {
+            tracing::warn!("not all traces and metrics were sent in time");
         }
     }
 }

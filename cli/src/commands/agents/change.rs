@@ -9,10 +9,7 @@ use quire_api::control::{
 use quire_proto::{Lane, StageName};
 
 use super::reach;
-use crate::{
-    AgentArgs, Exit, LaneAgentArgs,
-    remote::{block_on, refused},
-};
+use crate::{AgentArgs, Exit, LaneAgentArgs, remote::block_on};
 
 /// Starts nothing more of a lane, of an agent or of all agents of a stage.
 ///
@@ -21,14 +18,13 @@ use crate::{
 pub fn pause(args: &LaneAgentArgs) -> anyhow::Result<Exit> {
     block_on(async {
         if is_stage(&args.agent) {
-            let request = PauseLaneRequest { stage: args.agent.clone(), lane: args.one_lane() };
-            reach::fleet(&args.server).await?.pause_lane(request).await.map_err(|status| refused(&status))?;
+            let request = || PauseLaneRequest { stage: args.agent.clone(), lane: args.one_lane() };
+            reach::fleet(&args.server, async |mut fleet| fleet.pause_lane(request()).await).await?;
             return Ok(Exit::Done);
         }
-        let mut agent = reach::agent(&args.server, &args.agent).await?;
         for lane in args.lanes() {
-            let request = PauseRequest { lane: lane.to_owned() };
-            agent.pause(request).await.map_err(|status| refused(&status))?;
+            let request = || PauseRequest { lane: lane.to_owned() };
+            reach::one(&args.server, &args.agent, async |mut agent| agent.pause(request()).await).await?;
         }
         Ok(Exit::Done)
     })
@@ -41,18 +37,13 @@ pub fn pause(args: &LaneAgentArgs) -> anyhow::Result<Exit> {
 pub fn resume(args: &LaneAgentArgs) -> anyhow::Result<Exit> {
     block_on(async {
         if is_stage(&args.agent) {
-            let request = ResumeLaneRequest { stage: args.agent.clone(), lane: args.one_lane() };
-            reach::fleet(&args.server)
-                .await?
-                .resume_lane(request)
-                .await
-                .map_err(|status| refused(&status))?;
+            let request = || ResumeLaneRequest { stage: args.agent.clone(), lane: args.one_lane() };
+            reach::fleet(&args.server, async |mut fleet| fleet.resume_lane(request()).await).await?;
             return Ok(Exit::Done);
         }
-        let mut agent = reach::agent(&args.server, &args.agent).await?;
         for lane in args.lanes() {
-            let request = ResumeRequest { lane: lane.to_owned() };
-            agent.resume(request).await.map_err(|status| refused(&status))?;
+            let request = || ResumeRequest { lane: lane.to_owned() };
+            reach::one(&args.server, &args.agent, async |mut agent| agent.resume(request()).await).await?;
         }
         Ok(Exit::Done)
     })
@@ -64,8 +55,7 @@ pub fn resume(args: &LaneAgentArgs) -> anyhow::Result<Exit> {
 /// If it cannot be reached.
 pub fn drain(args: &AgentArgs) -> anyhow::Result<Exit> {
     block_on(async {
-        let mut agent = reach::agent(&args.server, &args.agent).await?;
-        agent.drain(DrainRequest {}).await.map_err(|status| refused(&status))?;
+        reach::one(&args.server, &args.agent, async |mut agent| agent.drain(DrainRequest {}).await).await?;
         Ok(Exit::Done)
     })
 }
@@ -73,9 +63,8 @@ pub fn drain(args: &AgentArgs) -> anyhow::Result<Exit> {
 /// Changes slots and weights of an agent.
 pub(super) fn tune(args: &AgentArgs, slots: Option<u32>, weights: &[u32]) -> anyhow::Result<Exit> {
     block_on(async {
-        let mut agent = reach::agent(&args.server, &args.agent).await?;
-        let request = TuneRequest { slots: slots.unwrap_or_default(), weights: weights.to_vec() };
-        agent.tune(request).await.map_err(|status| refused(&status))?;
+        let request = || TuneRequest { slots: slots.unwrap_or_default(), weights: weights.to_vec() };
+        reach::one(&args.server, &args.agent, async |mut agent| agent.tune(request()).await).await?;
         Ok(Exit::Done)
     })
 }
@@ -83,10 +72,10 @@ pub(super) fn tune(args: &AgentArgs, slots: Option<u32>, weights: &[u32]) -> any
 /// Has an agent log by another filter for a while.
 pub(super) fn log(args: &AgentArgs, filter: &str, lasts: Duration) -> anyhow::Result<Exit> {
     block_on(async {
-        let mut agent = reach::agent(&args.server, &args.agent).await?;
         let seconds = u32::try_from(lasts.as_secs()).unwrap_or(u32::MAX);
-        let request = SetLogFilterRequest { filter: filter.to_owned(), seconds };
-        agent.set_log_filter(request).await.map_err(|status| refused(&status))?;
+        let request = || SetLogFilterRequest { filter: filter.to_owned(), seconds };
+        reach::one(&args.server, &args.agent, async |mut agent| agent.set_log_filter(request()).await)
+            .await?;
         Ok(Exit::Done)
     })
 }

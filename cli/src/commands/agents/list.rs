@@ -2,14 +2,13 @@
 
 use quire_api::control::{
     AgentEntry, GetConfigRequest, LaneStatus, Setting as ApiSetting, StatusRequest, StatusResponse,
+    agent_service_client::AgentServiceClient,
 };
 use serde::Serialize;
+use tonic::transport::Channel;
 
 use super::reach;
-use crate::{
-    AgentArgs, AgentsArgs, Exit, output,
-    remote::{block_on, refused},
-};
+use crate::{AgentArgs, AgentsArgs, Exit, output, remote::block_on};
 
 /// Tells what agents do.
 pub(super) fn list(args: &AgentsArgs) -> anyhow::Result<Exit> {
@@ -19,8 +18,8 @@ pub(super) fn list(args: &AgentsArgs) -> anyhow::Result<Exit> {
         }
         let mut told = Vec::new();
         for agent in &args.agents {
-            let answer = reach::agent(&args.server, agent).await?.status(StatusRequest {}).await;
-            let status = answer.map_err(|status| refused(&status))?.into_inner();
+            let call = async |mut agent: AgentServiceClient<Channel>| agent.status(StatusRequest {}).await;
+            let status = reach::one(&args.server, agent, call).await?;
             told.push(Told::new(agent.clone(), agent.clone(), status));
         }
         Ok(told)
@@ -40,8 +39,8 @@ pub(super) fn list(args: &AgentsArgs) -> anyhow::Result<Exit> {
 /// Tells the settings of an agent.
 pub(super) fn config(args: &AgentArgs, json: bool) -> anyhow::Result<Exit> {
     let settings: Vec<Setting> = block_on(async {
-        let answer = reach::agent(&args.server, &args.agent).await?.get_config(GetConfigRequest {}).await;
-        let settings = answer.map_err(|status| refused(&status))?.into_inner().settings;
+        let call = async |mut agent: AgentServiceClient<Channel>| agent.get_config(GetConfigRequest {}).await;
+        let settings = reach::one(&args.server, &args.agent, call).await?.settings;
         Ok(settings.into_iter().map(Setting::from).collect())
     })?;
     if json {

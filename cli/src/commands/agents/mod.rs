@@ -8,7 +8,7 @@ use crate::{AgentsAction, AgentsArgs, Exit};
 
 pub use change::{drain, pause, resume};
 pub(super) use list::{Told, table};
-pub(super) use reach::{each, fleet};
+pub(super) use reach::{all, each, fleet};
 
 /// Tells what agents do, or changes one of them.
 ///

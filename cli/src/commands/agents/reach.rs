@@ -4,41 +4,50 @@ use quire_api::control::{
     AgentEntry, ListAgentsRequest, agent_service_client::AgentServiceClient,
     fleet_service_client::FleetServiceClient,
 };
-use tonic::{Status, transport::Channel};
+use tonic::{Response, Status, transport::Channel};
 
 use crate::{
     ServerArgs,
     exit::WrongUsage,
-    remote::{connect, refused},
+    remote::{DEADLINE, LONG_DEADLINE, Servers},
 };
 
-/// What the coordinator knows of all agents.
-pub(in crate::commands) async fn fleet(server: &ServerArgs) -> anyhow::Result<FleetServiceClient<Channel>> {
-    Ok(FleetServiceClient::new(connect(&server.server, &server.tls).await?))
+/// Asks the coordinator about all agents together.
+pub(in crate::commands) async fn fleet<T>(
+    server: &ServerArgs,
+    call: impl AsyncFn(FleetServiceClient<Channel>) -> Result<Response<T>, Status>,
+) -> anyhow::Result<T> {
+    let mut servers = Servers::of(server)?;
+    servers.ask(DEADLINE, async |channel| call(FleetServiceClient::new(channel)).await).await
 }
 
 /// The agents that the coordinator has heard of.
-pub(super) async fn all(server: &ServerArgs) -> anyhow::Result<Vec<AgentEntry>> {
-    let listed = fleet(server).await?.list_agents(ListAgentsRequest {}).await;
-    Ok(listed.map_err(|status| refused(&status))?.into_inner().agents)
+pub(in crate::commands) async fn all(server: &ServerArgs) -> anyhow::Result<Vec<AgentEntry>> {
+    Ok(fleet(server, async |mut fleet| fleet.list_agents(ListAgentsRequest {}).await).await?.agents)
 }
 
 /// Asks every agent that the coordinator has heard of; answers by name.
 pub(in crate::commands) async fn each<T>(
     server: &ServerArgs,
-    ask: impl AsyncFn(AgentServiceClient<Channel>) -> Result<T, Status>,
+    call: impl AsyncFn(AgentServiceClient<Channel>) -> Result<Response<T>, Status>,
 ) -> anyhow::Result<Vec<(String, T)>> {
     let mut answers = Vec::new();
     for AgentEntry { name, address, .. } in all(server).await? {
-        let client = AgentServiceClient::new(connect(&address, &server.tls).await?);
-        answers.push((name, ask(client).await.map_err(|status| refused(&status))?));
+        let mut agent = Servers::new(&address, &server.tls)?;
+        let asked = agent.ask(LONG_DEADLINE, async |channel| call(AgentServiceClient::new(channel)).await);
+        answers.push((name, asked.await?));
     }
     Ok(answers)
 }
 
-/// The control plane of the agent that `agent` names: an address, or a name, of which the beginning is enough.
-pub(super) async fn agent(server: &ServerArgs, agent: &str) -> anyhow::Result<AgentServiceClient<Channel>> {
-    Ok(AgentServiceClient::new(connect(&address(server, agent).await?, &server.tls).await?))
+/// Asks the agent that `agent` names: an address, or a name, of which the beginning is enough.
+pub(super) async fn one<T>(
+    server: &ServerArgs,
+    agent: &str,
+    call: impl AsyncFn(AgentServiceClient<Channel>) -> Result<Response<T>, Status>,
+) -> anyhow::Result<T> {
+    let mut agent = Servers::new(&address(server, agent).await?, &server.tls)?;
+    agent.ask(DEADLINE, async |channel| call(AgentServiceClient::new(channel)).await).await
 }
 
 async fn address(server: &ServerArgs, agent: &str) -> anyhow::Result<String> {

@@ -5,7 +5,7 @@ use quire_api::control::{
     agent_service_client::AgentServiceClient,
 };
 use serde::Serialize;
-use tonic::{Status, transport::Channel};
+use tonic::{Response, Status, transport::Channel};
 
 use crate::{
     Exit, ServerArgs,
@@ -62,11 +62,11 @@ struct Done {
 
 pub(super) fn stats(server: &ServerArgs, json: bool) -> anyhow::Result<Exit> {
     let told = block_on(each(server, async |mut agent: AgentServiceClient<Channel>| {
-        Ok(agent.get_caches(GetCachesRequest {}).await?.into_inner().caches)
+        agent.get_caches(GetCachesRequest {}).await
     }))?;
     let told: Vec<Stats> = told
         .into_iter()
-        .map(|(agent, caches)| Stats { agent, caches: caches.into_iter().map(Cache::from).collect() })
+        .map(|(agent, caches)| Stats { agent, caches: caches.caches.into_iter().map(Cache::from).collect() })
         .collect();
     if json {
         output::json(&told)?;
@@ -91,7 +91,7 @@ pub(super) fn clear(server: &ServerArgs, name: Option<&str>, json: bool) -> anyh
     let names: Vec<String> = name.map(str::to_owned).into_iter().collect();
     let done = block_on(each(server, async |mut agent: AgentServiceClient<Channel>| {
         let cleared = agent.clear_caches(ClearCachesRequest { names: names.clone() }).await;
-        has_it(cleared).map(|cleared| cleared.map(|_| None))
+        has_it(cleared, |_| None)
     }))?;
     tell(done, "cleared", json)
 }
@@ -100,16 +100,19 @@ pub(super) fn warm(server: &ServerArgs, name: Option<&str>, json: bool) -> anyho
     let names: Vec<String> = name.map(str::to_owned).into_iter().collect();
     let done = block_on(each(server, async |mut agent: AgentServiceClient<Channel>| {
         let warmed = agent.warm_caches(WarmCachesRequest { names: names.clone() }).await;
-        has_it(warmed).map(|warmed| warmed.map(|warmed| Some(warmed.into_inner().warmed)))
+        has_it(warmed, |warmed| Some(warmed.warmed))
     }))?;
     tell(done, "warmed", json)
 }
 
-/// An agent without a cache of that name is none to ask.
-fn has_it<T>(answer: Result<T, Status>) -> Result<Option<T>, Status> {
+/// What was done at an agent; one without a cache of that name is none to ask.
+fn has_it<T, U>(
+    answer: Result<Response<T>, Status>,
+    done: impl FnOnce(T) -> U,
+) -> Result<Response<Option<U>>, Status> {
     match answer {
-        Err(status) if status.code() == tonic::Code::NotFound => Ok(None),
-        answer => answer.map(Some),
+        Err(status) if status.code() == tonic::Code::NotFound => Ok(Response::new(None)),
+        answer => Ok(Response::new(Some(done(answer?.into_inner())))),
     }
 }
 

@@ -80,8 +80,7 @@ async fn ask_one(server: &str, tls: &TlsArgs, request: SearchRequest) -> Result<
 }
 
 fn silent(server: &str) -> anyhow::Error {
-    let remedy = "is it running there (--server)?";
-    Unreachable { server: server.to_owned(), waited: PATIENCE, remedy }.into()
+    Unreachable::silent(server.to_owned(), PATIENCE, "is it running there (--server)?").into()
 }
 
 fn failure(server: &str, status: &Status) -> Failure {
@@ -116,9 +115,7 @@ fn together(servers: &[String], mut failures: Vec<anyhow::Error>) -> anyhow::Err
             failures.iter().for_each(|error| output::note(&format!("{error:#}")));
             told
         }
-        None => {
-            let remedy = "is an indexer running there (--server)?";
-            Unreachable { server: servers.join(", "), waited: PATIENCE, remedy }.into()
-        }
+        None => Unreachable::silent(servers.join(", "), PATIENCE, "is an indexer running there (--server)?")
+            .into(),
     }
 }

@@ -1,0 +1,370 @@
+//! Runs through the coordinator's service: at once, through changes of the leader, and when things are lost or damaged.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
+    time::{Duration, Instant},
+};
+
+use quire_proto::{BuildReport, manifest::Manifest};
+use serde_json::Value;
+use system_tests::{Build, Cluster, Ended, Quire, repository, tree};
+use test_servers::Signal;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn findings() -> PathBuf {
+    repository().join("catalogues/findings")
+}
+
+/// What one process makes of the catalogue.
+fn embedded() -> (Quire, BuildReport) {
+    let quire = Quire::with("FINDINGS_ROOT", findings().join("data"));
+    let report = quire.build(&Build::of("findings"));
+    (quire, report)
+}
+
+fn until(what: &str, mut is: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is() {
+        assert!(began.elapsed() < PATIENCE, "{what} should be by now");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A command that goes on in the background.
+struct Background {
+    child: Child,
+    _quire: Quire,
+}
+
+impl Background {
+    fn start(servers: &str, arguments: &[&str]) -> Self {
+        let quire = Quire::new();
+        let mut command = quire.command(arguments);
+        command.env("QUIRE_SERVER", servers).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self { child: command.spawn().unwrap(), _quire: quire }
+    }
+
+    fn end(self) -> Ended {
+        self.child.wait_with_output().unwrap().into()
+    }
+}
+
+fn start_findings(servers: &str) -> Background {
+    Background::start(servers, &["run", "start", findings().to_str().unwrap(), "--watch", "--json"])
+}
+
+fn kill_leader(cluster: &mut Cluster, signal: Signal) {
+    let leader = cluster.leader().unwrap().address;
+    let taken = cluster.take(|agent| agent.address == leader);
+    taken[0].process.tell(signal);
+    if signal == Signal::Term {
+        taken.into_iter().for_each(|agent| assert_eq!(agent.process.ended(), 0));
+    }
+}
+
+fn run_is_there(cluster: &Cluster, id: &str) -> bool {
+    cluster.quire(&["run", "show", id]).code == Some(0)
+}
+
+/// One word to the broker that `quire` has no command for.
+fn ask_nats(port: u16, subject: &str) -> Value {
+    let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", port)).unwrap());
+    let mut line = String::new();
+    stream.read_line(&mut line).unwrap();
+    let asked = format!("CONNECT {{\"verbose\":false}}\r\nSUB answer 1\r\nPUB {subject} answer 0\r\n\r\n");
+    stream.get_mut().write_all(asked.as_bytes()).unwrap();
+    let bytes = loop {
+        line.clear();
+        stream.read_line(&mut line).unwrap();
+        if let Some(rest) = line.strip_prefix("MSG answer 1 ") {
+            break rest.trim().parse::<usize>().unwrap();
+        }
+    };
+    let mut answer = vec![0; bytes];
+    stream.read_exact(&mut answer).unwrap();
+    serde_json::from_slice(&answer).unwrap()
+}
+
+fn messages(cluster: &Cluster, stream: &str) -> u64 {
+    let info = ask_nats(cluster.nats[0].port(), &format!("$JS.API.STREAM.INFO.{stream}"));
+    info["state"]["messages"].as_u64().unwrap()
+}
+
+/// A catalogue of birds; a page needs the bird's colour.
+fn birds(folder: &Path, name: &str, birds: &[(&str, &str)]) -> PathBuf {
+    let catalogue = folder.join(name);
+    fs::create_dir_all(catalogue.join("templates")).unwrap();
+    fs::create_dir_all(catalogue.join("data")).unwrap();
+    let yaml = format!(
+        "catalogue: {name}\ntitle: Birds\nsources:\n  - name: all\n    \
+         files: {{ root: \"${{{}_ROOT}}\", include: [\"*.json\"], format: json }}\n\
+         record:\n  key: .id\n  title: .id\npages:\n  record: templates/record.html\n",
+        name.to_uppercase()
+    );
+    fs::write(catalogue.join("catalogue.yaml"), yaml).unwrap();
+    let page = "{% extends \"quire/base.html\" %}{% block main %}{{ record.colour }}{% endblock %}";
+    fs::write(catalogue.join("templates/record.html"), page).unwrap();
+    for (id, rest) in birds {
+        let record = format!("{{\"id\":\"{id}\"{rest}}}");
+        fs::write(catalogue.join(format!("data/{id}.json")), record).unwrap();
+    }
+    catalogue
+}
+
+#[test]
+fn a_watch_goes_on_with_whoever_leads_next() {
+    let (_, expected) = embedded();
+    for signal in [Signal::Kill, Signal::Term] {
+        let mut cluster = Cluster::start(1, &[("QUIRE_DRAIN_SECONDS", "2")]);
+        cluster.add("coordinator");
+        // Nothing is rendered, so that the run cannot end.
+        cluster.agents("renderer").next().unwrap().process.tell(Signal::Stop);
+        let watching = start_findings(&cluster.servers());
+        until("the run", || run_is_there(&cluster, "findings-1"));
+        kill_leader(&mut cluster, signal);
+        cluster.agents("renderer").next().unwrap().process.tell(Signal::Cont);
+        let ended = watching.end();
+        assert_eq!(ended.code, Some(0), "{}\n{}", ended.err, cluster.logs());
+        assert_eq!(ended.report().manifest, expected.manifest);
+        assert!(ended.err.contains("findings-1 goes on as findings-2"), "{}", ended.err);
+        let shown = cluster.quire(&["run", "show", "findings-1", "--json"]).out;
+        assert!(shown.contains("\"run\":\"findings-2\""), "{shown}");
+    }
+}
+
+#[test]
+fn a_run_survives_leaders_that_are_killed_at_every_point() {
+    let (quire, expected) = embedded();
+    let mut points: Vec<&str> = quire_runtime::CRASH_POINTS
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| name.starts_with("coordinator.") || name.starts_with("publish."))
+        .collect();
+    // The first one lives long enough to say which run it has begun.
+    let gathered = points.iter().position(|name| *name == "coordinator.gathered").unwrap();
+    points.swap(0, gathered);
+    let mut cluster = Cluster::start(1, &[("QUIRE_CRASH_AT", points[0])]);
+    for point in points[1..].iter().chain([&"none"]) {
+        cluster.set("QUIRE_CRASH_AT", point);
+        cluster.add("coordinator");
+    }
+    cluster.agents("fetcher").next().unwrap().process.tell(Signal::Stop);
+    let watching = start_findings(&cluster.servers());
+    until("the run", || run_is_there(&cluster, "findings-1"));
+    cluster.agents("fetcher").next().unwrap().process.tell(Signal::Cont);
+    let ended = watching.end();
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.err, cluster.logs());
+    assert_eq!(ended.report().manifest, expected.manifest);
+    assert!(ended.report().runs[0].records.adds_up());
+    let logs = cluster.logs();
+    for point in points {
+        assert!(logs.contains(&format!("\"point\":\"{point}\"")), "nobody was killed at {point}\n{logs}");
+    }
+    assert_eq!(tree(&cluster.site()), tree(&quire.site()));
+}
+
+#[test]
+fn a_leader_that_stood_still_takes_nothing_from_the_next() {
+    let (quire, expected) = embedded();
+    let mut cluster = Cluster::start(1, &[]);
+    cluster.add("coordinator");
+    cluster.agents("renderer").next().unwrap().process.tell(Signal::Stop);
+    let watching = start_findings(&cluster.servers());
+    until("the run", || run_is_there(&cluster, "findings-1"));
+    let former = cluster.leader().unwrap().address;
+    let tell = |cluster: &Cluster, signal| {
+        let agent = cluster.agents("coordinator").find(|agent| agent.address == former).unwrap();
+        agent.process.tell(signal);
+    };
+    tell(&cluster, Signal::Stop);
+    until("another leader", || cluster.leader().is_some_and(|leader| leader.address != former));
+    tell(&cluster, Signal::Cont);
+    cluster.agents("renderer").next().unwrap().process.tell(Signal::Cont);
+    let began = Instant::now();
+    let ended = watching.end();
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.err, cluster.logs());
+    assert_eq!(ended.report().manifest, expected.manifest);
+    // A settlement that is lost is planned again after a minute.
+    assert!(began.elapsed() < Duration::from_secs(50), "{:?}\n{}", began.elapsed(), cluster.logs());
+    assert_eq!(tree(&cluster.site()), tree(&quire.site()));
+}
+
+#[test]
+fn messages_lost_under_a_run_are_planned_again() {
+    let (quire, expected) = embedded();
+    let mut cluster = Cluster::start(1, &[("QUIRE_STALL_SECONDS", "2")]);
+    drop(cluster.take(|agent| agent.kind == "renderer"));
+    let watching = start_findings(&cluster.servers());
+    until("work to render", || messages(&cluster, "Q_RENDER_NORMAL") > 0);
+    ask_nats(cluster.nats[0].port(), "$JS.API.STREAM.PURGE.Q_RENDER_NORMAL");
+    cluster.add("renderer");
+    let ended = watching.end();
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.err, cluster.logs());
+    assert_eq!(ended.report().manifest, expected.manifest);
+    assert!(cluster.logs().contains("planning again what is owed"), "{}", cluster.logs());
+    assert_eq!(tree(&cluster.site()), tree(&quire.site()));
+}
+
+#[test]
+fn two_full_runs_on_one_catalogue_at_once_end_both() {
+    let (quire, expected) = embedded();
+    let cluster = Cluster::start(1, &[]);
+    let full =
+        ["run", "start", findings().to_str().unwrap(), "--full", "--watch", "--json"].map(str::to_owned);
+    let full: Vec<&str> = full.iter().map(String::as_str).collect();
+    let both = [(); 2].map(|()| Background::start(&cluster.servers(), &full));
+    let mut epochs = Vec::new();
+    for ended in both.map(Background::end) {
+        assert_eq!(ended.code, Some(0), "{}\n{}", ended.err, cluster.logs());
+        let report = ended.report();
+        assert!(report.runs[0].records.adds_up());
+        assert_eq!(report.runs[0].records.seen, expected.runs[0].records.seen);
+        assert_eq!(report.manifest, expected.manifest);
+        epochs.push(report.runs[0].epoch.0);
+    }
+    assert_ne!(epochs[0], epochs[1]);
+    assert_eq!(tree(&cluster.site()), tree(&quire.site()));
+}
+
+#[test]
+fn several_runs_are_one_object_and_the_worst_of_them_is_the_exit() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = birds(folder.path(), "birds", &[("heron", ",\"colour\":\"grey\"")]);
+    let root = other.join("data");
+    let mut cluster = Cluster::start(1, &[("BIRDS_ROOT", root.to_str().unwrap())]);
+    let (findings, other) = (findings(), other.to_str().unwrap().to_owned());
+    let ended = cluster.quire(&["run", "start", &other, findings.to_str().unwrap(), "--watch", "--json"]);
+    assert_eq!((ended.code, ended.out.lines().count()), (Some(0), 1), "{}\n{}", ended.err, cluster.logs());
+    let report = ended.report();
+    let names: Vec<&str> = report.runs.iter().map(|run| run.catalogue.as_str()).collect();
+    assert_eq!(names, ["birds", "findings"]);
+    let manifest = fs::read(cluster.site().join("manifest.json")).unwrap();
+    assert_eq!(report.manifest, quire_proto::Digest::of(&manifest));
+
+    fs::write(Path::new(&other).join("templates/record.html"), "{% nonsense %}").unwrap();
+    let ended = cluster.quire(&["run", "start", &other, findings.to_str().unwrap(), "--json"]);
+    let told: Value = serde_json::from_str(ended.out.trim()).unwrap();
+    assert_eq!((ended.code, told["runs"].as_array().unwrap().len()), (Some(1), 1), "{}", ended.err);
+    assert_eq!(told["runs"][0]["catalogue"], "findings");
+
+    // Who stands by takes nothing; with the leader beside it, that one is asked.
+    let leader = cluster.leader().unwrap().address;
+    cluster.add("coordinator");
+    let standby = cluster.agents("coordinator").find(|agent| agent.address != leader).unwrap().address;
+    let ended = cluster.quire(&["run", "list", "--server", &standby.to_string()]);
+    assert_eq!(ended.code, Some(4), "{}", ended.err);
+    assert!(ended.err.contains("standby"), "{}", ended.err);
+    let ended = cluster.quire(&["run", "list", "--server", &format!("{standby},{leader}")]);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+}
+
+#[test]
+fn dead_letters_are_replayed_by_a_run_that_publishes_what_they_are_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalogue = birds(folder.path(), "birds", &[("heron", ",\"colour\":\"grey\""), ("swan", "")]);
+    let root = catalogue.join("data");
+    let cluster = Cluster::start(1, &[("BIRDS_ROOT", root.to_str().unwrap())]);
+    let replay = || {
+        let ended = cluster.quire(&["dead", "replay", "--catalogue", "birds", "--json"]);
+        assert_eq!(ended.code, Some(0), "{}\n{}", ended.err, cluster.logs());
+        let told: Value = serde_json::from_str(ended.out.trim()).unwrap();
+        let run = told["runs"][0].as_str().unwrap_or_default().to_owned();
+        (told["letters"].as_u64().unwrap(), run)
+    };
+    let letters = || {
+        let told = cluster.quire(&["dead", "list", "--json"]).out;
+        let told: Vec<Value> = serde_json::from_str(told.trim()).unwrap();
+        told.iter().map(|letter| letter["number"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    let ended = cluster.quire(&["run", "start", catalogue.to_str().unwrap(), "--watch", "--json"]);
+    assert_eq!(ended.report().runs[0].records.dead, 1, "{}", ended.err);
+    assert_eq!(letters(), [1]);
+
+    // The cause is still there.
+    let (count, run) = replay();
+    assert_eq!((count, run.as_str()), (1, "birds-2"));
+    let ended = cluster.quire(&["run", "watch", &run, "--json"]);
+    assert_eq!(ended.report().runs[0].records.dead, 1, "{}", ended.err);
+    assert_eq!(letters(), [2]);
+
+    fs::write(root.join("swan.json"), "{\"id\":\"swan\",\"colour\":\"white\"}").unwrap();
+    let (_, run) = replay();
+    let ended = cluster.quire(&["run", "watch", &run, "--json"]);
+    let records = ended.report().runs[0].records;
+    assert_eq!((records.dead, records.published), (0, 1), "{}", ended.err);
+    assert!(letters().is_empty());
+    assert!(fs::read_to_string(cluster.site().join("birds/swan.html")).unwrap().contains("white"));
+}
+
+#[test]
+fn what_is_found_damaged_when_the_site_is_finished_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = birds(folder.path(), "birds", &[("heron", ",\"colour\":\"grey\"")]);
+    let root = other.join("data");
+    let mut cluster = Cluster::start(1, &[("BIRDS_ROOT", root.to_str().unwrap())]);
+    let _ = cluster.run("findings");
+    let before = tree(&cluster.site().join("findings"));
+    let manifest = fs::read(cluster.store().join("manifests/findings/1")).unwrap();
+    let manifest: Manifest = quire_proto::codec::decode(&manifest).unwrap();
+    let chunk = manifest.entries[0].rows.pack.to_string();
+    fs::remove_file(cluster.store().join("blobs").join(&chunk[..2]).join(&chunk)).unwrap();
+    // One that does not have it in memory.
+    kill_leader(&mut cluster, Signal::Kill);
+    cluster.add("coordinator");
+    cluster.wait_until_ready();
+    let ended = cluster.quire(&["run", "start", other.to_str().unwrap(), "--watch", "--json"]);
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.err, cluster.logs());
+    let shown = cluster.quire(&["run", "show", "findings-2", "--json"]);
+    assert!(shown.out.contains("\"state\":\"done\""), "{}{}\n{}", shown.out, shown.err, cluster.logs());
+    assert_eq!(tree(&cluster.site().join("findings")), before);
+    assert!(cluster.site().join("birds/heron.html").is_file());
+}
+
+#[test]
+fn a_process_ends_in_time_though_nobody_takes_its_traces() {
+    // Connections are taken by the system, and nobody ever answers.
+    let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", deaf.local_addr().unwrap());
+    let mut cluster =
+        Cluster::start(1, &[("OTEL_EXPORTER_OTLP_ENDPOINT", address.as_str()), ("QUIRE_DRAIN_SECONDS", "1")]);
+    let _ = cluster.run("findings");
+    for agent in cluster.take(|_| true) {
+        let (kind, told) = (agent.kind, Instant::now());
+        agent.process.tell(Signal::Term);
+        assert_eq!(agent.process.ended(), 0, "{kind}");
+        // Two seconds more than its drain, and one for a busy machine.
+        assert!(told.elapsed() < Duration::from_secs(4), "{kind}: {:?}", told.elapsed());
+    }
+}
+
+#[test]
+fn settings_that_belong_together_are_given_together_wherever_they_stand() {
+    let quire = Quire::new();
+    let file = quire.folder().join("quire.toml");
+    fs::write(&file, "store = \"file:///tmp/s\"\nnats-user = \"ada\"\n").unwrap();
+    let run = |arguments: &[&str]| -> Ended {
+        let mut fetcher = std::process::Command::new(Quire::program().with_file_name("quire-fetcher"));
+        fetcher.args(arguments).arg("--print-config").env_clear().env("QUIRE_CONFIG", &file);
+        fetcher.output().unwrap().into()
+    };
+    let ended = run(&[]);
+    assert_eq!(ended.code, Some(2), "{}", ended.err);
+    assert!(
+        ended.err.contains("nats-user is given (") && ended.err.contains("quire.toml:2)"),
+        "{}",
+        ended.err
+    );
+    assert!(ended.err.contains("nats-password-file is not"), "{}", ended.err);
+    assert_eq!(run(&["--nats-password-file", "/run/secrets/p"]).code, Some(0));
+    let ended = run(&["--nats-password-file", "/run/secrets/p", "--nats-key", "k"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.err.contains("nats-key is given (flag) and nats-cert is not"), "{}", ended.err);
+    let ended = quire.run(["admin", "apply", "--nats-user", "ada"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.err);
+}
