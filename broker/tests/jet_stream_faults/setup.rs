@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// Those of the interface, and the one of attempts.
+const BUCKETS: usize = quire_broker::Bucket::ALL.len() + 1;
+
 #[tokio::test]
 async fn a_stream_that_the_server_finds_full_refuses_and_takes_later() {
     let server = Nats::start("");
@@ -30,7 +33,7 @@ async fn an_agent_creates_nothing_and_names_what_is_missing() {
     let server = Nats::start("");
     match soon(Broker::jet_stream(options(server.url()))).await {
         Err(ConnectError::Missing { names }) => {
-            assert_eq!(names.len(), Queue::COUNT * 2 + 4);
+            assert_eq!(names.len(), Queue::COUNT * 2 + BUCKETS);
             for name in ["Q_FETCH_LOW", "Q_FETCH_LOW/agents", "Q_DEAD", "KV_runs"] {
                 assert!(names.iter().any(|known| known == name), "{name} is not among {names:?}");
             }
@@ -38,9 +41,9 @@ async fn an_agent_creates_nothing_and_names_what_is_missing() {
         other => panic!("everything is missing, but: {other:?}"),
     }
     let first = apply(&options(server.url())).await.unwrap();
-    assert_eq!((first.created.len(), first.updated.len()), (Queue::COUNT * 2 + 4, 0));
+    assert_eq!((first.created.len(), first.updated.len()), (Queue::COUNT * 2 + BUCKETS, 0));
     let again = apply(&options(server.url())).await.unwrap();
-    assert_eq!(again.unchanged.len(), Queue::COUNT * 2 + 4, "{again:?}");
+    assert_eq!(again.unchanged.len(), Queue::COUNT * 2 + BUCKETS, "{again:?}");
     let changed = Layout { ack_wait: ACK_WAIT * 2, ..layout() };
     let update = apply(&JetStreamOptions { layout: changed, ..options(server.url()) }).await.unwrap();
     assert_eq!((update.updated.len(), update.created.len()), (Queue::COUNT, 0), "{update:?}");
