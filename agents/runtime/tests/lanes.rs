@@ -10,9 +10,22 @@ mod load;
 
 use std::time::Duration;
 
+use test_servers::{Nats, NatsOptions};
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn critical_starts_at_once_while_all_shared_slots_burn_and_low_is_piled_up() {
-    let figures = load::critical_under_load(500, 100_000).await;
+    check(&load::critical_under_load(load::Brokers::in_process(), 500, 100_000).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn critical_starts_at_once_over_jet_stream_as_well() {
+    let options = NatsOptions { synced: true, ..NatsOptions::default() };
+    let server = &Nats::start_many(1, &options)[0];
+    let brokers = load::Brokers::jet_stream(server, 20_000).await;
+    check(&load::critical_under_load(brokers, 500, 20_000).await);
+}
+
+fn check(figures: &load::CriticalFigures) {
     println!("{figures:#?}");
     assert_eq!(figures.settled, figures.published, "parcels were lost");
     assert_eq!(figures.start.count, 500);

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use quire_broker::{Broker, InProcessOptions, Message, Queue};
+use quire_broker::{Broker, InProcessOptions, JetStreamOptions, Message, Queue, apply};
 use quire_proto::{
     CatalogueRef, Digest, Epoch, Lane, Listed, Outcome, Parcel, ParcelHeader, ParcelId, RunId, Settlement,
     StageName, Work, codec,
@@ -116,6 +116,35 @@ fn published_at(parcel: &Parcel) -> Duration {
     }
 }
 
+/// Messages published at once.
+const CHUNK: usize = 10_000;
+
+/// The same broker, as those who publish and collect have it, and as the agent does.
+pub(crate) struct Brokers {
+    pub(crate) client: Broker,
+    pub(crate) agent: Broker,
+}
+
+impl Brokers {
+    /// In this process, with room for the backlog.
+    pub(crate) fn in_process() -> Self {
+        let options =
+            InProcessOptions { max_messages: 400_000, max_bytes: 1 << 30, ..InProcessOptions::default() };
+        let client = Broker::in_process(options);
+        Self { agent: client.clone(), client }
+    }
+
+    /// At a server of its own that syncs before it answers, each over its own connections.
+    pub(crate) async fn jet_stream(server: &test_servers::Nats, messages: usize) -> Self {
+        let mut options = JetStreamOptions::new(server.url());
+        options.layout.max_messages = messages + 10_000;
+        options.layout.max_bytes = 4 << 30;
+        apply(&options).await.expect("applied");
+        let client = Broker::jet_stream(options.clone()).await.expect("connected");
+        Self { client, agent: Broker::jet_stream(options).await.expect("connected") }
+    }
+}
+
 /// A broker with room for the backlog, and an agent that pulls from it.
 struct Rig {
     broker: Broker,
@@ -128,15 +157,15 @@ struct Rig {
 }
 
 impl Rig {
-    async fn start(backlog: &[(Lane, usize)]) -> Self {
-        let options =
-            InProcessOptions { max_messages: 400_000, max_bytes: 1 << 30, ..InProcessOptions::default() };
-        let broker = Broker::in_process(options);
+    async fn start(Brokers { client: broker, agent }: Brokers, backlog: &[(Lane, usize)]) -> Self {
         let epoch = Instant::now();
         for (lane, count) in backlog {
             let message = |number| parcel_message(&parcel(0, number, *lane, epoch)).expect("encoded").1;
-            let messages: Vec<Message> = (0..*count as u64).map(message).collect();
-            broker.publish_all(Queue::work(STAGE, *lane), messages).await.expect("published");
+            for start in (0..*count as u64).step_by(CHUNK) {
+                let messages: Vec<Message> =
+                    (start..(*count as u64).min(start + CHUNK as u64)).map(message).collect();
+                broker.publish_all(Queue::work(STAGE, *lane), messages).await.expect("published");
+            }
         }
         let dir = tempfile::tempdir().expect("a folder");
         let store = Store::open(dir.path()).expect("a store");
@@ -144,7 +173,7 @@ impl Rig {
         let stage = Burner { epoch, burning: Arc::clone(&burning), started: Arc::clone(&started) };
         let agent = Agent::spawn(
             stage,
-            broker.clone(),
+            agent,
             store,
             ComputePool::new(2),
             ResultsCache::disabled(),
@@ -182,8 +211,12 @@ async fn collect(broker: Broker, settled: Arc<Mutex<HashSet<ParcelId>>>) {
 
 /// Publishes `critical` parcels, one every few milliseconds, while every shared slot burns and `backlog` parcels wait
 /// in low; then stops burning and waits until everything is settled.
-pub(crate) async fn critical_under_load(critical: usize, backlog: usize) -> CriticalFigures {
-    let rig = Rig::start(&[(Lane::Low, backlog)]).await;
+pub(crate) async fn critical_under_load(
+    brokers: Brokers,
+    critical: usize,
+    backlog: usize,
+) -> CriticalFigures {
+    let rig = Rig::start(brokers, &[(Lane::Low, backlog)]).await;
     rig.until(|rig| rig.settled() > 10).await;
     let low_before = rig.settled();
     for number in 0..critical as u64 {
@@ -206,7 +239,7 @@ pub(crate) async fn critical_under_load(critical: usize, backlog: usize) -> Crit
 /// Overloads all four lanes for `time` and says who got how much service.
 pub(crate) async fn shares_under_overload(time: Duration) -> ShareFigures {
     let enough = time.as_millis() as usize * 2 + 1000;
-    let rig = Rig::start(&Lane::ALL.map(|lane| (lane, enough))).await;
+    let rig = Rig::start(Brokers::in_process(), &Lane::ALL.map(|lane| (lane, enough))).await;
     let began = Instant::now();
     rig.until(|_| began.elapsed() >= time).await;
     let served = rig.agent.stats().lanes.iter().map(|lane| lane.used.service).collect::<Vec<_>>();
