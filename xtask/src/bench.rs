@@ -10,7 +10,7 @@ use clap::Args;
 
 use crate::{
     command::{self, cargo, root},
-    data,
+    data, tools,
 };
 
 /// What to measure.
@@ -38,7 +38,10 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         "--quiet",
     ]))?;
     measure(&mut program("throughput"))?;
-    measure(&mut program("lanes"))?;
+    let nats = tools::nats_server()?;
+    for name in ["hops", "lanes", "idle"] {
+        measure(program(name).env("NATS_SERVER", &nats))?;
+    }
     let given = args.findings.clone();
     let Some(findings) = given.map_or_else(data::findings, |given| Ok(Some(given)))? else {
         println!(
