@@ -158,7 +158,8 @@ impl Cluster {
 
     /// Runs `quire` against the coordinator that leads.
     pub fn quire(&self, arguments: &[&str]) -> Ended {
-        let leader = self.leader().map_or_else(|| "127.0.0.1:1".to_owned(), |agent| agent.address.to_string());
+        let leader =
+            self.leader().map_or_else(|| "127.0.0.1:1".to_owned(), |agent| agent.address.to_string());
         let quire = Quire::new();
         let mut command = quire.command(arguments);
         command.env("QUIRE_SERVER", leader);

@@ -1,4 +1,5 @@
 //! Several runs at once.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod harness;
 
@@ -135,14 +136,18 @@ async fn a_run_that_waits_for_its_turn_says_so_and_can_be_cancelled() {
     let (world, phases) = watched();
     many(&world, 3);
     world.script().unjudged = None;
-    let first = world.coordinator.register(&world.request()).await.unwrap();
+    let first = world.coordinator.register(&world.request(), &[]).await.unwrap();
     // The first has its epoch and no turn yet: the second overtakes it.
     let second = world.run().await;
     assert_eq!((first.id().as_str(), second.epoch.0), ("c-1", 2));
     let mut first = first;
     let request = world.request();
     let late = world.coordinator.run_registered(&mut first, &request).await.unwrap();
-    assert_eq!((late.epoch.0, counts(&late)), (3, [3, 0, 3, 0, 0, 0]), "a later epoch is committed: it takes the next");
+    assert_eq!(
+        (late.epoch.0, counts(&late)),
+        (3, [3, 0, 3, 0, 0, 0]),
+        "a later epoch is committed: it takes the next"
+    );
     first.over().await.unwrap();
 
     world.edge.1.set_closed(true);

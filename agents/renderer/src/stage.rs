@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use quire_proto::{
-    CatalogueRef, Digest, FileCopy, Outcome, PageFile, Parcel, ParcelHeader, RenderRecord, RenderedRecord, StageName,
-    Work, is_page, pack::PackBuilder,
+    CatalogueRef, Digest, FileCopy, Outcome, PageFile, Parcel, ParcelHeader, RenderRecord, RenderedRecord,
+    StageName, Work, is_page, pack::PackBuilder,
 };
 use quire_runtime::{Context, Processed, Stage, StageError, Store, StoreError, crash_point};
 
@@ -88,7 +88,12 @@ impl Renderer {
         Ok(Outcome::Rendered { pages })
     }
 
-    fn publish(&self, store: &Store, header: &ParcelHeader, files: &[FileCopy]) -> Result<Outcome, StageError> {
+    fn publish(
+        &self,
+        store: &Store,
+        header: &ParcelHeader,
+        files: &[FileCopy],
+    ) -> Result<Outcome, StageError> {
         let Some(site) = &self.site else {
             return Err(StageError::permanent("publishing", "this renderer has no site folder"));
         };

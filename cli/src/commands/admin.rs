@@ -6,7 +6,11 @@ use anyhow::Context as _;
 use quire_runtime::broker::{Applied, ConnectError, JetStreamOptions, apply};
 use serde::Serialize;
 
-use crate::{AdminAction, AdminArgs, Exit, exit::{Unreachable, wrong_usage}, output};
+use crate::{
+    AdminAction, AdminArgs, Exit,
+    exit::{Unreachable, wrong_usage},
+    output,
+};
 
 /// What was done, by name of stream or `stream/consumer`.
 #[derive(Serialize)]

@@ -42,7 +42,8 @@ pub fn run(args: &DeadArgs) -> anyhow::Result<Exit> {
                 let replay = async |channel| client(channel).replay_dead(request.clone()).await;
                 let answer = Servers::of(server)?.ask(LONG_DEADLINE, replay).await?;
                 let ReplayDeadResponse { replayed, skipped, runs } = answer;
-                Counted { letters: replayed, skipped, dry_run: *dry_run, runs: Some(runs) }.print("replayed", *json)
+                Counted { letters: replayed, skipped, dry_run: *dry_run, runs: Some(runs) }
+                    .print("replayed", *json)
             }
             DeadAction::Drop { filter, dry_run, server, json } => {
                 let request = DropDeadRequest { filter: Some(filter.must_say()?), dry_run: *dry_run };

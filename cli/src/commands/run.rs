@@ -33,7 +33,11 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
             RunAction::Watch { run, server, json } => {
                 let ended = watch::watch(&mut Servers::of(server)?, run.clone(), false).await?;
                 let report = report(&ended)?;
-                if *json { output::json(&report)? } else { tell(&ended, &report)? }
+                if *json {
+                    output::json(&report)?
+                } else {
+                    tell(&ended, &report)?
+                }
                 Ok(Exit::Done)
             }
             RunAction::Cancel { run, server, json } => {

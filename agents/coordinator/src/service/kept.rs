@@ -54,8 +54,8 @@ impl Kept {
 /// Keeps the report of a run that has ended, and drops those that are too many. Blocks.
 pub(super) fn keep(store: &Store, run: &Run, replaces: Vec<u64>) -> Result<(), RunError> {
     let folder = format!("{REPORTS}/{}", run.catalogue);
-    let bytes = serde_json::to_vec(&Kept::new(run, replaces))
-        .map_err(|error| RunError::Task(error.to_string()))?;
+    let bytes =
+        serde_json::to_vec(&Kept::new(run, replaces)).map_err(|error| RunError::Task(error.to_string()))?;
     store.put(&format!("{folder}/{}", run.epoch), &bytes)?;
     let mut epochs: Vec<u64> = store.list(&folder)?.iter().filter_map(|name| name.parse().ok()).collect();
     epochs.sort_unstable();

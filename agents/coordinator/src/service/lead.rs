@@ -200,7 +200,10 @@ impl Leading {
         self.tasks.spawn(async move { leading.finish_at_last().await });
         let mut pause = PAUSES.0;
         while let Err(error) = self.plan_again().await {
-            tracing::error!(error = quire_runtime::chain(&error), "runs that did not end cannot be planned again yet");
+            tracing::error!(
+                error = quire_runtime::chain(&error),
+                "runs that did not end cannot be planned again yet"
+            );
             self.pause(&mut pause).await;
         }
     }
@@ -244,7 +247,8 @@ impl Leading {
 
     async fn plan_again(self: &Arc<Self>) -> Result<(), RunError> {
         let (store, live) = (self.store.clone(), self.coordinator.live().clone());
-        let found = on_thread(move || resume::unfinished(&store, &|catalogue, epoch| live.has(catalogue, epoch)));
+        let found =
+            on_thread(move || resume::unfinished(&store, &|catalogue, epoch| live.has(catalogue, epoch)));
         for unfinished in found.await? {
             let Unfinished { catalogue, epochs, bundle, full, lane } = unfinished;
             let asked = Asked { bundle, full, anew: false, lane, replaces: epochs.clone() };
@@ -253,7 +257,11 @@ impl Leading {
                 Ok(_) => {}
                 Err(error @ RunError::Catalogue(_)) => {
                     let error = quire_runtime::chain(&error);
-                    tracing::warn!(catalogue, error, "a run that did not end cannot be planned again: start it");
+                    tracing::warn!(
+                        catalogue,
+                        error,
+                        "a run that did not end cannot be planned again: start it"
+                    );
                     let store = self.store.clone();
                     let end = move |epoch| resume::ended(&store, &catalogue, epoch);
                     on_thread(move || epochs.into_iter().try_for_each(end)).await?;

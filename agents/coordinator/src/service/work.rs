@@ -45,8 +45,7 @@ pub(super) async fn start(
     let known = Arc::new(Known::new(cancelled.clone()));
     let progress = Arc::new(Watching { table: leading.table.clone(), known: Arc::clone(&known) });
     let request = RunRequest { bundle, full, anew, lane, progress: progress.clone(), cancelled };
-    let mut registered = leading.coordinator.register(&request).await?;
-    registered.replace(replaces.clone()).await?;
+    let mut registered = leading.coordinator.register(&request, &replaces).await?;
     progress.named(&registered.id());
     leading.table.also(registered.catalogue(), &replaces, &known);
     let (working, ending) = (Arc::clone(&leading), Arc::clone(&known));
@@ -110,7 +109,10 @@ pub(super) async fn finish(leading: &Arc<Leading>) -> Result<(), RunError> {
 
 /// Catalogues whose state is damaged: all, where it is not known which.
 async fn damaged(leading: &Leading, error: &RunError) -> Result<Vec<String>, RunError> {
-    tracing::warn!(error = quire_runtime::chain(error), "the site cannot be finished; building anew what is damaged");
+    tracing::warn!(
+        error = quire_runtime::chain(error),
+        "the site cannot be finished; building anew what is damaged"
+    );
     match error {
         RunError::Damaged { catalogue, .. } => Ok(vec![catalogue.clone()]),
         _ => leading.coordinator.others(Vec::new()).await,
@@ -142,12 +144,7 @@ fn mend<'a>(
     })
 }
 
-async fn end(
-    leading: &Leading,
-    known: &Known,
-    registered: Registered,
-    ended: Result<BuildReport, RunError>,
-) {
+async fn end(leading: &Leading, known: &Known, registered: Registered, ended: Result<BuildReport, RunError>) {
     if leading.cancelled.is_cancelled() && ended.is_err() {
         // Whoever leads next plans it again; whoever waits here hears that this one stops.
         return;

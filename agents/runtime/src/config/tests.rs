@@ -78,7 +78,10 @@ fn of_two_settings_that_belong_together_both_are_given_or_neither_wherever_they_
     let check = |arguments: &[&str]| check_pairs(&read(arguments).unwrap().shown, &pairs);
     let (_folder, path) = file("address = \"x\"\n");
     let told = check(&["--config", &path]).unwrap_err().to_string();
-    assert!(told.contains("address is given (") && told.contains("quire.toml:1) and folder is not"), "{told}");
+    assert!(
+        told.contains("address is given (") && told.contains("quire.toml:1) and folder is not"),
+        "{told}"
+    );
     check(&["--config", &path, "--folder", "f"]).unwrap();
     let told = check(&["--address", "x"]).unwrap_err().to_string();
     assert!(told.contains("address is given (flag)"), "{told}");

@@ -7,8 +7,7 @@ use quire_broker::{JetStreamOptions, TlsOptions};
 
 /// Settings of which one is nothing without the other. Not for the parser to check: of a value that stands in the
 /// settings file it does not know that it was given.
-pub(super) const PAIRS: [(&str, &str); 2] =
-    [("nats-user", "nats-password-file"), ("nats-cert", "nats-key")];
+pub(super) const PAIRS: [(&str, &str); 2] = [("nats-user", "nats-password-file"), ("nats-cert", "nats-key")];
 
 /// Where the broker is.
 #[derive(Clone, Args)]

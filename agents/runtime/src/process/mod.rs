@@ -128,7 +128,7 @@ pub fn main<A: Args, R: Role>(
         command
             .name(program.name)
             .about(program.about)
-            .mut_arg("listen", |arg| arg.default_value(listen.clone()))
+            .mut_arg("listen", |arg| arg.default_value(listen.clone()).required(false))
     };
     let settings = Settings::<args::AllArgs<A>>::read(shape)
         .and_then(|settings| config::check_pairs(&settings.shown, &broker::PAIRS).map(|()| settings));
@@ -191,9 +191,10 @@ struct Afterwards(OnceLock<Instant>);
 impl Afterwards {
     /// What is left of it; it begins with the first call.
     fn left(&self) -> Duration {
-        self.0.get_or_init(Instant::now).checked_add(AFTERWARDS).map_or(AFTERWARDS, |end| {
-            end.saturating_duration_since(Instant::now())
-        })
+        self.0
+            .get_or_init(Instant::now)
+            .checked_add(AFTERWARDS)
+            .map_or(AFTERWARDS, |end| end.saturating_duration_since(Instant::now()))
     }
 
     /// The most that one part of it may take: others come after it.

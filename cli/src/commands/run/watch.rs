@@ -88,11 +88,13 @@ impl Watched {
         }
         for progress in &now.stages {
             let before = self.run.stages.iter().find(|known| known.stage == progress.stage);
-            let Some(stage) = StageName::ALL.into_iter().find(|stage| stage.as_str() == progress.stage) else {
+            let Some(stage) = StageName::ALL.into_iter().find(|stage| stage.as_str() == progress.stage)
+            else {
                 continue;
             };
             if before != Some(progress) {
-                let records = progress.records - before.map_or(0, |before| before.records.min(progress.records));
+                let records =
+                    progress.records - before.map_or(0, |before| before.records.min(progress.records));
                 let (settled, announced) = (progress.settled, progress.announced);
                 self.reporter.tell(&id, Event::Settled { stage, records, settled, announced });
             }
