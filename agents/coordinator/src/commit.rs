@@ -90,7 +90,12 @@ mod tests {
     fn a_run_that_another_leader_has_taken_over_cannot_commit() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let asked = resume::Asked { bundle: Digest::of(b"bundle"), full: false, lane: Lane::Normal };
+        let asked = resume::Asked {
+            bundle: Digest::of(b"bundle"),
+            full: false,
+            lane: Lane::Normal,
+            replaces: Vec::new(),
+        };
         let epoch = resume::begin(&store, "c", asked.clone()).unwrap();
         let newer = resume::begin(&store, "c", asked).unwrap();
         resume::ended(&store, "c", epoch).unwrap();

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use quire_proto::RunReport;
+use quire_proto::{Epoch, RunReport};
 use tokio::sync::RwLock;
 use tokio_util::sync::CancellationToken;
 
@@ -76,7 +76,7 @@ impl Coordinator {
     /// # Errors
     /// Any [`RunError`]; finished work is kept and the next run goes on from there.
     pub async fn run(&self, request: RunRequest) -> Result<RunReport, RunError> {
-        let mut registered = self.register(&request).await?;
+        let mut registered = self.register(&request, &[]).await?;
         match self.run_registered(&mut registered, &request).await {
             Ok(report) => registered.over().await.map(|()| report),
             // Whoever comes next goes on with it.
@@ -90,15 +90,16 @@ impl Coordinator {
         }
     }
 
-    /// Gives a run its epoch and notes what was asked for. It is somebody's to plan again until [`Registered::over`] or
+    /// Gives a run its epoch and notes what was asked for; runs of the epochs that it `replaces` can commit no more. It is somebody's to plan again until [`Registered::over`] or
     /// [`Registered::abandon`].
     ///
     /// # Errors
     /// [`RunError::Catalogue`] for a definition with mistakes, [`RunError::Store`].
-    pub async fn register(&self, request: &RunRequest) -> Result<Registered, RunError> {
+    pub async fn register(&self, request: &RunRequest, replaces: &[Epoch]) -> Result<Registered, RunError> {
         let active = Arc::clone(&self.active).read_owned().await;
         let (store, live) = (self.options.store.clone(), self.live.clone());
-        let (bundle, asked) = (request.bundle.clone(), (request.full, request.lane));
+        let replaces = replaces.iter().map(|epoch| epoch.0).collect();
+        let (bundle, asked) = (request.bundle.clone(), (request.full, request.lane, replaces));
         on_thread(move || Registered::new(&store, &live, active, bundle, asked)).await
     }
 

@@ -48,7 +48,8 @@ mod tests {
         assert_eq!(others(&store, &["a".to_owned()]).unwrap(), ["b"]);
         forget(&store, "b").unwrap();
         assert_eq!(others(&store, &[]).unwrap(), ["a"]);
-        let asked = resume::Asked { bundle: Digest::of(b"b"), full: false, lane: Lane::Normal };
+        let asked =
+            resume::Asked { bundle: Digest::of(b"b"), full: false, lane: Lane::Normal, replaces: Vec::new() };
         assert_eq!(resume::begin(&store, "b", asked).unwrap(), Epoch(5));
         forget(&store, "nobody").unwrap();
     }

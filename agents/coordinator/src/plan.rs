@@ -34,7 +34,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// A last manifest that is not `trusted` is not looked at.
     pub(crate) fn make(store: &Store, facts: Facts, trusted: bool, salt: Digest) -> Result<Self, RunError> {
-        let Facts { catalogue, reference, encoded, full, lane: _, epoch } = facts;
+        let Facts { catalogue, reference, encoded, full, epoch, .. } = facts;
         let base = if trusted { manifest_io::newest(store, &reference.name)? } else { None };
         if let Some(base) = &base {
             commit::ensure_blob(store, base)?;

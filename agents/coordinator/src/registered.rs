@@ -41,11 +41,14 @@ pub(crate) struct Facts {
     pub(crate) full: bool,
     pub(crate) lane: Lane,
     pub(crate) epoch: Epoch,
+    /// Epochs under which it is known, too.
+    replaces: Vec<u64>,
 }
 
 impl Facts {
     fn asked(&self) -> resume::Asked {
-        resume::Asked { bundle: self.reference.bundle, full: self.full, lane: self.lane }
+        let (full, lane, replaces) = (self.full, self.lane, self.replaces.clone());
+        resume::Asked { bundle: self.reference.bundle, full, lane, replaces }
     }
 }
 
@@ -60,24 +63,28 @@ pub struct Registered {
 }
 
 impl Registered {
-    /// Puts the definition where agents find it, and takes the next epoch. Blocks.
+    /// Puts the definition where agents find it, and takes the next epoch. Runs of the epochs that it `replaces` can commit
+    /// no more. Blocks.
     pub(crate) fn new(
         store: &Store,
         live: &Live,
         active: OwnedRwLockReadGuard<Collector>,
         bundle: Bundle,
-        (full, lane): (bool, Lane),
+        (full, lane, replaces): (bool, Lane, Vec<u64>),
     ) -> Result<Self, RunError> {
         let encoded = Bytes::from(bundle.encode());
         let catalogue = Catalogue::load(bundle).map_err(|error| RunError::Catalogue(error.into()))?;
         let digest = catalogue.bundle().digest();
         let reference = CatalogueRef { name: catalogue.name().to_owned(), bundle: digest };
         store.put_blob(&reference.bundle, &encoded)?;
-        let mut facts = Facts { catalogue, reference, encoded, full, lane, epoch: Epoch(0) };
+        let mut facts = Facts { catalogue, reference, encoded, full, lane, epoch: Epoch(0), replaces };
         facts.epoch = resume::begin(store, &facts.reference.name, facts.asked())?;
         crash_point("coordinator.registered");
         let registered = Self { facts, store: store.clone(), live: live.clone(), active: Some(active) };
         registered.live.lock().insert(registered.key());
+        for &epoch in &registered.facts.replaces {
+            resume::ended(store, registered.catalogue(), Epoch(epoch))?;
+        }
         Ok(registered)
     }
 
@@ -91,16 +98,6 @@ impl Registered {
     #[must_use]
     pub fn catalogue(&self) -> &str {
         &self.facts.reference.name
-    }
-
-    /// Takes the place of runs of the catalogue that did not end: they can commit no more.
-    ///
-    /// # Errors
-    /// [`RunError::Store`].
-    pub async fn replace(&self, epochs: Vec<Epoch>) -> Result<(), RunError> {
-        let (store, catalogue) = (self.store.clone(), self.catalogue().to_owned());
-        on_thread(move || epochs.into_iter().try_for_each(|epoch| resume::ended(&store, &catalogue, epoch)))
-            .await
     }
 
     /// Looks, when the run's turn has come, whether its epoch still is one to commit: with a later one committed, it
@@ -119,7 +116,9 @@ impl Registered {
 
     /// Takes the next epoch, under which the run goes on.
     pub(crate) async fn again(&mut self) -> Result<(), RunError> {
-        let (store, facts) = (self.store.clone(), self.facts.clone());
+        let (store, mut facts) = (self.store.clone(), self.facts.clone());
+        facts.replaces.push(facts.epoch.0);
+        let replaces = facts.replaces.clone();
         let epoch = on_thread(move || {
             let epoch = resume::begin(&store, &facts.reference.name, facts.asked())?;
             resume::ended(&store, &facts.reference.name, facts.epoch)?;
@@ -128,7 +127,7 @@ impl Registered {
         .await?;
         let mut live = self.live.lock();
         live.remove(&self.key());
-        self.facts.epoch = epoch;
+        (self.facts.epoch, self.facts.replaces) = (epoch, replaces);
         live.insert(self.key());
         Ok(())
     }

@@ -34,6 +34,9 @@ pub(crate) struct Asked {
     pub(crate) bundle: Digest,
     pub(crate) full: bool,
     pub(crate) lane: Lane,
+    /// Epochs under which the run was known before, whoever led.
+    #[serde(default)]
+    pub(crate) replaces: Vec<u64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -133,7 +136,7 @@ pub(crate) fn is_awaited(store: &Store, catalogue: &str, epoch: Epoch) -> Result
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unfinished {
     pub(crate) catalogue: String,
-    /// Their epochs, ascending: one run takes the place of all.
+    /// Their epochs, ascending, and those in whose place they were: one run takes the place of all.
     pub(crate) epochs: Vec<Epoch>,
     /// The last definition.
     pub(crate) bundle: Bundle,
@@ -161,7 +164,7 @@ pub(crate) fn unfinished(
         };
         found.push(Unfinished {
             catalogue: catalogue.clone(),
-            epochs: begun.iter().map(|(epoch, _)| *epoch).collect(),
+            epochs: known_as(&begun),
             bundle: definition,
             full: begun.iter().any(|(_, asked)| asked.full),
             // The most urgent one.
@@ -169,6 +172,13 @@ pub(crate) fn unfinished(
         });
     }
     Ok(found)
+}
+
+/// All epochs under which somebody may know these runs.
+fn known_as(begun: &[(Epoch, Asked)]) -> Vec<Epoch> {
+    let former = begun.iter().flat_map(|(_, asked)| asked.replaces.iter().copied().map(Epoch));
+    let all: BTreeSet<Epoch> = begun.iter().map(|(epoch, _)| *epoch).chain(former).collect();
+    all.into_iter().collect()
 }
 
 /// Runs of a catalogue that are not over, by epoch.
@@ -212,7 +222,12 @@ mod tests {
     use super::*;
 
     fn asked() -> Asked {
-        Asked { bundle: Bundle::new(BTreeMap::new()).digest(), full: true, lane: Lane::High }
+        Asked {
+            bundle: Bundle::new(BTreeMap::new()).digest(),
+            full: true,
+            lane: Lane::High,
+            replaces: Vec::new(),
+        }
     }
 
     fn nobody() -> BTreeSet<u64> {
@@ -259,7 +274,10 @@ mod tests {
         for catalogue in ["committed", "failed", "killed", "same"] {
             assert_eq!(begin(&store, catalogue, asked()).unwrap(), Epoch(1));
         }
-        begin(&store, "killed", Asked { full: false, lane: Lane::Low, ..asked() }).unwrap();
+        // Another leader had it take the place of the first.
+        ended(&store, "killed", Epoch(1)).unwrap();
+        let second = Asked { full: false, lane: Lane::High, replaces: vec![1], ..asked() };
+        begin(&store, "killed", second).unwrap();
         let gone = Asked { bundle: Digest::of(b"gone"), ..asked() };
         begin(&store, "killed", gone.clone()).unwrap();
         begin(&store, "lost", gone).unwrap();
@@ -277,7 +295,8 @@ mod tests {
         let found = unfinished(&store, &|_, _| false).unwrap();
         assert_eq!(found, [expected("committed", &[1]), expected("killed", &[1, 2, 3])]);
         let live = |catalogue: &str, epoch| catalogue == "committed" || epoch == Epoch(3);
-        assert_eq!(unfinished(&store, &live).unwrap(), [expected("killed", &[1, 2])]);
+        let second = Unfinished { full: false, ..expected("killed", &[1, 2]) };
+        assert_eq!(unfinished(&store, &live).unwrap(), [second]);
         assert!(is_ended(&store, "lost", Epoch(1)).unwrap());
         assert_eq!(begin(&store, "failed", asked()).unwrap(), Epoch(2));
     }

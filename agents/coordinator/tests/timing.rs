@@ -1,4 +1,5 @@
 //! How long the coordinator's own work takes.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
 mod harness;
 use harness::World;

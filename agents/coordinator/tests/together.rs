@@ -1,4 +1,5 @@
 //! Several runs at once.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod harness;
 
@@ -135,7 +136,7 @@ async fn a_run_that_waits_for_its_turn_says_so_and_can_be_cancelled() {
     let (world, phases) = watched();
     many(&world, 3);
     world.script().unjudged = None;
-    let first = world.coordinator.register(&world.request()).await.unwrap();
+    let first = world.coordinator.register(&world.request(), &[]).await.unwrap();
     // The first has its epoch and no turn yet: the second overtakes it.
     let second = world.run().await;
     assert_eq!((first.id().as_str(), second.epoch.0), ("c-1", 2));

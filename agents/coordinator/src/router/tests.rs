@@ -22,7 +22,8 @@ impl World {
 
     /// A run that some leader has begun.
     fn begin(&self) -> RunId {
-        let asked = resume::Asked { bundle: Digest::of(b"b"), full: false, lane: Lane::Normal };
+        let asked =
+            resume::Asked { bundle: Digest::of(b"b"), full: false, lane: Lane::Normal, replaces: Vec::new() };
         RunId::new("c", resume::begin(&self.store, "c", asked).unwrap())
     }
 

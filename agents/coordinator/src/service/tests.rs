@@ -199,12 +199,18 @@ async fn the_next_leader_goes_on_with_a_run_under_the_id_that_its_watchers_know(
     }
     assert_eq!(led.listed().await, ["a-3"]);
     assert!(world.mark("a/1").contains("\"ended\"") && world.mark("a/3").contains("\"begun\""));
+    led.stop().await;
+
+    let led = world.lead().await;
+    assert_eq!(led.get("a-1").await.id, "a-4");
     assert_eq!(led.cancel("a-1").await.state(), State::Cancelled);
     led.stop().await;
     // Its report is kept under all of them.
     let led = world.lead().await;
-    assert_eq!(led.get("a-2").await.state(), State::Cancelled);
-    assert_eq!(led.listed().await, ["a-3"]);
+    for id in ["a-1", "a-2", "a-3", "a-4"] {
+        assert_eq!(led.get(id).await.state(), State::Cancelled);
+    }
+    assert_eq!(led.listed().await, ["a-4"]);
     led.stop().await;
 }
 
@@ -224,7 +230,8 @@ async fn a_run_that_fails_or_panics_ends_in_the_table_and_in_the_store() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_cannot_be_planned_again_ends() {
     let world = World::new(|_| {});
-    let asked = |bundle| resume::Asked { bundle, full: false, lane: quire_proto::Lane::Low };
+    let asked =
+        |bundle| resume::Asked { bundle, full: false, lane: quire_proto::Lane::Low, replaces: Vec::new() };
     let broken = quire_catalogue::Bundle::new([("catalogue.yaml".to_owned(), b"[".to_vec())].into());
     world.options.store.put_blob(&broken.digest(), &broken.encode().into()).unwrap();
     resume::begin(&world.options.store, "a", asked(broken.digest())).unwrap();

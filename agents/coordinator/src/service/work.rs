@@ -45,8 +45,7 @@ pub(super) async fn start(
     let known = Arc::new(Known::new(cancelled.clone()));
     let progress = Arc::new(Watching { table: leading.table.clone(), known: Arc::clone(&known) });
     let request = RunRequest { bundle, full, anew, lane, progress: progress.clone(), cancelled };
-    let mut registered = leading.coordinator.register(&request).await?;
-    registered.replace(replaces.clone()).await?;
+    let mut registered = leading.coordinator.register(&request, &replaces).await?;
     progress.named(&registered.id());
     leading.table.also(registered.catalogue(), &replaces, &known);
     let (working, ending) = (Arc::clone(&leading), Arc::clone(&known));

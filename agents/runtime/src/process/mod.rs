@@ -132,7 +132,7 @@ pub fn main<A: Args, R: Role>(
         command
             .name(program.name)
             .about(program.about)
-            .mut_arg("listen", |arg| arg.required(false).default_value(listen.clone()))
+            .mut_arg("listen", |arg| arg.default_value(listen.clone()).required(false))
     };
     let settings = Settings::<args::AllArgs<A>>::read(shape)
         .and_then(|settings| config::check_pairs(&settings.shown, &broker::PAIRS).map(|()| settings));
