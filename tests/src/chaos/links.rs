@@ -82,6 +82,7 @@ pub(super) fn run(arena: &Arena) -> Told {
         let cut: Vec<&Link> =
             links.iter().zip(0..).filter(|(_, at)| which != *at).map(|(link, _)| link).collect();
         cut.iter().for_each(|link| link.set("down"));
+        storm.look_away();
         let away = Duration::from_millis(storm.random.within(CUT_MS));
         storm.hold(away);
         cut.iter().for_each(|link| link.set("up"));

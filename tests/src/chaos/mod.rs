@@ -64,7 +64,7 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("store-full", "the store's disk is full, and has room again", full::run_store),
     scenario("links", "links between agents and broker are cut", links::run),
     scenario("drain", "SIGTERM under load", drain::run),
-    scenario("poison", "one record in twenty-one is bad, in twelve ways", poison::run),
+    scenario("poison", "one record in twenty-one is bad, in thirteen ways", poison::run),
     scenario("power-cut", "the broker goes on with a torn copy of its folder", power_cut::run),
 ];
 

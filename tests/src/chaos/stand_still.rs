@@ -31,7 +31,8 @@ fn stop(storm: &mut Storm) -> Instant {
     };
     let stopped = Instant::now();
     tell(storm, Signal::Stop);
-    storm.hold(Duration::from_millis(storm.random.clone().within(STANDS_MS)));
+    let stands = Duration::from_millis(storm.random.within(STANDS_MS));
+    storm.hold(stands);
     tell(storm, Signal::Cont);
     stopped
 }

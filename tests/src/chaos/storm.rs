@@ -43,8 +43,10 @@ pub(super) struct Storm<'a> {
     /// The last fault after which not every process was ready yet.
     unready: Option<Instant>,
     asked: Instant,
-    /// With this in its error a run may fail.
-    pub(super) forgives: Option<&'static str>,
+    /// Whether the run was found to be over.
+    over: bool,
+    /// With one of these in its error a run may fail.
+    pub(super) forgives: &'static [&'static str],
     /// Runs that failed so.
     pub(super) refused: usize,
     forgiven: bool,
@@ -71,7 +73,8 @@ impl<'a> Storm<'a> {
             unsettled: Vec::new(),
             unready: None,
             asked: Instant::now(),
-            forgives: None,
+            over: false,
+            forgives: &[],
             refused: 0,
             forgiven: false,
             forgotten: 0,
@@ -118,7 +121,7 @@ impl<'a> Storm<'a> {
             assert!(began.elapsed() < PATIENCE, "{}: no run begins: {error}", self.place());
             self.hold(ASKED);
         }
-        (self.unknown, self.quiet) = (None, Instant::now());
+        (self.over, self.unknown, self.quiet) = (false, None, Instant::now());
     }
 
     /// Looks after the cluster for so long, whatever becomes of the run.
@@ -132,6 +135,11 @@ impl<'a> Storm<'a> {
     /// Whether the last run failed and may. Asked once, it is forgotten.
     pub(super) const fn was_forgiven(&mut self) -> bool {
         std::mem::replace(&mut self.forgiven, false)
+    }
+
+    /// Asks nobody whether he is ready until the next fault is over: who cannot be reached takes long to ask.
+    pub(super) const fn look_away(&mut self) {
+        self.unready = None;
     }
 
     /// Waits so long, or until the run is over; whether it is.
@@ -148,8 +156,8 @@ impl<'a> Storm<'a> {
     /// Looks after the cluster for a moment; whether the run is over.
     pub(super) fn is_over(&mut self) -> bool {
         self.tend();
-        if self.asked.elapsed() < ASKED {
-            return false;
+        if self.over || self.asked.elapsed() < ASKED {
+            return self.over;
         }
         self.asked = Instant::now();
         assert!(
@@ -164,9 +172,9 @@ impl<'a> Storm<'a> {
             return false;
         };
         self.unknown = None;
-        match run.state.as_str() {
+        self.over = match run.state.as_str() {
             "done" => true,
-            "failed" if self.forgives.is_some_and(|text| run.error.contains(text)) => {
+            "failed" if self.forgives.iter().any(|text| run.error.contains(text)) => {
                 self.refused += 1;
                 self.epoch = run.epoch;
                 self.forgiven = true;
@@ -176,7 +184,8 @@ impl<'a> Storm<'a> {
                 panic!("{}: {} failed: {}\n{}", self.place(), run.run, run.error, self.cluster.logs())
             }
             _ => false,
-        }
+        };
+        self.over
     }
 
     /// A leader that dies after it has committed tells nobody of the run. Whoever waits for it asks for another.
