@@ -18,7 +18,7 @@ mod program;
 mod random;
 mod site;
 
-pub use cluster::{Agent, COORDINATOR, Cluster, ClusterOptions, RunState, STAGES};
+pub use cluster::{Agent, COORDINATOR, Cluster, ClusterOptions, Net, RunState, STAGES};
 pub use data::{RealFindings, repository, tools_promised};
 pub use multiply::{Synonyms, multiply};
 pub use program::{Build, Ended, Quire, Watched, watch};

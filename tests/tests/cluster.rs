@@ -13,7 +13,7 @@ fn embedded() -> (Quire, quire_proto::BuildReport) {
 #[test]
 fn processes_over_a_broker_make_the_same_site_as_one_process() {
     let (quire, report) = embedded();
-    for each in [1, 2] {
+    for each in [1, 4] {
         let cluster = Cluster::start(each, &[]);
         let over_nats = cluster.run("findings");
         assert_eq!(over_nats.manifest, report.manifest);

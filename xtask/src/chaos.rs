@@ -1,6 +1,9 @@
 //! Real runs under faults; see `system_tests::chaos`.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    path::PathBuf,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use anyhow::ensure;
 use clap::Args;
@@ -23,6 +26,9 @@ pub(crate) struct ChaosArgs {
     /// A few faults of each kind, as the tests have them.
     #[arg(long)]
     short: bool,
+    /// Leave every cluster's folder there, logs and all.
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
     /// Print the scenarios and stop.
     #[arg(long)]
     list: bool,
@@ -45,8 +51,10 @@ pub(crate) fn run(args: &ChaosArgs) -> anyhow::Result<()> {
         seed: args.seed.unwrap_or(clock),
         records: args.records.unwrap_or(if args.short { 1_500 } else { 20_000 }),
         whole: !args.short,
+        nats: Some(nats),
+        keep: args.keep.clone(),
     };
-    let arena = Arena::new(options, Some(nats));
+    let arena = Arena::new(options);
     let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
     let told: Vec<_> = SCENARIOS
         .iter()

@@ -47,6 +47,24 @@ async fn settlements_that_never_come_are_planned_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_broker_has_lost_is_planned_again_long_before_a_stall() {
+    let stall = Duration::from_secs(60);
+    let world = World::with_stall(stall);
+    many(&world, 20);
+    let broker = world.broker.clone();
+    let thief = tokio::spawn(async move {
+        for delivery in broker.pull(Queue::Settled, 1).await.unwrap() {
+            delivery.ack();
+        }
+    });
+    let report =
+        tokio::time::timeout(stall / 2, world.build()).await.expect("it should not wait for a stall");
+    thief.await.unwrap();
+    assert_eq!(counts(&report), [20, 20, 0, 0, 0, 0]);
+    assert_eq!(world.files(), fresh(20).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_interrupted_run_is_finished_by_the_next_one() {
     let world = World::new();
     many(&world, 60);

@@ -19,6 +19,8 @@ pub struct Nats {
     /// Before its folder, so that it is gone when that is removed.
     running: Option<Leashed>,
     folder: PathBuf,
+    store: PathBuf,
+    host: String,
     _temporary: Option<TempDir>,
     port: u16,
     synced: bool,
@@ -32,6 +34,10 @@ pub struct NatsOptions {
     pub folder: Option<PathBuf>,
     /// Whether they sync before they answer, as brokers in production do.
     pub synced: bool,
+    /// Where they listen; loopback if it is empty.
+    pub host: String,
+    /// Where the only one stores streams; `None` for a place in its folder.
+    pub store: Option<PathBuf>,
     /// Added to their configuration.
     pub extra: String,
     /// The program; `None` for the pinned one.
@@ -82,8 +88,16 @@ impl Nats {
         };
         fs::create_dir_all(&folder).unwrap();
         let program = options.program.clone().unwrap_or_else(program);
-        let mut server =
-            Self { running: None, folder, _temporary: temporary, port, synced: options.synced, program };
+        let mut server = Self {
+            running: None,
+            store: options.store.clone().unwrap_or_else(|| folder.join("store")),
+            folder,
+            host: if options.host.is_empty() { "127.0.0.1".to_owned() } else { options.host.clone() },
+            _temporary: temporary,
+            port,
+            synced: options.synced,
+            program,
+        };
         server.configure(extra);
         server.resume();
         server
@@ -91,10 +105,10 @@ impl Nats {
 
     /// Replaces what was added to the configuration; for the next start.
     pub fn configure(&self, extra: &str) {
-        let (port, store) = (self.port, self.store());
+        let Self { port, store, host, .. } = self;
         let sync = if self.synced { ", sync_interval: always" } else { "" };
         let config = format!(
-            "host: 127.0.0.1\nport: {port}\nmax_payload: 9MB\n\
+            "host: {host}\nport: {port}\nmax_payload: 9MB\n\
              jetstream {{ store_dir: {store:?}, max_file_store: 16GB{sync} }}\n{extra}\n"
         );
         fs::write(self.folder.join("nats.conf"), config).unwrap();
@@ -114,8 +128,8 @@ impl Nats {
 
     /// Where it stores streams.
     #[must_use]
-    pub fn store(&self) -> PathBuf {
-        self.folder.join("store")
+    pub fn store(&self) -> &Path {
+        &self.store
     }
 
     /// What it has logged since it was started.

@@ -31,6 +31,14 @@ pub struct Heard {
     pub payload: Vec<u8>,
 }
 
+impl Heard {
+    /// What the server knows a repeat by.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.headers.lines().find_map(|line| line.strip_prefix("Nats-Msg-Id:")).map(str::trim)
+    }
+}
+
 impl Wire {
     /// Connects to the server at a loopback port.
     ///

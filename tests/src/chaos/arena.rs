@@ -1,6 +1,9 @@
 //! What all scenarios share: the records, and what an undisturbed build makes of them.
 
-use std::path::{Path, PathBuf};
+use std::{
+    cell::Cell,
+    path::{Path, PathBuf},
+};
 
 use quire_proto::BuildReport;
 use tempfile::TempDir;
@@ -11,7 +14,7 @@ use crate::{Build, ClusterOptions, Quire, Random, RealFindings, Synonyms, multip
 pub(super) const CATALOGUE: &str = "findings";
 
 /// What scenarios run over.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Default)]
 pub struct ChaosOptions {
     /// All that is random follows from it.
     pub seed: u64,
@@ -19,6 +22,10 @@ pub struct ChaosOptions {
     pub records: usize,
     /// As many faults as the whole tier wants, or a few.
     pub whole: bool,
+    /// The servers' program; `None` for the pinned one.
+    pub nats: Option<PathBuf>,
+    /// Where each scenario leaves its cluster's folder, logs and all; `None` for folders that go with them.
+    pub keep: Option<PathBuf>,
 }
 
 /// Records, and what an undisturbed build of them gives.
@@ -26,8 +33,9 @@ pub struct ChaosOptions {
 pub struct Arena {
     /// What was asked for.
     pub options: ChaosOptions,
-    nats: Option<PathBuf>,
     models: TempDir,
+    /// Clusters so far.
+    clusters: Cell<usize>,
     /// The site's manifest of an undisturbed embedded build.
     pub(super) manifest: Vec<u8>,
     /// What that build told.
@@ -35,22 +43,26 @@ pub struct Arena {
 }
 
 impl Arena {
-    /// Makes the records and builds them once; `nats` is the servers' program, if not the pinned one.
+    /// Makes the records and builds them once.
     #[must_use]
-    pub fn new(options: ChaosOptions, nats: Option<PathBuf>) -> Self {
+    pub fn new(options: ChaosOptions) -> Self {
         let models = tempfile::Builder::new().prefix("quire-models-").tempdir().unwrap();
         multiply(&originals(), models.path(), options.records, Synonyms::Own);
         let (manifest, report) = undisturbed(models.path());
         let counts = report.runs[0].records;
         println!("{} records: {counts:?}, site manifest {}", options.records, report.manifest);
-        Self { options, nats, models, manifest, report }
+        Self { options, models, clusters: Cell::new(0), manifest, report }
     }
 
     /// A cluster over these records.
-    pub(super) fn cluster(&self) -> ClusterOptions {
-        let options =
-            ClusterOptions::default().variable("FINDINGS_ROOT", self.models.path().to_str().unwrap());
-        ClusterOptions { synced: true, nats_program: self.nats.clone(), ..options }
+    pub(super) fn cluster(&self, scenario: &str) -> ClusterOptions {
+        let clusters = &self.clusters;
+        let number = clusters.get() + 1;
+        clusters.set(number);
+        let folder = self.options.keep.as_ref().map(|folder| folder.join(format!("{number}-{scenario}")));
+        let nats_program = self.options.nats.clone();
+        ClusterOptions { synced: true, nats_program, folder, ..ClusterOptions::default() }
+            .variable("FINDINGS_ROOT", self.models.path().to_str().unwrap())
     }
 
     /// Numbers for one scenario.
@@ -68,7 +80,7 @@ impl Arena {
 }
 
 /// The real models, or the sample.
-fn originals() -> PathBuf {
+pub(super) fn originals() -> PathBuf {
     RealFindings::find().map_or_else(|| repository().join("catalogues/findings/data"), |real| real.models())
 }
 

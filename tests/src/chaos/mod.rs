@@ -5,8 +5,19 @@
 //! `tests/tests/chaos.rs` runs the short tier, `cargo xtask chaos` the whole one.
 
 mod arena;
+mod crash_points;
+mod deleted;
+mod drain;
+mod duplicates;
 mod ears;
+mod full;
 mod kill_agents;
+mod kill_broker;
+mod links;
+mod poison;
+mod power_cut;
+mod scale;
+mod stand_still;
 mod storm;
 mod told;
 
@@ -24,11 +35,42 @@ pub struct Scenario {
 }
 
 /// All of them.
-pub const SCENARIOS: &[Scenario] = &[Scenario {
-    name: "kill-agents",
-    about: "kill -9 of random agents and coordinators, started again at once",
-    run: kill_agents::run,
-}];
+pub const SCENARIOS: &[Scenario] = &[
+    scenario(
+        "scale",
+        "no fault: one of each, four of each, and from one to four to two under a run",
+        scale::run,
+    ),
+    scenario(
+        "kill-agents",
+        "kill -9 of random agents and coordinators, started again at once",
+        kill_agents::run,
+    ),
+    scenario("kill-broker", "kill -9 of the only nats-server", kill_broker::run_one),
+    scenario(
+        "kill-brokers",
+        "kill -9 of one, two and all three nats-servers of a cluster",
+        kill_broker::run_three,
+    ),
+    scenario("crash-points", "every named crash point", crash_points::run),
+    scenario("stand-still", "SIGSTOP for longer than the ack wait", stand_still::run),
+    scenario("deleted", "a consumer, stream or bucket is deleted, and applied again", deleted::run),
+    scenario(
+        "duplicates",
+        "messages come again inside and outside the window of recognition",
+        duplicates::run,
+    ),
+    scenario("broker-full", "the broker's disk is full, and has room again", full::run_broker),
+    scenario("store-full", "the store's disk is full, and has room again", full::run_store),
+    scenario("links", "links between agents and broker are cut", links::run),
+    scenario("drain", "SIGTERM under load", drain::run),
+    scenario("poison", "one record in twenty-one is bad, in thirteen ways", poison::run),
+    scenario("power-cut", "the broker goes on with a torn copy of its folder", power_cut::run),
+];
+
+const fn scenario(name: &'static str, about: &'static str, run: fn(&Arena) -> Told) -> Scenario {
+    Scenario { name, about, run }
+}
 
 /// Runs a scenario.
 ///

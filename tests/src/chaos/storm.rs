@@ -14,6 +14,8 @@ const PROGRESS: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two questions whether a run has ended.
 const ASKED: Duration = Duration::from_millis(200);
+/// A leader that has not heard of a run for so long will not.
+const UNKNOWN: Duration = Duration::from_secs(3);
 const TICK: Duration = Duration::from_millis(5);
 
 /// How faults come.
@@ -31,7 +33,7 @@ pub(super) struct Weather {
 #[derive(Debug)]
 pub(super) struct Storm<'a> {
     arena: &'a Arena,
-    ears: Ears,
+    pub(super) ears: Ears,
     pub(super) cluster: Cluster,
     pub(super) random: Random,
     pub(super) told: Told,
@@ -41,6 +43,21 @@ pub(super) struct Storm<'a> {
     /// The last fault after which not every process was ready yet.
     unready: Option<Instant>,
     asked: Instant,
+    /// Whether the run was found to be over.
+    over: bool,
+    /// With one of these in its error a run may fail.
+    pub(super) forgives: &'static [&'static str],
+    /// Runs that failed so.
+    pub(super) refused: usize,
+    forgiven: bool,
+    /// Runs that no leader knew of any more.
+    forgotten: usize,
+    /// Since when nobody has known of the run that was begun.
+    unknown: Option<Instant>,
+    /// Since when nothing was settled, started or found to be over.
+    quiet: Instant,
+    /// Processes that ended by themselves and were started again: which, and when.
+    pub(super) ended: Vec<(usize, Instant)>,
 }
 
 impl<'a> Storm<'a> {
@@ -56,42 +73,73 @@ impl<'a> Storm<'a> {
             unsettled: Vec::new(),
             unready: None,
             asked: Instant::now(),
+            over: false,
+            forgives: &[],
+            refused: 0,
+            forgiven: false,
+            forgotten: 0,
+            unknown: None,
+            quiet: Instant::now(),
+            ended: Vec::new(),
         }
     }
 
-    /// Runs again and again under `fault` until there were enough, and checks every run.
-    pub(super) fn rage(&mut self, weather: &Weather, mut fault: impl FnMut(&mut Cluster, &mut Random)) {
-        let mut left = weather.faults;
-        while left > 0 {
+    /// Runs again and again under `fault` until there were enough, and checks every run. A fault says from when on
+    /// recovering from it counts.
+    pub(super) fn rage(&mut self, weather: &Weather, mut fault: impl FnMut(&mut Self) -> Instant) {
+        while self.told.faults < weather.faults {
             self.begin();
             let mut in_this_run = 0;
             while !self.is_over() {
                 let gap = Duration::from_millis(self.random.within(weather.gap_ms.clone()));
-                if !self.wait(gap) && in_this_run < weather.a_run && left > 0 {
-                    self.strike(&mut fault);
-                    (in_this_run, left) = (in_this_run + 1, left - 1);
+                let over = self.wait(gap);
+                if !over && in_this_run < weather.a_run && self.told.faults < weather.faults {
+                    let struck = fault(self);
+                    self.struck(struck);
+                    in_this_run += 1;
                 }
             }
             self.check();
         }
     }
 
-    /// One fault, now. Its time begins when it is done.
-    pub(super) fn strike(&mut self, fault: &mut impl FnMut(&mut Cluster, &mut Random)) {
-        fault(&mut self.cluster, &mut self.random);
-        let now = Instant::now();
-        self.unsettled.push(now);
-        self.unready.get_or_insert(now);
+    /// A fault has happened.
+    pub(super) fn struck(&mut self, at: Instant) {
+        self.unsettled.push(at);
+        self.unready.get_or_insert(at);
         self.told.faults += 1;
     }
 
     /// Begins a run that has everything to do.
     pub(super) fn begin(&mut self) {
+        self.begin_as(true);
+    }
+
+    fn begin_as(&mut self, full: bool) {
         let began = Instant::now();
-        while let Err(error) = self.cluster.begin(CATALOGUE, true) {
+        while let Err(error) = self.cluster.begin(CATALOGUE, full) {
             assert!(began.elapsed() < PATIENCE, "{}: no run begins: {error}", self.place());
+            self.hold(ASKED);
+        }
+        (self.over, self.unknown, self.quiet) = (false, None, Instant::now());
+    }
+
+    /// Looks after the cluster for so long, whatever becomes of the run.
+    pub(super) fn hold(&mut self, time: Duration) {
+        let until = Instant::now() + time;
+        while Instant::now() < until {
             self.tend();
         }
+    }
+
+    /// Whether the last run failed and may. Asked once, it is forgotten.
+    pub(super) const fn was_forgiven(&mut self) -> bool {
+        std::mem::replace(&mut self.forgiven, false)
+    }
+
+    /// Asks nobody whether he is ready until the next fault is over: who cannot be reached takes long to ask.
+    pub(super) const fn look_away(&mut self) {
+        self.unready = None;
     }
 
     /// Waits so long, or until the run is over; whether it is.
@@ -108,24 +156,54 @@ impl<'a> Storm<'a> {
     /// Looks after the cluster for a moment; whether the run is over.
     pub(super) fn is_over(&mut self) -> bool {
         self.tend();
-        if self.asked.elapsed() < ASKED {
-            return false;
+        if self.over || self.asked.elapsed() < ASKED {
+            return self.over;
         }
         self.asked = Instant::now();
-        let Some(run) = self.cluster.newest_run(CATALOGUE).filter(|run| run.epoch > self.epoch) else {
+        assert!(
+            self.quiet.elapsed() < PATIENCE,
+            "{}: nothing happens\n{}",
+            self.place(),
+            self.cluster.logs()
+        );
+        let newest = self.cluster.newest_run(CATALOGUE);
+        let Some(run) = newest.filter(|run| run.epoch > self.epoch) else {
+            self.unheard_of();
             return false;
         };
-        match run.state.as_str() {
+        self.unknown = None;
+        self.over = match run.state.as_str() {
             "done" => true,
-            "failed" => panic!("{}: {} failed: {}", self.place(), run.run, run.error),
+            "failed" if self.forgives.iter().any(|text| run.error.contains(text)) => {
+                self.refused += 1;
+                self.epoch = run.epoch;
+                self.forgiven = true;
+                true
+            }
+            "failed" => {
+                panic!("{}: {} failed: {}\n{}", self.place(), run.run, run.error, self.cluster.logs())
+            }
             _ => false,
+        };
+        self.over
+    }
+
+    /// A leader that dies after it has committed tells nobody of the run. Whoever waits for it asks for another.
+    fn unheard_of(&mut self) {
+        if self.cluster.leader().is_none() {
+            return;
+        }
+        if self.unknown.get_or_insert_with(Instant::now).elapsed() > UNKNOWN {
+            self.forgotten += 1;
+            self.begin_as(false);
         }
     }
 
     /// Starts what has ended, and notes what has recovered.
     fn tend(&mut self) {
         std::thread::sleep(TICK);
-        self.cluster.supervise();
+        let now = Instant::now();
+        self.ended.extend(self.cluster.supervise().into_iter().map(|agent| (agent, now)));
         self.note_settlements();
         if let Some(since) = self.unready
             && self.cluster.unready().is_empty()
@@ -133,17 +211,12 @@ impl<'a> Storm<'a> {
             self.told.ready.add(since.elapsed());
             self.unready = None;
         }
-        if let Some(oldest) = self.unsettled.first() {
-            assert!(
-                oldest.elapsed() < PATIENCE,
-                "{}: nothing was settled for {PATIENCE:?}\n{}",
-                self.place(),
-                self.cluster.logs()
-            );
-        }
     }
 
     fn note_settlements(&mut self) {
+        if let Some(last) = self.ears.last() {
+            self.quiet = self.quiet.max(last);
+        }
         while let Some(&fault) = self.unsettled.first() {
             let Some(settled) = self.ears.first_after(fault) else { return };
             let took = settled - fault;
@@ -178,7 +251,19 @@ impl<'a> Storm<'a> {
         self.told.runs += 1;
     }
 
-    fn place(&self) -> String {
+    /// What was found out.
+    pub(super) fn tell(mut self) -> Told {
+        if self.forgotten > 0 {
+            self.told.notes.push(format!(
+                "{} runs were committed by a leader that died before it told of them, and asked for again",
+                self.forgotten
+            ));
+        }
+        self.told
+    }
+
+    /// Where we are, for whoever wants to have it again.
+    pub(super) fn place(&self) -> String {
         let Told { name, runs, faults, .. } = &self.told;
         format!("{name}, seed {}, run {}, {faults} faults", self.arena.options.seed, runs + 1)
     }

@@ -1,6 +1,7 @@
 //! One process of a cluster.
 
 use std::{
+    ffi::OsStr,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     path::Path,
@@ -24,29 +25,43 @@ pub struct Agent {
     pub address: SocketAddr,
     /// Its environment, but for what one start alone has.
     env: Vec<(String, String)>,
+    /// Its namespace, if it is not in ours.
+    net: Option<Net>,
+}
+
+/// A network namespace with a link to this machine.
+#[derive(Debug, Clone)]
+pub struct Net {
+    /// Its name.
+    pub namespace: String,
+    /// Our address as it is seen from there.
+    pub here: String,
+    /// Its address as it is seen from here.
+    pub there: String,
 }
 
 impl Agent {
-    /// Starts a program whose folder is `own`; `once` is in the environment of this start alone.
+    /// Starts a program whose folder is `own`.
     #[must_use]
     pub fn start(
         kind: &'static str,
         own: &Path,
         env: Vec<(String, String)>,
-        once: &[(String, String)],
+        net: Option<Net>,
     ) -> Self {
-        let process = launch(kind, own, &[env.as_slice(), once].concat());
+        let process = launch(kind, own, &env, net.as_ref());
         let name = own.file_name().unwrap().to_str().unwrap().to_owned();
-        let address = address(&process);
-        Self { kind, name, process, address, env }
+        let address = address(&process, &env);
+        Self { kind, name, process, address, env, net }
     }
 
     /// Starts it again with the same folder, another process, and `once` in its environment. What runs is killed first.
     pub(super) fn start_again(&mut self, own: &Path, once: &[(String, String)]) {
         // Before the next one wants its folder.
         self.process.kill();
-        self.process = launch(self.kind, own, &[self.env.as_slice(), once].concat());
-        self.address = address(&self.process);
+        let env = [self.env.as_slice(), once].concat();
+        self.process = launch(self.kind, own, &env, self.net.as_ref());
+        self.address = address(&self.process, &env);
     }
 
     /// Why it does not take work; `None` if it does.
@@ -73,15 +88,25 @@ impl Agent {
     }
 }
 
-fn launch(kind: &str, own: &Path, env: &[(String, String)]) -> Leashed {
+fn launch(kind: &str, own: &Path, env: &[(String, String)], net: Option<&Net>) -> Leashed {
     let program = Quire::program().with_file_name(format!("quire-{kind}"));
-    let none: [&str; 0] = [];
-    Leashed::start(&program, none, env, &own.with_extension("log"))
+    let log = own.with_extension("log");
+    let none: [&OsStr; 0] = [];
+    match net {
+        None => Leashed::start(&program, none, env, &log),
+        Some(net) => {
+            let arguments = ["netns".as_ref(), "exec".as_ref(), net.namespace.as_ref(), program.as_os_str()];
+            Leashed::start(Path::new("ip"), arguments, env, &log)
+        }
+    }
 }
 
-fn address(process: &Leashed) -> SocketAddr {
-    process.printed("the address", |log| {
+/// Where we reach a process once it listens.
+fn address(process: &Leashed, env: &[(String, String)]) -> SocketAddr {
+    let own = process.printed("the address", |log| {
         let (_, rest) = log.split_once("\"address\":\"")?;
         rest.split_once('"')?.0.parse().ok()
-    })
+    });
+    let health = env.iter().find(|(name, _)| name == "QUIRE_HEALTH_LISTEN");
+    health.and_then(|(_, address)| address.parse().ok()).unwrap_or(own)
 }

@@ -14,13 +14,15 @@ use test_servers::{Nats, NatsOptions, Signal};
 
 use crate::{Ended, Quire};
 
-pub use agent::Agent;
+pub use agent::{Agent, Net};
 pub use options::ClusterOptions;
 pub use runs::RunState;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The stages' programs.
 pub const STAGES: [&str; 4] = ["fetcher", "validator", "indexer", "renderer"];
+/// Before the ports of agents in namespaces, each of which has one of its own.
+const FIRST_PORT: usize = 7_500;
 /// The coordinators' program.
 pub const COORDINATOR: &str = "coordinator";
 
@@ -58,6 +60,8 @@ impl Cluster {
             folder: options.folder.clone(),
             synced: options.synced,
             extra: options.broker_extra.clone(),
+            host: options.broker_host.clone(),
+            store: options.broker_store.clone(),
             program: options.nats_program.clone(),
         };
         let mut cluster = Self {
@@ -115,6 +119,15 @@ impl Cluster {
 
     /// Starts one more agent.
     pub fn add(&mut self, kind: &'static str) {
+        self.add_with(kind, None);
+    }
+
+    /// Starts one more agent in a network namespace; the broker must listen there.
+    pub fn add_in(&mut self, kind: &'static str, net: &Net) {
+        self.add_with(kind, Some(net));
+    }
+
+    fn add_with(&mut self, kind: &'static str, net: Option<&Net>) {
         self.started += 1;
         let own = self.folder.join(format!("{kind}-{}", self.started));
         let mut env = self.options.variables.clone();
@@ -130,7 +143,13 @@ impl Cluster {
                 env.push((variable.to_owned(), value));
             }
         }
-        self.agents.push(Agent::start(kind, &own, env, &[]));
+        if let Some(Net { here, there, .. }) = net {
+            // From here it is seen only at the address that serves health.
+            env.push(("QUIRE_HEALTH_LISTEN".to_owned(), format!("{there}:{}", FIRST_PORT + self.started)));
+            let broker = env.iter_mut().find(|(name, _)| name == "QUIRE_NATS_URL");
+            broker.unwrap().1 = self.nats_url().replace("127.0.0.1", here);
+        }
+        self.agents.push(Agent::start(kind, &own, env, net.cloned()));
     }
 
     /// Kills an agent where it still runs, and starts it on its folder; `once` is in the environment of this start alone.
@@ -142,13 +161,13 @@ impl Cluster {
         agent.start_again(&own, &once);
     }
 
-    /// Starts again what has ended by itself, as a supervisor does.
-    pub fn supervise(&mut self) {
-        for agent in 0..self.agents.len() {
-            if self.agents[agent].process.has_ended() {
-                self.restart(agent, &[]);
-            }
-        }
+    /// Starts again what has ended by itself, as a supervisor does; which agents that were.
+    pub fn supervise(&mut self) -> Vec<usize> {
+        let agents = self.agents.iter_mut().enumerate();
+        let ended: Vec<usize> =
+            agents.filter_map(|(at, agent)| agent.process.has_ended().then_some(at)).collect();
+        ended.iter().for_each(|agent| self.restart(*agent, &[]));
+        ended
     }
 
     /// The processes of a kind.
@@ -229,7 +248,7 @@ impl Cluster {
     /// The store that all share.
     #[must_use]
     pub fn store(&self) -> PathBuf {
-        self.folder.join("store")
+        self.options.store.clone().unwrap_or_else(|| self.folder.join("store"))
     }
 
     /// The site.

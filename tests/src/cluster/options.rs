@@ -17,6 +17,12 @@ pub struct ClusterOptions {
     pub synced: bool,
     /// Added to the servers' configuration.
     pub broker_extra: String,
+    /// Where the servers listen.
+    pub broker_host: String,
+    /// Where the only server stores streams; `None` for a place in its folder.
+    pub broker_store: Option<PathBuf>,
+    /// The store that all share; `None` for one in the folder.
+    pub store: Option<PathBuf>,
     /// The servers' program; `None` for the pinned one.
     pub nats_program: Option<PathBuf>,
     /// In the environment of every agent.
@@ -35,6 +41,9 @@ impl Default for ClusterOptions {
             servers: 1,
             synced: false,
             broker_extra: String::new(),
+            broker_host: "127.0.0.1".to_owned(),
+            broker_store: None,
+            store: None,
             nats_program: None,
             variables: Vec::new(),
             data: repository().join("catalogues"),
@@ -62,9 +71,10 @@ impl ClusterOptions {
         Self { servers, ..self }
     }
 
-    /// One more variable in the environment of every agent.
+    /// A variable in the environment of every agent.
     #[must_use]
     pub fn variable(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.variables.retain(|(known, _)| known != name);
         self.variables.push((name.to_owned(), value.into()));
         self
     }

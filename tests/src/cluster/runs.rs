@@ -1,5 +1,7 @@
 //! Runs of a cluster, as `quire` tells of them.
 
+use std::path::Path;
+
 use quire_proto::BuildReport;
 use serde::Deserialize;
 
@@ -26,7 +28,12 @@ impl Cluster {
     /// Runs a catalogue of this repository to its end, and checks that counts add up.
     #[must_use]
     pub fn run(&self, catalogue: &str) -> BuildReport {
-        let folder = repository().join("catalogues").join(catalogue);
+        self.run_folder(&repository().join("catalogues").join(catalogue))
+    }
+
+    /// Runs the catalogue in a folder to its end, and checks that counts add up.
+    #[must_use]
+    pub fn run_folder(&self, folder: &Path) -> BuildReport {
         let ended = self.quire(&["run", "start", folder.to_str().unwrap(), "--watch", "--json"]);
         assert_eq!(ended.code, Some(0), "{}\n{}", ended.err, self.logs());
         let report = ended.report();

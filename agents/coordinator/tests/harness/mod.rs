@@ -70,7 +70,21 @@ impl World {
         Self::start(folder(), Script { batch: 3, ..Script::default() }, Arc::new(NoProgress))
     }
 
+    /// A world whose coordinator believes for so long that its broker has what it owes.
+    pub fn with_stall(stall: Duration) -> Self {
+        Self::start_with(folder(), Script { batch: 3, ..Script::default() }, Arc::new(NoProgress), stall)
+    }
+
     pub fn start(folder: tempfile::TempDir, script: Script, progress: Arc<dyn Progress>) -> Self {
+        Self::start_with(folder, script, progress, Duration::from_millis(300))
+    }
+
+    fn start_with(
+        folder: tempfile::TempDir,
+        script: Script,
+        progress: Arc<dyn Progress>,
+        stall: Duration,
+    ) -> Self {
         let (script, broker) =
             (Arc::new(Mutex::new(script)), Broker::in_process(InProcessOptions::default()));
         let store = Store::open(&folder.path().join("store")).unwrap();
@@ -84,7 +98,7 @@ impl World {
             Digest::of(b"salt"),
         );
         options.site = Some(site.clone());
-        options.stall = Duration::from_millis(300);
+        options.stall = stall;
         let launch = Launch { broker: broker.clone(), store: store.clone(), pool: ComputePool::new(2) };
         let agents = vec![
             launch.agent(ScriptFetcher(script.clone())),
