@@ -269,7 +269,7 @@ fn a_state_that_is_damaged_or_wiped_is_made_anew_and_one_that_is_whole_serves_wh
 }
 
 #[test]
-fn a_damaged_pack_stops_neither_other_indexers_nor_the_stage_and_is_mended_by_a_full_run() {
+fn damaged_packs_stop_neither_other_indexers_nor_the_stage_and_a_full_run_mends_them() {
     let mut world = World::start(1);
     let epoch = world.run();
     let whole = world.indexers();
@@ -284,6 +284,10 @@ fn a_damaged_pack_stops_neither_other_indexers_nor_the_stage_and_is_mended_by_a_
     });
     let either = world.search(&format!("{late},{}", whole[0]), &["calcification"]);
     assert_eq!(either.code, Some(0), "{}", either.err);
+    // The one that leads still has in its memory what is damaged on the disk.
+    world.cluster.take(|agent| agent.kind == "coordinator").into_iter().for_each(ended);
+    world.cluster.add("coordinator");
+    world.cluster.wait_until_ready();
     let folder = repository().join("catalogues/findings");
     let run = world.cluster.quire(&["run", "start", folder.to_str().unwrap(), "--full", "--watch", "--json"]);
     assert_eq!(run.code, Some(0), "{}\n{}", run.err, world.cluster.logs());

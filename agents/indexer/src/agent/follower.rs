@@ -178,7 +178,7 @@ impl Follower {
             (self.store.clone(), self.folder.join(&due.catalogue), due.clone(), self.stop.clone());
         let began = Instant::now();
         let (applied, index) =
-            self.in_pool(move || Ok(bring(&store, &folder, &due_too, &|| !stop.is_cancelled())?)).await?;
+            self.in_pool(move || bring(&store, &folder, &due_too, &|| !stop.is_cancelled())).await?;
         let (epoch, took) = (index.epoch(), began.elapsed());
         let Applied { rebuilt, written, removed } = applied;
         let catalogue = &due.catalogue;
@@ -221,12 +221,18 @@ fn bring(
     folder: &Path,
     due: &Due,
     go_on: &dyn Fn() -> bool,
-) -> Result<(Applied, SearchIndex), IndexError> {
+) -> Result<(Applied, SearchIndex), BoxError> {
     if due.damaged {
         distrust(folder)?;
     }
     let applied = follow_while(store, folder, &due.catalogue, go_on)?;
-    Ok((applied, SearchIndex::open(folder)?))
+    match SearchIndex::open(folder) {
+        // Following leaves no index only if there is nothing to follow.
+        Err(IndexError::Missing(_)) => {
+            Err("the store has no manifest of it that this program can read".into())
+        }
+        index => Ok((applied, index?)),
+    }
 }
 
 /// The newest epoch of every catalogue. A store that shows nothing where catalogues are known is not there.
