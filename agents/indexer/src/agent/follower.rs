@@ -77,7 +77,7 @@ impl Follower {
     /// Follows until it is told to stop.
     pub(super) async fn run(mut self, mut hints: watch::Receiver<Hints>) {
         self.open_found().await;
-        let mut look = Instant::now();
+        let (mut look, mut hinted) = (Instant::now(), true);
         while !self.stop.is_cancelled() {
             if Instant::now() >= look {
                 self.look().await;
@@ -85,7 +85,10 @@ impl Follower {
                 look = Instant::now()
                     + Backoff { first: self.every, max: self.every }.pause(&self.id, self.looks);
             }
-            self.take_hints(&mut hints);
+            // Once each: what the store says later counts more.
+            if std::mem::take(&mut hinted) {
+                self.take_hints(&mut hints);
+            }
             self.follow_due().await;
             let next = self.retries.values().map(|retry| retry.at).fold(look, Instant::min);
             tokio::select! {
@@ -93,7 +96,7 @@ impl Follower {
                 () = sleep_until(next) => {}
                 () = self.indexes.suspected() => {}
                 // Without hints, the looks find everything.
-                Ok(()) = hints.changed() => {}
+                Ok(()) = hints.changed() => hinted = true,
             }
         }
     }
