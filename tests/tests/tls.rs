@@ -32,7 +32,7 @@ fn guarded(cluster: &Cluster) -> Agent {
         ("QUIRE_ADVERTISE", "https://guarded.example:7400".to_owned()),
     ];
     let env = env.map(|(name, value)| (name.to_owned(), value));
-    Agent::start("coordinator", &cluster.folder().join("guarded"), env.into(), &[])
+    Agent::start("coordinator", &cluster.folder().join("guarded"), env.into(), None)
 }
 
 #[test]

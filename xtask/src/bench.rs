@@ -19,7 +19,7 @@ pub(crate) struct BenchArgs {
     /// Folder of unpacked finding models (`defs/defs`, `golden_markdown` … below it); default: those beside the repository.
     #[arg(long, value_name = "DIR")]
     findings: Option<PathBuf>,
-    /// Also build 100,000 records, which takes minutes.
+    /// Also build and search 100,000 records, which takes minutes.
     #[arg(long)]
     scale: bool,
 }
@@ -56,8 +56,16 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     told += &measure(program("search_quality").env("QUIRE_FINDINGS_DATA", findings))?;
     told += &measure(&mut program("build"))?;
     whole_against_bare(&told)?;
+    let nats = tools::nats_server()?;
+    let search_scale = || {
+        let mut search_scale = program("search_scale");
+        search_scale.env("NATS_SERVER", &nats);
+        search_scale
+    };
+    measure(&mut search_scale())?;
     if args.scale {
         measure(program("build").arg("scale"))?;
+        measure(search_scale().args(["20000", "100000"]))?;
     }
     Ok(())
 }

@@ -43,12 +43,7 @@ pub struct Net {
 impl Agent {
     /// Starts a program whose folder is `own`.
     #[must_use]
-    pub fn start(
-        kind: &'static str,
-        own: &Path,
-        env: Vec<(String, String)>,
-        net: Option<Net>,
-    ) -> Self {
+    pub fn start(kind: &'static str, own: &Path, env: Vec<(String, String)>, net: Option<Net>) -> Self {
         let process = launch(kind, own, &env, net.as_ref());
         let name = own.file_name().unwrap().to_str().unwrap().to_owned();
         let address = address(&process, &env);

@@ -77,7 +77,7 @@ impl Follower {
     /// Follows until it is told to stop.
     pub(super) async fn run(mut self, mut hints: watch::Receiver<Hints>) {
         self.open_found().await;
-        let mut look = Instant::now();
+        let (mut look, mut hinted) = (Instant::now(), true);
         while !self.stop.is_cancelled() {
             if Instant::now() >= look {
                 self.look().await;
@@ -85,7 +85,10 @@ impl Follower {
                 look = Instant::now()
                     + Backoff { first: self.every, max: self.every }.pause(&self.id, self.looks);
             }
-            self.take_hints(&mut hints);
+            // Once each: what the store says later counts more.
+            if std::mem::take(&mut hinted) {
+                self.take_hints(&mut hints);
+            }
             self.follow_due().await;
             let next = self.retries.values().map(|retry| retry.at).fold(look, Instant::min);
             tokio::select! {
@@ -93,7 +96,7 @@ impl Follower {
                 () = sleep_until(next) => {}
                 () = self.indexes.suspected() => {}
                 // Without hints, the looks find everything.
-                Ok(()) = hints.changed() => {}
+                Ok(()) = hints.changed() => hinted = true,
             }
         }
     }
@@ -178,7 +181,7 @@ impl Follower {
             (self.store.clone(), self.folder.join(&due.catalogue), due.clone(), self.stop.clone());
         let began = Instant::now();
         let (applied, index) =
-            self.in_pool(move || Ok(bring(&store, &folder, &due_too, &|| !stop.is_cancelled())?)).await?;
+            self.in_pool(move || bring(&store, &folder, &due_too, &|| !stop.is_cancelled())).await?;
         let (epoch, took) = (index.epoch(), began.elapsed());
         let Applied { rebuilt, written, removed } = applied;
         let catalogue = &due.catalogue;
@@ -221,12 +224,18 @@ fn bring(
     folder: &Path,
     due: &Due,
     go_on: &dyn Fn() -> bool,
-) -> Result<(Applied, SearchIndex), IndexError> {
+) -> Result<(Applied, SearchIndex), BoxError> {
     if due.damaged {
         distrust(folder)?;
     }
     let applied = follow_while(store, folder, &due.catalogue, go_on)?;
-    Ok((applied, SearchIndex::open(folder)?))
+    match SearchIndex::open(folder) {
+        // Following leaves no index only if there is nothing to follow.
+        Err(IndexError::Missing(_)) => {
+            Err("the store has no manifest of it that this program can read".into())
+        }
+        index => Ok((applied, index?)),
+    }
 }
 
 /// The newest epoch of every catalogue. A store that shows nothing where catalogues are known is not there.

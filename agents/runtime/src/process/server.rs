@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use axum::{Router, extract::State, http::StatusCode, routing::get};
+use axum::{Router, extract::State, http::StatusCode, routing::get, serve::ListenerExt as _};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::{
@@ -110,6 +110,12 @@ async fn serve(
     stop: CancellationToken,
 ) -> Result<(SocketAddr, JoinHandle<()>), ProcessError> {
     let (listener, address) = listener(listen).await?;
+    // Small answers do not wait for the other side's acknowledgement of what went before: that is 40 ms an answer.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "answers on a connection may be late");
+        }
+    });
     let task = tokio::spawn(async move {
         // Control planes write down who calls.
         let app = app.into_make_service_with_connect_info::<SocketAddr>();
@@ -131,9 +137,10 @@ async fn serve_tls(
     let server = tonic::transport::Server::builder().accept_http1(true).tls_config(tls);
     let mut server = server.map_err(|error| ProcessError::Tls(error.into()))?;
     let (listener, address) = listener(listen).await?;
-    let served = server
-        .add_routes(Routes::from(app))
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener), stop.cancelled_owned());
+    let served = server.add_routes(Routes::from(app)).serve_with_incoming_shutdown(
+        TcpIncoming::from(listener).with_nodelay(Some(true)),
+        stop.cancelled_owned(),
+    );
     let task = tokio::spawn(async move {
         if let Err(error) = served.await {
             tracing::error!(error = crate::chain(&error), %address, "no longer listening");
