@@ -39,7 +39,7 @@ fn guarded(cluster: &Cluster) -> Agent {
 fn a_control_plane_listens_beyond_loopback_only_with_tls_and_only_for_callers_with_a_certificate() {
     let cluster = Cluster::start(1, &[]);
     let everywhere = ("QUIRE_LISTEN", "0.0.0.0:0".to_owned());
-    let refused = Ended::from(coordinator(&cluster, &[everywhere.clone()]).output().unwrap());
+    let refused = Ended::from(coordinator(&cluster, std::slice::from_ref(&everywhere)).output().unwrap());
     assert!(refused.code == Some(1) && refused.err.contains("--tls-client-ca"), "{}", refused.err);
     let half = [everywhere, ("QUIRE_TLS_CERT", certificate("server.pem"))];
     let refused = Ended::from(coordinator(&cluster, &half).output().unwrap());

@@ -88,7 +88,7 @@ fn choose(kind: &str, crashed: &BTreeMap<&'static str, usize>, random: &mut Rand
     let times = |point: &&&str| crashed.get(**point).copied().unwrap_or_default();
     let least = mine.iter().map(|point| times(&point)).min().unwrap_or_default();
     let rare: Vec<&'static str> = mine.iter().filter(|point| times(point) == least).copied().collect();
-    *random.pick::<&'static str>(&rare)
+    random.pick::<&'static str>(&rare)
 }
 
 fn points() -> Vec<&'static str> {

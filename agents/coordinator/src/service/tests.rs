@@ -139,8 +139,7 @@ impl Led {
     async fn until(&self, id: &str, is: impl Fn(&Run) -> bool) -> Run {
         let known = self.leading.table.get(id).unwrap();
         let mut told = known.watch();
-        let run = soon(told.wait_for(is)).await.unwrap().clone();
-        run
+        soon(told.wait_for(is)).await.unwrap().clone()
     }
 
     async fn stop(self) {
