@@ -160,6 +160,10 @@ impl Coordinator {
             lane,
             anew: full || !trusted,
         };
+        if full {
+            // What is in memory says nothing of what has become of the store.
+            self.shelf.clear();
+        }
         let lines = Lines {
             settlements: self.router.subscribe(&plan.run),
             facts,

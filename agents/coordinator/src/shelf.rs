@@ -128,6 +128,11 @@ impl Shelf {
         first.retain(|_, pack| chunks.contains_key(pack));
     }
 
+    /// Forgets everything.
+    pub(crate) fn clear(&self) {
+        *self.kept() = Kept::default();
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -86,6 +86,10 @@ where
         routes.add_service(self.fleet.service());
     }
 
+    fn ready_at_first(&self) -> Ready {
+        standby()
+    }
+
     async fn work(self, process: Arc<Process>) -> Result<(), BoxError> {
         let options = (self.options)(&process)?;
         tokio::spawn(self.fleet.clone().follow(process.broker.clone(), process.stop_token().clone()));
@@ -95,7 +99,7 @@ where
         let holder = instance_name();
         let ready = process.ready();
         loop {
-            ready.set_role(Ready::no("standby: another coordinator leads"));
+            ready.set_role(standby());
             let Some(lease) = wait_for_lease(&process, &holder).await else { return Ok(()) };
             // From here on, so that however long it takes to begin, nobody else takes over.
             let lease = lease.keep();
@@ -113,7 +117,7 @@ where
                 () = process.stopping() => {}
                 () = lease.lost() => {}
             }
-            ready.set_role(Ready::no("standby: another coordinator leads"));
+            ready.set_role(standby());
             self.leading.send_replace(None);
             leading.stop(process.args.drain()).await;
             let lease = process.stop_token().is_cancelled().then_some(lease);
@@ -129,6 +133,10 @@ where
             }
         }
     }
+}
+
+fn standby() -> Ready {
+    Ready::no("standby: another coordinator leads")
 }
 
 /// The lease; `None` if the process shall end first.

@@ -77,6 +77,11 @@ pub trait Role: Send + 'static {
         axum::Router::new()
     }
 
+    /// Whether it takes work before it has said anything of that.
+    fn ready_at_first(&self) -> Ready {
+        Ready::Yes
+    }
+
     /// Works until [`Process::stopping`], and ends cleanly.
     fn work(self, process: Arc<Process>) -> impl Future<Output = Result<(), BoxError>> + Send;
 }
@@ -222,6 +227,7 @@ async fn live<R: Role>(
 ) -> Result<(), ProcessError> {
     let (ready, stop) = (&running.ready, &running.stop);
     signals::watch(stop.clone());
+    ready.set_role(role.ready_at_first());
     observe::process(&running.telemetry.meter(), &running);
     let vitals = Vitals { ready: ready.clone(), telemetry: running.telemetry.clone() };
     let services = |routes: &mut RoutesBuilder| {
