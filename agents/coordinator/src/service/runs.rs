@@ -105,7 +105,10 @@ impl RunService for Runs {
             if !is_first {
                 tokio::select! {
                     biased;
-                    changed = watching.changed() => changed.ok()?,
+                    // Nobody tells of the run any more, and it has not ended.
+                    changed = watching.changed() => if changed.is_err() {
+                        return Some((Err(stops()), None));
+                    },
                     () = stopped.cancelled() => return Some((Err(stops()), None)),
                 }
             }

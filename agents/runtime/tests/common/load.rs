@@ -138,7 +138,8 @@ impl Brokers {
     pub(crate) async fn jet_stream(server: &test_servers::Nats, messages: usize) -> Self {
         let mut options = JetStreamOptions::new(server.url());
         options.layout.max_messages = messages + 10_000;
-        options.layout.max_bytes = 4 << 30;
+        // All streams together have to fit into what the server may store.
+        options.layout.max_bytes = (messages * 768).max(256 << 20);
         apply(&options).await.expect("applied");
         let client = Broker::jet_stream(options.clone()).await.expect("connected");
         Self { client, agent: Broker::jet_stream(options).await.expect("connected") }
