@@ -1,8 +1,6 @@
 //! `quire-renderer`: the stage *render* as a process.
 
-use std::sync::Arc;
-
-use quire_renderer::{Engines, Renderer, edge::SiteWriter};
+use quire_renderer::{Engines, Renderer, edge::site_of};
 use quire_runtime::process::{self, NoArgs, Process, Program, StageRole};
 
 #[global_allocator]
@@ -18,8 +16,8 @@ const PROGRAM: Program = Program {
 fn main() -> std::process::ExitCode {
     process::main(PROGRAM, |NoArgs {}, _| {
         Ok(StageRole::new(|process: &Process| {
-            let site = SiteWriter::open(&process.store_folder.join("site"), &process.state.tmp())?;
-            Ok(Renderer::new(Engines::default(), Some(Arc::new(site))))
+            let site = site_of(&process.store, &process.state.tmp())?;
+            Ok(Renderer::new(Engines::default(), Some(site)))
         }))
     })
 }

@@ -6,10 +6,10 @@ use quire_proto::{
     CatalogueRef, Digest, FileCopy, Outcome, PageFile, Parcel, ParcelHeader, RenderRecord, RenderedRecord,
     StageName, Work, is_page, pack::PackBuilder,
 };
-use quire_runtime::{Context, Processed, Stage, StageError, Store, StoreError, crash_point};
+use quire_runtime::{Context, Processed, Stage, StageError, Store, StoreError};
 
 use crate::{
-    edge::SiteWriter,
+    edge::{SiteError, SiteFiles},
     engines::{CompileError, Compiled, Engines},
 };
 
@@ -35,13 +35,13 @@ impl From<CompileError> for LoadError {
 #[derive(Debug, Clone)]
 pub struct Renderer {
     engines: Engines,
-    site: Option<Arc<SiteWriter>>,
+    site: Option<Arc<dyn SiteFiles>>,
 }
 
 impl Renderer {
     /// A renderer that publishes through `site`. Without one it only renders, and publish parcels fail.
     #[must_use]
-    pub fn new(engines: Engines, site: Option<Arc<SiteWriter>>) -> Self {
+    pub fn new(engines: Engines, site: Option<Arc<dyn SiteFiles>>) -> Self {
         Self { engines, site }
     }
 
@@ -95,25 +95,25 @@ impl Renderer {
         files: &[FileCopy],
     ) -> Result<Outcome, StageError> {
         let Some(site) = &self.site else {
-            return Err(StageError::permanent("publishing", "this renderer has no site folder"));
+            return Err(StageError::permanent("publishing", "this renderer has no site"));
         };
         if is_late(store, header)? {
             return Ok(Outcome::Published { pages: 0, bytes: 0 });
         }
-        let (mut pages, mut bytes) = (0, 0);
+        let failed = |error: SiteError| {
+            StageError::new(error.class(), format!("publishing {}", error.path()), Some(error.into()))
+        };
+        let mut contents = Vec::with_capacity(files.len());
         for file in files {
-            let failed = |error: crate::edge::SiteError| {
-                StageError::new(error.class(), format!("publishing {}", file.path), Some(error.into()))
-            };
-            if site.holds(&file.path, &file.digest).map_err(failed)? {
-                continue;
+            if !site.holds(&file.path, &file.digest).map_err(failed)? {
+                contents.push((file.path.as_str(), file.digest, store.get_slice(&file.from)?));
             }
-            let content = store.get_slice(&file.from)?;
-            if site.write(&file.path, &file.digest, &content).map_err(failed)? {
-                pages += u64::from(is_page(&file.path));
-                bytes += content.len() as u64;
-                crash_point("publish.file");
-            }
+        }
+        let written = site.write_all(&contents).map_err(failed)?;
+        let (mut pages, mut bytes) = (0, 0);
+        for ((path, _, content), _) in contents.iter().zip(written).filter(|(_, written)| *written) {
+            pages += u64::from(is_page(path));
+            bytes += content.len() as u64;
         }
         Ok(Outcome::Published { pages, bytes })
     }

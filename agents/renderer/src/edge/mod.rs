@@ -1,16 +1,22 @@
-//! The edge of the renderer: how files get into the site folder.
+//! The edge of the renderer: how files get into the site, which is a folder ([`SiteWriter`]) or lies in a bucket
+//! ([`SiteBucket`]).
 //!
-//! A file is written beside the site and renamed into it, so a reader sees the old file or the new one
+//! In a folder, a file is written beside the site and renamed into it, so a reader sees the old file or the new one
 //! and never half of one; a crash leaves the old one. What was written is remembered as a [`Stamp`], so
 //! that asking again costs one `stat`. Folders are held open: a write resolves one name, not a whole path,
 //! and nothing under the site folder that is a symbolic link is followed.
 
+mod bucket;
+mod content_type;
+mod files;
 mod folder;
 mod path;
 mod stamp;
 mod temporary;
 mod writer;
 
+pub use bucket::SiteBucket;
+pub use files::{SiteFiles, site_of};
 pub use path::{RefusedPath, check_path};
 pub use stamp::{Stamp, Stamps};
 pub use writer::SiteWriter;
@@ -20,7 +26,7 @@ use quire_runtime::{ErrorClass, is_no_room};
 /// Why a file could not be put into the site, or taken out of it.
 #[derive(Debug, thiserror::Error)]
 pub enum SiteError {
-    /// The file system refused.
+    /// The file system or the server refused.
     #[error("cannot {doing} {path}")]
     Io {
         /// What was tried, as a verb.
@@ -59,13 +65,24 @@ impl SiteError {
         move |errno| Self::Io { doing, path, source: errno.into() }
     }
 
+    /// The file concerned.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        match self {
+            Self::Io { path, .. } | Self::Path { path, .. } => path,
+            Self::NoTemporary { out, .. } => out,
+        }
+    }
+
     /// What an agent does about it.
     #[must_use]
     pub fn class(&self) -> ErrorClass {
-        use std::io::ErrorKind::{Interrupted, ResourceBusy, TimedOut};
+        use std::io::ErrorKind::{Interrupted, NotConnected, ResourceBusy, TimedOut};
         match self {
             Self::Io { source, .. } if is_no_room(source) => ErrorClass::NoRoom,
-            Self::Io { source, .. } if matches!(source.kind(), ResourceBusy | Interrupted | TimedOut) => {
+            Self::Io { source, .. }
+                if matches!(source.kind(), ResourceBusy | Interrupted | NotConnected | TimedOut) =>
+            {
                 ErrorClass::Transient
             }
             _ => ErrorClass::Permanent,

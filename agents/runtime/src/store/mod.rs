@@ -1,82 +1,53 @@
 //! The object store that agents share: packs and bundles by content address, manifests by name.
 //!
-//! [`Store`] is the handle; the one backend so far is a local folder ([`local`]). All calls block: use
-//! them from [`crate::Context::compute`] or from a blocking thread.
+//! [`Store`] is the handle; its backends are a folder ([`folder`]) and a bucket of S3's protocol ([`remote`] over
+//! [`bucket`]), under one contract suite. All calls block: use them from [`crate::Context::compute`] or from a blocking
+//! thread.
 
-mod local;
+mod bucket;
+mod error;
+mod folder;
 mod memory;
+mod name;
+mod remote;
 
-use std::{io, path::Path, sync::Arc, time::SystemTime};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use quire_proto::{Digest, PackSlice, pack::FinishedPack};
 
-use local::LocalFolder;
+use folder::LocalFolder;
 use memory::RecentBlobs;
+use remote::Remote;
+
+pub use bucket::{Bucket, BucketTrouble, Labels, Listed, Listing, Look, S3Settings, StorePlace};
+pub use error::StoreError;
 
 /// Bytes of recent blobs that are kept in memory, unless said otherwise.
 const RECENT_BYTES: usize = 16 * 1024 * 1024;
 
-/// Why the store did not do what it was asked for.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The disk refused.
-    #[error("{doing} {name}")]
-    Io {
-        /// What was tried.
-        doing: &'static str,
-        /// On which object.
-        name: String,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
-    /// No such blob.
-    #[error("blob {0} is not in the store")]
-    Missing(Digest),
-    /// The bytes are not those of the digest.
-    #[error("blob {0} is damaged")]
-    Damaged(Digest),
-    /// A slice reaches beyond the end of its pack.
-    #[error("slice {offset}+{len} reaches beyond the {bytes} bytes of pack {pack}")]
-    OutOfRange {
-        /// The pack.
-        pack: Digest,
-        /// First byte asked for.
-        offset: u64,
-        /// Number of bytes asked for.
-        len: u64,
-        /// Bytes that there are.
-        bytes: u64,
-    },
-    /// Not a name of this store.
-    #[error("not a name in the store: {0:?}")]
-    Name(String),
-}
-
-impl StoreError {
-    /// Whether an object that should be there is missing or not what it was: it has to be made again.
-    #[must_use]
-    pub const fn is_damage(&self) -> bool {
-        matches!(self, Self::Missing(_) | Self::Damaged(_) | Self::OutOfRange { .. })
-    }
-
-    /// Whether the same call may succeed later. A damaged or missing object has to be made again first.
-    #[must_use]
-    pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Io { .. })
-    }
-
-    fn io(doing: &'static str, name: impl Into<String>, source: io::Error) -> Self {
-        Self::Io { doing, name: name.into(), source }
-    }
-}
-
 /// A handle of the store. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
-    folder: Arc<LocalFolder>,
+    backend: Backend,
     recent: Arc<RecentBlobs>,
+}
+
+/// Where it lies.
+#[derive(Debug, Clone)]
+enum Backend {
+    Folder(Arc<LocalFolder>),
+    Bucket(Arc<Remote>),
+}
+
+/// Does the same with either backend.
+macro_rules! backend {
+    ($store:expr, $it:ident => $done:expr) => {
+        match &$store.backend {
+            Backend::Folder($it) => $done,
+            Backend::Bucket($it) => $done,
+        }
+    };
 }
 
 impl Store {
@@ -93,14 +64,41 @@ impl Store {
     /// # Errors
     /// [`StoreError::Io`] if the folder cannot be made.
     pub fn open_with(dir: &Path, recent_bytes: usize) -> Result<Self, StoreError> {
-        let folder = Arc::new(LocalFolder::open(dir)?);
-        Ok(Self { folder, recent: Arc::new(RecentBlobs::new(recent_bytes)) })
+        Ok(Self::new(Backend::Folder(Arc::new(LocalFolder::open(dir)?)), recent_bytes))
     }
 
-    /// Stores a pack. Idempotent: nothing is written if it is there already.
+    /// The store in `bucket`. Nothing is asked of the server: [`Bucket::probe`] tells whether it does.
+    #[must_use]
+    pub fn in_bucket(bucket: Bucket) -> Self {
+        Self::new(Backend::Bucket(Arc::new(Remote::new(bucket))), RECENT_BYTES)
+    }
+
+    fn new(backend: Backend, recent_bytes: usize) -> Self {
+        Self { backend, recent: Arc::new(RecentBlobs::new(recent_bytes)) }
+    }
+
+    /// Its folder, if it lies in one.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.backend {
+            Backend::Folder(folder) => Some(folder.dir()),
+            Backend::Bucket(_) => None,
+        }
+    }
+
+    /// Its bucket, if it lies in one.
+    #[must_use]
+    pub fn bucket(&self) -> Option<&Bucket> {
+        match &self.backend {
+            Backend::Folder(_) => None,
+            Backend::Bucket(remote) => Some(remote.bucket()),
+        }
+    }
+
+    /// Stores a pack. Idempotent; in a folder, nothing is written if it is there already.
     ///
-    /// The file appears whole (temporary file and rename) but is not forced to the disk: after a power
-    /// cut it may be short. That is found when it is read, and the pack is made again.
+    /// It appears whole, but in a folder it is not forced to the disk: after a power cut it may be short. That is found
+    /// when it is read, and the pack is made again.
     ///
     /// # Errors
     /// [`StoreError::Io`].
@@ -114,7 +112,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Io`].
     pub fn put_blob(&self, digest: &Digest, bytes: &Bytes) -> Result<(), StoreError> {
-        self.folder.put_blob(digest, bytes)?;
+        backend!(self, it => it.put_blob(digest, bytes))?;
         self.recent.put(digest, bytes);
         Ok(())
     }
@@ -127,9 +125,9 @@ impl Store {
         if let Some(bytes) = self.recent.get(digest) {
             return Ok(bytes);
         }
-        let bytes = self.folder.get_blob(digest)?.ok_or(StoreError::Missing(*digest))?;
+        let bytes = backend!(self, it => it.get_blob(digest))?.ok_or(StoreError::Missing(*digest))?;
         if Digest::of(&bytes) != *digest {
-            match self.folder.remove_damaged(digest) {
+            match backend!(self, it => it.remove_damaged(digest)) {
                 Ok(()) => tracing::warn!(blob = %digest, "damaged blob removed"),
                 // It is damaged all the same, and found so by its next reader.
                 Err(error) => tracing::warn!(blob = %digest, %error, "damaged blob cannot be removed"),
@@ -159,17 +157,39 @@ impl Store {
             })
     }
 
-    /// Whether there is a file for this digest; its content is verified only when it is read.
-    #[must_use]
-    pub fn has_blob(&self, digest: &Digest) -> bool {
-        self.folder.blob_bytes(digest).is_some()
+    /// Whether there is an object for this digest; its content is verified only when it is read.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn has_blob(&self, digest: &Digest) -> Result<bool, StoreError> {
+        Ok(backend!(self, it => it.blob_bytes(digest))?.is_some())
     }
 
     /// Whether the slice's pack is there and long enough, which a file cut short by a power cut is not.
-    #[must_use]
-    pub fn has_slice(&self, slice: &PackSlice) -> bool {
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn has_slice(&self, slice: &PackSlice) -> Result<bool, StoreError> {
+        let bytes = backend!(self, it => it.blob_bytes(&slice.pack))?;
         let end = slice.offset.checked_add(slice.len);
-        self.folder.blob_bytes(&slice.pack).zip(end).is_some_and(|(bytes, end)| end <= bytes)
+        Ok(bytes.zip(end).is_some_and(|(bytes, end)| end <= bytes))
+    }
+
+    /// Whether [`Store::has_slice`] holds for all of them. A pack is looked for once, and in a bucket many at a time.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn has_slices<'a>(
+        &self,
+        slices: impl IntoIterator<Item = &'a PackSlice>,
+    ) -> Result<bool, StoreError> {
+        let mut ends = BTreeMap::new();
+        for slice in slices {
+            let Some(end) = slice.offset.checked_add(slice.len) else { return Ok(false) };
+            let known = ends.entry(slice.pack).or_insert(end);
+            *known = end.max(*known);
+        }
+        backend!(self, it => it.have(&ends))
     }
 
     /// Removes a blob; says whether it was there.
@@ -178,12 +198,30 @@ impl Store {
     /// [`StoreError::Io`].
     pub fn remove_blob(&self, digest: &Digest) -> Result<bool, StoreError> {
         self.recent.remove(digest);
-        self.folder.remove_blob(digest)
+        backend!(self, it => it.remove_blob(digest))
+    }
+
+    /// Removes blobs, those that are there; in a bucket many at a time.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]; some may be removed.
+    pub fn remove_blobs(&self, digests: &[Digest]) -> Result<(), StoreError> {
+        digests.iter().for_each(|digest| self.recent.remove(digest));
+        match &self.backend {
+            Backend::Folder(folder) => {
+                digests.iter().try_for_each(|digest| folder.remove_blob(digest).map(drop))
+            }
+            Backend::Bucket(remote) => remote.remove_blobs(digests),
+        }
     }
 
     /// All blobs with their size in bytes and the time when they were written, in no particular order.
     pub fn blobs(&self) -> impl Iterator<Item = Result<(Digest, u64, SystemTime), StoreError>> + use<> {
-        self.folder.blobs()
+        let (folder, remote) = match &self.backend {
+            Backend::Folder(folder) => (Some(folder.blobs()), None),
+            Backend::Bucket(remote) => (None, Some(remote.blobs())),
+        };
+        folder.into_iter().flatten().chain(remote.into_iter().flatten())
     }
 
     /// Creates a named object if there is none, atomically and durably: of several callers, in whatever
@@ -192,7 +230,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Name`], [`StoreError::Io`].
     pub fn create(&self, name: &str, bytes: &[u8]) -> Result<bool, StoreError> {
-        self.folder.create(name, bytes)
+        backend!(self, it => it.create(name, bytes))
     }
 
     /// Writes a named object, replacing it atomically and durably.
@@ -200,7 +238,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Name`], [`StoreError::Io`].
     pub fn put(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        self.folder.put(name, bytes)
+        backend!(self, it => it.put(name, bytes))
     }
 
     /// The bytes of a named object, if there is one.
@@ -208,7 +246,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Name`], [`StoreError::Io`].
     pub fn read(&self, name: &str) -> Result<Option<Bytes>, StoreError> {
-        self.folder.read(name)
+        backend!(self, it => it.read(name))
     }
 
     /// What lies directly under `prefix` (`manifests/findings` → `1`, `10`, `2`): last parts of the names,
@@ -217,7 +255,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Name`], [`StoreError::Io`].
     pub fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
-        self.folder.list(prefix)
+        backend!(self, it => it.list(prefix))
     }
 
     /// Removes a named object; says whether it was there.
@@ -225,6 +263,6 @@ impl Store {
     /// # Errors
     /// [`StoreError::Name`], [`StoreError::Io`].
     pub fn remove(&self, name: &str) -> Result<bool, StoreError> {
-        self.folder.remove(name)
+        backend!(self, it => it.remove(name))
     }
 }

@@ -1,10 +1,11 @@
-//! The store in a local folder.
+//! The store in a folder of this machine, or of a file system that all agents mount.
 //!
 //! `blobs/<xx>/<blake3>` holds blobs, `tmp/` files on their way, everything else named objects. Files
 //! appear whole: written under `tmp/`, then renamed (or linked, where the name must be new). Named objects
 //! are the truth about a catalogue and are forced to the disk; blobs can be made again and are not.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File, OpenOptions},
     io::{self, ErrorKind, Write},
     path::{Path, PathBuf},
@@ -16,16 +17,14 @@ use std::{
 use bytes::Bytes;
 use quire_proto::Digest;
 
-use super::StoreError;
+use super::{
+    StoreError,
+    name::{self, BLOBS, TMP},
+};
 use crate::crash::crash_point;
 
-const BLOBS: &str = "blobs";
-const TMP: &str = "tmp";
 /// Temporary files older than this are leftovers of a crash.
 const LEFTOVER: Duration = Duration::from_secs(3600);
-/// Longest name of an object, and of one part of it.
-const MAX_NAME: usize = 1024;
-const MAX_PART: usize = 200;
 
 /// Numbers the temporary files of this process, whichever store they belong to.
 static NEXT_TMP: AtomicU64 = AtomicU64::new(0);
@@ -46,10 +45,14 @@ impl LocalFolder {
         Ok(Self { dir: dir.to_owned() })
     }
 
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Nothing is written if it is there already.
     pub(super) fn put_blob(&self, digest: &Digest, bytes: &[u8]) -> Result<(), StoreError> {
         // A file of the right length may still be damaged: whoever made its content again is here to mend it.
-        if self.blob_bytes(digest) == Some(bytes.len() as u64)
+        if self.blob_bytes(digest)? == Some(bytes.len() as u64)
             && self.get_blob(digest).is_ok_and(|there| there.is_some_and(|there| there == bytes))
         {
             return Ok(());
@@ -66,13 +69,33 @@ impl LocalFolder {
             .map_err(|error| StoreError::io("reading blob", digest.to_hex(), error))
     }
 
-    pub(super) fn blob_bytes(&self, digest: &Digest) -> Option<u64> {
-        fs::metadata(self.blob_path(digest)).ok().filter(fs::Metadata::is_file).map(|file| file.len())
+    /// Bytes of a blob, if it is there.
+    pub(super) fn blob_bytes(&self, digest: &Digest) -> Result<Option<u64>, StoreError> {
+        match fs::metadata(self.blob_path(digest)) {
+            Ok(file) => Ok(file.is_file().then_some(file.len())),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(StoreError::io("looking for blob", digest.to_hex(), error)),
+        }
+    }
+
+    /// Whether these blobs are there and have so many bytes or more.
+    pub(super) fn have(&self, blobs: &BTreeMap<Digest, u64>) -> Result<bool, StoreError> {
+        for (digest, wanted) in blobs {
+            if self.blob_bytes(digest)?.is_none_or(|bytes| bytes < *wanted) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Removes a blob that was found damaged, unless somebody has mended it meanwhile: it is taken aside first, so that
     /// what is looked at again is what is removed.
-    pub(super) fn remove_damaged(&self, digest: &Digest) -> io::Result<()> {
+    pub(super) fn remove_damaged(&self, digest: &Digest) -> Result<(), StoreError> {
+        self.take_aside(digest)
+            .map_err(|error| StoreError::io("removing damaged blob", digest.to_hex(), error))
+    }
+
+    fn take_aside(&self, digest: &Digest) -> io::Result<()> {
         // The name is taken first: somebody else, in another container, may think of the same one.
         let (place, aside) = (self.blob_path(digest), self.write_tmp(&[], false)?);
         match fs::rename(&place, &aside) {
@@ -159,16 +182,11 @@ impl LocalFolder {
     }
 
     fn blob_path(&self, digest: &Digest) -> PathBuf {
-        let hex = digest.to_hex();
-        let shard = hex.get(..2).unwrap_or_default();
-        let mut path = self.dir.join(BLOBS);
-        path.push(shard);
-        path.push(&hex);
-        path
+        self.dir.join(name::of_blob(digest))
     }
 
     fn object_path(&self, name: &str) -> Result<PathBuf, StoreError> {
-        if is_object_name(name) { Ok(self.dir.join(name)) } else { Err(StoreError::Name(name.to_owned())) }
+        name::check(name).map(|name| self.dir.join(name))
     }
 
     /// Writes a file under `tmp/` whose name nobody else has, in whichever process or container.
@@ -248,23 +266,6 @@ fn blob_of(entry: io::Result<fs::DirEntry>) -> io::Result<Option<(Digest, u64, S
         Err(error) if is_absent(&error) => Ok(None), // removed while we were listing
         Err(error) => Err(error),
     }
-}
-
-/// Parts of letters, digits, `-`, `_` and inner dots, joined by `/`; not under the store's own folders.
-/// So a name can neither leave the folder nor mean two things on two file systems.
-fn is_object_name(name: &str) -> bool {
-    let is_part = |part: &str| {
-        !part.is_empty()
-            && part.len() <= MAX_PART
-            && !part.starts_with('.')
-            && !part.ends_with('.')
-            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
-    };
-    let first = name.split('/').next().unwrap_or_default();
-    name.len() <= MAX_NAME
-        && name.split('/').all(is_part)
-        && !first.eq_ignore_ascii_case(BLOBS)
-        && !first.eq_ignore_ascii_case(TMP)
 }
 
 /// Removes what crashed processes left; trouble with it is no reason not to start.
