@@ -40,8 +40,6 @@ pub struct NatsOptions {
     pub store: Option<PathBuf>,
     /// Added to their configuration.
     pub extra: String,
-    /// The program; `None` for the pinned one.
-    pub program: Option<PathBuf>,
 }
 
 impl Nats {
@@ -87,7 +85,6 @@ impl Nats {
             (None, None) => unreachable!("one of them is there"),
         };
         fs::create_dir_all(&folder).unwrap();
-        let program = options.program.clone().unwrap_or_else(program);
         let mut server = Self {
             running: None,
             store: options.store.clone().unwrap_or_else(|| folder.join("store")),
@@ -96,7 +93,7 @@ impl Nats {
             _temporary: temporary,
             port,
             synced: options.synced,
-            program,
+            program: program(),
         };
         server.configure(extra);
         server.resume();
@@ -181,7 +178,7 @@ impl Nats {
 }
 
 /// Ports that were free just now; all of them are taken before the first is given back.
-fn free_ports(count: usize) -> Vec<u16> {
+pub(crate) fn free_ports(count: usize) -> Vec<u16> {
     let listeners: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
     listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
 }

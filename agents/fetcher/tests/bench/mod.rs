@@ -165,7 +165,7 @@ impl Bench {
 
     /// Lists only.
     pub(crate) async fn list(&self, base: Option<Digest>) -> Processed {
-        let work = Work::List(ListSource { source: self.source.clone(), base });
+        let work = Work::List(ListSource { source: self.source.clone(), base, only: None });
         self.process(work).await.unwrap()
     }
 

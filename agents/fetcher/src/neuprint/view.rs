@@ -1,0 +1,207 @@
+//! What a page of one side, or of all cells of a type, shows: sums over its cells, and its connections.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{
+    answer::{Text, Whole},
+    region::{Counts, Place, Side},
+    rows::{Cell, Moments, Of, Partner, Strengths, Way},
+};
+
+/// A cell and what is known of its regions.
+pub(super) type Known<'a> = (&'a Cell, Option<Side>, &'a BTreeMap<String, Counts>);
+
+/// The cells of a type that a page is about.
+#[derive(Debug, Serialize)]
+pub(super) struct View {
+    cells: usize,
+    pre: i64,
+    post: i64,
+    downstream: i64,
+    upstream: i64,
+    /// The cell with most synapses: a body id, as text for those who read numbers as floats.
+    shown: Option<String>,
+    /// Region, synapses made and received; sorted by name.
+    regions: Vec<(String, i64, i64)>,
+    /// Region with its side, layer, synapses made and received, cells that have any there.
+    layers: Vec<(String, Side, String, i64, i64, usize)>,
+    inputs: Vec<Connection>,
+    outputs: Vec<Connection>,
+}
+
+/// Partners of one type, and of one side where the page is of one.
+#[derive(Debug, Serialize)]
+struct Connection {
+    #[serde(rename = "type")]
+    name: String,
+    side: Option<Side>,
+    cells: i64,
+    weight: i64,
+    /// Coefficient of variation of the weight by partner cell.
+    cv: f64,
+    /// The transmitter with most weight.
+    transmitter: Option<String>,
+    /// Partner cells of the cell shown, strongest first.
+    bodies: Vec<String>,
+}
+
+/// The cell with most synapses; of equals the one with the least body id.
+pub(super) fn shown<'a>(cells: impl Iterator<Item = &'a Cell>) -> Option<i64> {
+    let strength = |cell: &Cell| number(cell.pre) + number(cell.post);
+    cells.max_by_key(|cell| (strength(cell), std::cmp::Reverse(cell.body))).map(|cell| cell.body.0)
+}
+
+pub(super) fn number(whole: Option<Whole>) -> i64 {
+    whole.unwrap_or_default().0
+}
+
+/// The view of the cells of one side, or of all (`None`); `None` if there are none.
+pub(super) fn view(cells: &[Known<'_>], partners: &[&Partner], side: Option<Side>) -> Option<View> {
+    let ours: Vec<_> = cells.iter().filter(|(_, own, _)| side.is_none() || *own == side).collect();
+    let shown = shown(ours.iter().map(|(cell, ..)| *cell))?;
+    let sum = |of: fn(&Cell) -> Option<Whole>| ours.iter().map(|(cell, ..)| number(of(cell))).sum();
+    let (mut regions, mut layers) = (BTreeMap::new(), BTreeMap::new());
+    for (name, counts) in ours.iter().flat_map(|(_, _, regions)| regions.iter()) {
+        let [pre, post] = counts.both();
+        match Place::read(name) {
+            Place::Region(name) => add(regions.entry(name).or_insert((0, 0, 0)), pre, post),
+            Place::Layer(region, side, layer) => {
+                add(layers.entry((region, side, layer)).or_insert((0, 0, 0)), pre, post);
+            }
+            Place::Column(..) => {}
+        }
+    }
+    let region = |(name, (pre, post, _)): (&str, _)| (name.to_owned(), pre, post);
+    let layer = |((region, side, layer), (pre, post, cells)): ((&str, Side, &str), _)| {
+        (region.to_owned(), side, layer.to_owned(), pre, post, cells)
+    };
+    Some(View {
+        cells: ours.len(),
+        pre: sum(|cell| cell.pre),
+        post: sum(|cell| cell.post),
+        downstream: sum(|cell| cell.downstream),
+        upstream: sum(|cell| cell.upstream),
+        shown: Some(shown.to_string()),
+        regions: regions.into_iter().map(region).collect(),
+        layers: layers.into_iter().map(layer).collect(),
+        inputs: connections(partners, Way::In, side, shown),
+        outputs: connections(partners, Way::Out, side, shown),
+    })
+}
+
+fn add((pres, posts, cells): &mut (i64, i64, usize), pre: i64, post: i64) {
+    *pres += pre;
+    *posts += post;
+    *cells += usize::from(pre + post > 0);
+}
+
+/// Rows about one partner type and side.
+#[derive(Default)]
+struct Group {
+    moments: [i64; 3],
+    transmitters: BTreeMap<Option<String>, i64>,
+    bodies: Vec<(Whole, Whole)>,
+}
+
+/// The connections of a view, strongest first. A page of all cells merges the partners' sides.
+fn connections(partners: &[&Partner], way: Way, side: Option<Side>, shown: i64) -> Vec<Connection> {
+    let mut groups: BTreeMap<(&str, Option<Side>), Group> = BTreeMap::new();
+    for row in partners.iter().filter(|row| row.way == way) {
+        let at = (row.partner.as_str(), row.side.as_ref().and_then(|text| Side::read(&text.0)));
+        match (&row.of, &row.every) {
+            (Of::Type(_), Strengths::Moments(every)) => {
+                let own = match side {
+                    None => Some(*every),
+                    Some(Side::L) => row.left,
+                    Some(Side::R) => row.right,
+                    Some(Side::M) => row.middle,
+                };
+                let Some(Moments(Whole(count @ 1..), sum, squares)) = own else { continue };
+                let group = groups.entry(at).or_default();
+                for (all, more) in group.moments.iter_mut().zip([count, sum.0, squares.0]) {
+                    *all += more;
+                }
+                let transmitter = row.transmitter.as_ref().map(|Text(name)| name.clone());
+                *group.transmitters.entry(transmitter).or_default() += sum.0;
+            }
+            (Of::Body(Whole(body)), Strengths::Cells(cells)) if *body == shown => {
+                groups.entry(at).or_default().bodies.extend(cells);
+            }
+            _ => {}
+        }
+    }
+    let groups = groups.into_iter().filter(|(_, group)| group.moments[0] > 0);
+    let mut out: Vec<Connection> =
+        groups.map(|((name, side), group)| connection(name, side, group)).collect();
+    if side.is_none() {
+        out = merged(out);
+    }
+    out.sort_by(|a, b| (b.weight, &a.name, a.side).cmp(&(a.weight, &b.name, b.side)));
+    out
+}
+
+fn connection(name: &str, side: Option<Side>, mut group: Group) -> Connection {
+    let [cells, weight, _] = group.moments;
+    group.bodies.sort_by_key(|(body, weight)| (std::cmp::Reverse(*weight), *body));
+    // Of equals the first by name.
+    let commonest = group.transmitters.into_iter().rev().max_by_key(|(_, weight)| *weight);
+    Connection {
+        name: name.to_owned(),
+        side,
+        cells,
+        weight,
+        cv: variation(group.moments),
+        transmitter: commonest.and_then(|(name, _)| name),
+        bodies: group.bodies.iter().map(|(body, _)| body.0.to_string()).collect(),
+    }
+}
+
+/// Population standard deviation by mean, of a number of weights, their sum and the sum of their squares; three decimals.
+fn variation([count, sum, squares]: [i64; 3]) -> f64 {
+    if count < 2 || sum == 0 {
+        return 0.0;
+    }
+    // Exact until the root is taken.
+    let [count, sum, squares] = [count, sum, squares].map(i128::from);
+    let spread = (count * squares - sum * sum).max(0);
+    #[allow(clippy::cast_precision_loss, reason = "three decimals are kept")]
+    let cv = (spread as f64).sqrt() / sum as f64;
+    (cv * 1000.0).round() / 1000.0
+}
+
+/// Sides put together: what counts is added, the variation is the mean by partner cells. They come sorted by type.
+fn merged(connections: Vec<Connection>) -> Vec<Connection> {
+    let mut out: Vec<Connection> = Vec::new();
+    for more in connections {
+        let Some(last) = out.last_mut().filter(|last| last.name == more.name) else {
+            out.push(Connection { side: None, ..more });
+            continue;
+        };
+        #[allow(clippy::cast_precision_loss, reason = "numbers of cells")]
+        let [old, new] = [last.cells as f64, more.cells as f64];
+        last.cv = ((last.cv * old + more.cv * new) / (old + new) * 1000.0).round() / 1000.0;
+        if more.weight > last.weight {
+            last.transmitter = more.transmitter;
+        }
+        last.cells += more.cells;
+        last.weight += more.weight;
+        last.bodies.extend(more.bodies);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variation_follows_from_the_moments() {
+        assert_eq!(variation([1, 7, 49]), 0.0);
+        // Weights 11 and 2: mean 6.5, deviation 4.5.
+        assert_eq!(variation([2, 13, 125]), 0.692);
+        assert_eq!(variation([3, 30, 300]), 0.0, "all alike");
+        assert_eq!(variation([0, 0, 0]), 0.0);
+    }
+}
