@@ -2,6 +2,7 @@
 
 mod agents;
 mod cache;
+mod figure;
 mod tls;
 
 use std::path::PathBuf;
@@ -11,6 +12,9 @@ use quire_runtime::process::BrokerArgs;
 
 pub use agents::{AgentArgs, AgentsAction, AgentsArgs, LaneAgentArgs, LanesArgs, TopArgs};
 pub use cache::{CacheAction, CacheArgs};
+pub use figure::{
+    CoordinatesArg, EyemapArgs, FigureArgs, FigureKind, PaletteArg, ScaleArg, SideArg, TooltipsArg, TopArg,
+};
 pub use tls::{OtherServerArgs, TlsArgs};
 
 /// Turns scientific sources into validated, searchable, rendered catalogue web sites.
@@ -46,6 +50,11 @@ pub enum Command {
         after_help = "Examples:\n  quire search 'pulmonary embolism'\n  quire search embolism --catalogue findings --filter tags=CT --limit 5 --json\n  quire search embolism --server 127.0.0.1:7403,127.0.0.1:7413"
     )]
     Search(SearchArgs),
+    /// Draw one figure from a file
+    #[command(
+        after_help = "Examples:\n  quire figure eyemap T4a.csv --out T4a.svg\n  quire figure eyemap --help    what the table holds, and all options"
+    )]
+    Figure(FigureArgs),
     /// Everything known of one record: where it comes from, what became of it, why
     #[command(
         after_help = "Examples:\n  quire explain OIFM_GMTS_016552\n  quire explain data/aortic-dissection.fm.json --json\n  quire explain OIFM_GMTS_016552 --server 127.0.0.1:7400"
@@ -61,7 +70,7 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Start, watch and cancel runs on agents, through their coordinator
     #[command(
-        after_help = "Examples:\n  quire run start catalogues/findings --watch\n  quire run list --json\n  quire run cancel findings-12"
+        after_help = "Examples:\n  quire run start catalogues/findings --watch\n  quire run start catalogues/findings --key OIFM_DEMO_000005 --watch\n  quire run list --json\n  quire run cancel findings-12"
     )]
     Run(RunArgs),
     /// Who is there and what they do; settings of one, its slots and weights, its log filter
@@ -341,9 +350,12 @@ pub struct StartArgs {
     /// Look at everything anew, whatever earlier runs found out
     #[arg(long)]
     pub full: bool,
-    /// How urgent it is
-    #[arg(long, value_enum, default_value_t = LaneArg::Normal)]
-    pub lane: LaneArg,
+    /// Only the record of this key, and those that share a location with it; may be given several times
+    #[arg(long = "key", value_name = "KEY")]
+    pub keys: Vec<String>,
+    /// How urgent it is [default: critical with --key, else normal]
+    #[arg(long, value_enum)]
+    pub lane: Option<LaneArg>,
     /// Stay until the run has ended, then begin that of the next folder
     #[arg(long)]
     pub watch: bool,

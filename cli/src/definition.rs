@@ -42,7 +42,10 @@ fn in_template(problem: TemplateProblem, text: Option<&[u8]>) -> Diagnostic {
 /// All problems of all catalogues.
 pub(crate) fn refuse_broken(folders: &[CatalogueFolder], store: &Store) -> anyhow::Result<()> {
     let mut told = String::new();
-    for folder in folders.iter().filter(|folder| !store.has_blob(&folder.bundle.digest())) {
+    for folder in folders {
+        if store.has_blob(&folder.bundle.digest())? {
+            continue;
+        }
         let problems = problems(folder);
         if !problems.is_empty() {
             // Writing to a String cannot fail.

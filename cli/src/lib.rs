@@ -18,9 +18,10 @@ mod summary;
 
 pub use args::{
     AdminAction, AdminArgs, AgentArgs, AgentsAction, AgentsArgs, BuildArgs, CacheAction, CacheArgs,
-    CheckArgs, Cli, Command, DeadAction, DeadArgs, DeadFilterArgs, DoctorArgs, ExplainArgs, LaneAgentArgs,
-    LaneArg, LanesArgs, NewArgs, OtherServerArgs, RunAction, RunArgs, SearchArgs, ServerArgs, StartArgs,
-    StateArgs, TlsArgs, TopArgs,
+    CheckArgs, Cli, Command, CoordinatesArg, DeadAction, DeadArgs, DeadFilterArgs, DoctorArgs, ExplainArgs,
+    EyemapArgs, FigureArgs, FigureKind, LaneAgentArgs, LaneArg, LanesArgs, NewArgs, OtherServerArgs,
+    PaletteArg, RunAction, RunArgs, ScaleArg, SearchArgs, ServerArgs, SideArg, StartArgs, StateArgs, TlsArgs,
+    TooltipsArg, TopArg, TopArgs,
 };
 pub use exit::Exit;
 use quire_runtime::telemetry::LogOptions;
@@ -43,6 +44,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Check(args) => commands::check::run(args),
         Command::New(args) => commands::new::run(args),
         Command::Search(args) => commands::search::run(args),
+        Command::Figure(args) => commands::figure::run(args),
         Command::Explain(args) => commands::explain::run(args),
         Command::Cache(args) => commands::cache::run(args),
         Command::Doctor(args) => commands::doctor::run(args),

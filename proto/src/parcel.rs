@@ -69,6 +69,9 @@ pub struct ListSource {
     pub source: String,
     /// The committed manifest that "unchanged" is judged against; `None`: everything is new.
     pub base: Option<Digest>,
+    /// The locations to look at; `None`: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Vec<String>>,
 }
 
 /// A location that a source listed, with what is known of it without reading it.

@@ -38,6 +38,9 @@ pub struct RunReport {
     pub caches: BTreeMap<String, CacheCounts>,
     /// Upstream use.
     pub upstream: UpstreamReport,
+    /// Reasons for which items that this run judged were rejected, by rule.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rejects: BTreeMap<String, u64>,
     /// Why the run is *partial*: sources that were not listed completely, items that are dead. Empty for a complete run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<String>,

@@ -84,6 +84,8 @@ pub(crate) struct Assembled {
     pub(crate) failures: Vec<String>,
     /// How many records are dead.
     died: usize,
+    /// How many of them the run did not look at: their pages were to be made all the same.
+    pub(crate) held_died: u64,
 }
 
 /// Most failures told one by one.
@@ -99,8 +101,13 @@ pub(crate) fn assemble(
 ) -> Result<Assembled, RunError> {
     let mut products = products.into_rows().map_err(RunError::Spill)?.peekable();
     let mut writer = ChunkWriter::new(shelf);
-    let mut assembled =
-        Assembled { entries: Vec::new(), counts: RecordCounts::default(), failures: Vec::new(), died: 0 };
+    let mut assembled = Assembled {
+        entries: Vec::new(),
+        counts: RecordCounts::default(),
+        failures: Vec::new(),
+        died: 0,
+        held_died: 0,
+    };
     for (number, row) in planned.into_rows().enumerate() {
         let row = row.map_err(RunError::Spill)?;
         if number.is_multiple_of(1024) {
@@ -138,8 +145,10 @@ fn products_of(
 impl Assembled {
     /// The row of a record, counted; `None` if it is dead and never had a page.
     fn entry(&mut self, row: Planned, products: Vec<Product>, epoch: Epoch) -> Option<Arc<Entry>> {
-        let Planned { mut entry, former, render, index, dead } = row;
-        if dead {
+        let Planned { mut entry, former, render, index, dead, held } = row;
+        if held {
+            // It is not of this run.
+        } else if dead {
             self.counts.dead += 1;
         } else if !render && !index {
             self.counts.unchanged += 1;
@@ -160,13 +169,14 @@ impl Assembled {
             }
         }
         if !rendered || !indexed {
-            self.died(&entry, error, dead);
+            self.held_died += u64::from(held);
+            self.died(&entry, error, dead || held);
             // Its last page stays, unless its name may be another's by now. A record that has no page is tried again by
             // the next run, as the manifest knows nothing of it.
             return former.filter(|former| former.record.slug == entry.record.slug);
         }
         let same = former.as_ref().is_some_and(|former| same_files(&former.files, &entry.files));
-        if let (false, same) = (dead, same) {
+        if let (false, same) = (dead || held, same) {
             *(if same { &mut self.counts.unchanged } else { &mut self.counts.published }) += 1;
         }
         Some(keep_if_equal(entry, former, epoch))

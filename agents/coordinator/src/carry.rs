@@ -12,11 +12,12 @@ use crate::{
     listing::Listing,
     manifest_io::{self, Committed, EntryReader, RejectReader},
     runs::Sorted,
+    scope::Scope,
     shelf::Shelf,
     workspace::Workspace,
 };
 use quire_proto::{
-    ItemId, Judged, Verdict,
+    ItemId, Judged, PackSlice, Verdict,
     manifest::{Entry, RejectRow},
 };
 
@@ -34,21 +35,38 @@ pub(crate) struct Carried {
     pub(crate) complete: bool,
     /// Why the run is partial.
     pub(crate) failures: Vec<String>,
+    /// What the run looks at, in the end; `None`: everything.
+    pub(crate) scope: Option<Scope>,
 }
 
-/// Reads verdicts and the last manifest's rows.
+/// Reads verdicts and the last manifest's rows. A run of some keys holds all that is not in its `scope`.
 pub(crate) fn carry(
-    gathered: Gathered,
+    mut gathered: Gathered,
     base: Option<&Committed>,
+    scope: Option<&Scope>,
     shelf: &Shelf,
     workspace: &Workspace,
 ) -> Result<Carried, RunError> {
     let complete = gathered.is_complete();
-    let mut candidates = gathered.candidates;
+    let scope = match scope {
+        Some(scope) => Some(narrowed(scope, &mut gathered, shelf, workspace)?),
+        None => None,
+    };
+    let is_looked_at = |item: &ItemId| scope.as_ref().is_none_or(|scope| scope.has(item));
+    let mut candidates = workspace.record_runs();
+    if scope.is_none() {
+        candidates = gathered.candidates;
+    } else {
+        for row in gathered.candidates.finish().into_rows().map_err(RunError::Spill)? {
+            let row = row.map_err(RunError::Spill)?;
+            if is_looked_at(&row.item) {
+                candidates.push(row).map_err(RunError::Spill)?;
+            }
+        }
+    }
     for slice in &gathered.verdicts {
-        workspace.check()?;
-        let verdicts: Vec<Verdict> = manifest_io::decode(&shelf.store().get_slice(slice)?, "verdicts")?;
-        for verdict in verdicts {
+        let verdicts = verdicts(slice, shelf, workspace)?;
+        for verdict in verdicts.into_iter().filter(|verdict| is_looked_at(&verdict.item)) {
             candidates.push(Candidate::fresh(verdict)).map_err(RunError::Spill)?;
         }
     }
@@ -63,19 +81,57 @@ pub(crate) fn carry(
         shelf.load(&manifest.entries);
         let entries =
             EntryReader::new(shelf, manifest.entries.clone()).map(|row| row.map(|entry| of_entry(&entry)));
-        let rejects = RejectReader::new(shelf, manifest.rejects.clone()).map(|row| row.map(of_reject));
+        let rejects = RejectReader::new(shelf, manifest.rejects.clone());
+        // Those that are held go into the next manifest as they are, past the decision.
+        let rejects = rejects
+            .filter(|row| row.as_ref().map_or(true, |row| is_looked_at(&row.item)))
+            .map(|row| row.map(of_reject));
         for (number, row) in entries.chain(rejects).enumerate() {
             let mut row = row?;
             if number.is_multiple_of(1024) {
                 workspace.check()?;
             }
-            if let Some(origin) = fates.of(&row.item) {
+            let fate = if is_looked_at(&row.item) { fates.of(&row.item) } else { Some(Origin::Held) };
+            if let Some(origin) = fate {
                 row.origin = origin;
                 candidates.push(row).map_err(RunError::Spill)?;
             }
         }
     }
-    Ok(Carried { candidates: candidates.finish(), lost: fates.lost(), complete, failures: fates.failures() })
+    let missing = scope.iter().flat_map(Scope::missing);
+    let failures = fates.failures().into_iter().chain(missing).collect();
+    Ok(Carried { candidates: candidates.finish(), lost: fates.lost(), complete, failures, scope })
+}
+
+/// The scope with the locations at which sought keys were found; what was gathered of others is dropped.
+fn narrowed(
+    scope: &Scope,
+    gathered: &mut Gathered,
+    shelf: &Shelf,
+    workspace: &Workspace,
+) -> Result<Scope, RunError> {
+    let mut scope = scope.clone();
+    scope.take_found(&mut |visit| each_verdict(gathered, shelf, workspace, visit))?;
+    scope.narrow(gathered);
+    Ok(scope)
+}
+
+/// Shows every verdict to `visit`.
+pub(crate) fn each_verdict(
+    gathered: &Gathered,
+    shelf: &Shelf,
+    workspace: &Workspace,
+    visit: &mut dyn FnMut(&Verdict),
+) -> Result<(), RunError> {
+    for slice in &gathered.verdicts {
+        verdicts(slice, shelf, workspace)?.iter().for_each(&mut *visit);
+    }
+    Ok(())
+}
+
+fn verdicts(slice: &PackSlice, shelf: &Shelf, workspace: &Workspace) -> Result<Vec<Verdict>, RunError> {
+    workspace.check()?;
+    manifest_io::decode(&shelf.store().get_slice(slice)?, "verdicts")
 }
 
 fn of_entry(entry: &Entry) -> Candidate {

@@ -27,6 +27,9 @@ const KEPT_MANIFESTS: usize = 3;
 /// Manifests whose blobs are kept.
 const LIVE_MANIFESTS: usize = 2;
 
+/// Blobs removed at a time.
+const SWEPT_AT_ONCE: usize = 256;
+
 /// Removes what is not needed; knows from call to call which packs a chunk needs.
 #[derive(Debug, Default)]
 pub(crate) struct Collector {
@@ -159,12 +162,18 @@ fn reject_packs(row: RejectPacks, packs: &mut Vec<Digest>) {
 
 fn sweep(store: &Store, live: &HashSet<Digest>) -> Result<Collected, RunError> {
     let mut collected = Collected::default();
+    let mut dead = Vec::new();
     for blob in store.blobs() {
         let (digest, bytes, _) = blob?;
-        if !live.contains(&digest) && store.remove_blob(&digest)? {
+        if !live.contains(&digest) {
             collected.blobs += 1;
             collected.bytes += bytes;
+            dead.push(digest);
+        }
+        if dead.len() >= SWEPT_AT_ONCE {
+            store.remove_blobs(&std::mem::take(&mut dead))?;
         }
     }
+    store.remove_blobs(&dead)?;
     Ok(collected)
 }

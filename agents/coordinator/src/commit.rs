@@ -9,13 +9,18 @@ use crate::{
     resume,
 };
 
-/// Commits. The manifest's bytes are a blob too: fetchers find the rows to compare with under its digest.
-pub(crate) fn commit(store: &Store, manifest: Manifest) -> Result<Committed, RunError> {
+/// Commits. `last` is the epoch of the newest manifest that the run knows: after another one it has to be planned again.
+/// The manifest's bytes are a blob too: fetchers find the rows to compare with under its digest.
+pub(crate) fn commit(store: &Store, manifest: Manifest, last: Option<u64>) -> Result<Committed, RunError> {
     let (catalogue, epoch) = (manifest.catalogue.name.clone(), manifest.epoch);
-    check_fence(store, &catalogue, epoch, epoch.0)?;
     if resume::is_ended(store, &catalogue, epoch)? {
         // Whoever leads now has taken the run over while this process stood still.
         return Err(RunError::Fenced { epoch, newer: Epoch(epoch.0 + 1) });
+    }
+    match newest(store, &catalogue)? {
+        found if found == last => {}
+        Some(newer) => return Err(RunError::Overtaken { epoch, newer: Epoch(newer) }),
+        None => {}
     }
     let bytes = manifest_io::encode(&manifest, "a manifest")?;
     let digest = Digest::of(&bytes);
@@ -24,21 +29,25 @@ pub(crate) fn commit(store: &Store, manifest: Manifest) -> Result<Committed, Run
         return Err(RunError::Fenced { epoch, newer: epoch });
     }
     // A later one may have come between looking and creating. It wins: the greatest epoch is the truth.
-    check_fence(store, &catalogue, epoch, epoch.0 + 1)?;
-    Ok(Committed { manifest, digest })
+    let epochs = manifest_io::epochs(store, &format!("manifests/{catalogue}"))?;
+    if let Some(&newer) = epochs.last().filter(|newest| **newest > epoch.0) {
+        return Err(RunError::Fenced { epoch, newer: Epoch(newer) });
+    }
+    // Or one between: this manifest knows nothing of it, so its run has to look at everything once more.
+    match epochs.into_iter().rev().find(|before| *before < epoch.0) {
+        before if before == last => Ok(Committed { manifest, digest }),
+        Some(newer) => Err(RunError::Overtaken { epoch, newer: Epoch(newer) }),
+        None => Ok(Committed { manifest, digest }),
+    }
 }
 
-/// Refuses if an epoch of at least `from` is committed.
-fn check_fence(store: &Store, catalogue: &str, epoch: Epoch, from: u64) -> Result<(), RunError> {
-    match manifest_io::epochs(store, &format!("manifests/{catalogue}"))?.last() {
-        Some(&newer) if newer >= from => Err(RunError::Fenced { epoch, newer: Epoch(newer) }),
-        _ => Ok(()),
-    }
+fn newest(store: &Store, catalogue: &str) -> Result<Option<u64>, RunError> {
+    Ok(manifest_io::epochs(store, &format!("manifests/{catalogue}"))?.last().copied())
 }
 
 /// Has the bytes of a committed manifest lie under their digest: a crash may have lost that blob.
 pub(crate) fn ensure_blob(store: &Store, committed: &Committed) -> Result<(), RunError> {
-    if !store.has_blob(&committed.digest) {
+    if !store.has_blob(&committed.digest)? {
         let bytes = manifest_io::encode(&committed.manifest, "a manifest")?;
         store.put_blob(&Digest::of(&bytes), &bytes.into())?;
     }
@@ -47,7 +56,7 @@ pub(crate) fn ensure_blob(store: &Store, committed: &Committed) -> Result<(), Ru
 
 #[cfg(test)]
 mod tests {
-    use quire_proto::{CatalogueRef, Lane, RunId, manifest::Basis, manifest::FORMAT};
+    use quire_proto::{CatalogueRef, RunId, manifest::Basis, manifest::FORMAT};
 
     use super::*;
 
@@ -75,13 +84,19 @@ mod tests {
             let racing: Vec<_> = [true, false]
                 .map(|complete| {
                     let store = &store;
-                    scope.spawn(move || commit(store, manifest(7, complete)))
+                    scope.spawn(move || commit(store, manifest(7, complete), None))
                 })
                 .into();
             racing.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         assert_eq!(commits.iter().filter(|done| done.is_ok()).count(), 1);
-        assert!(commits.iter().any(|done| matches!(done, Err(RunError::Fenced { newer: Epoch(7), .. }))));
+        let lost = |error: &RunError| {
+            matches!(
+                error,
+                RunError::Fenced { newer: Epoch(7), .. } | RunError::Overtaken { newer: Epoch(7), .. }
+            )
+        };
+        assert!(commits.iter().any(|done| done.as_ref().is_err_and(lost)));
         let winner = commits.into_iter().find_map(Result::ok).unwrap();
         assert_eq!(manifest_io::newest(&store, "c").unwrap().unwrap().manifest, winner.manifest);
     }
@@ -90,26 +105,25 @@ mod tests {
     fn a_run_that_another_leader_has_taken_over_cannot_commit() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let asked = resume::Asked {
-            bundle: Digest::of(b"bundle"),
-            full: false,
-            lane: Lane::Normal,
-            replaces: Vec::new(),
-        };
+        let asked = resume::Asked::everything(Digest::of(b"bundle"));
         let epoch = resume::begin(&store, "c", asked.clone()).unwrap();
         let newer = resume::begin(&store, "c", asked).unwrap();
         resume::ended(&store, "c", epoch).unwrap();
-        assert!(matches!(commit(&store, manifest(epoch.0, true)), Err(RunError::Fenced { .. })));
+        assert!(matches!(commit(&store, manifest(epoch.0, true), None), Err(RunError::Fenced { .. })));
         assert!(store.list("manifests/c").unwrap().is_empty());
-        commit(&store, manifest(newer.0, true)).unwrap();
+        commit(&store, manifest(newer.0, true), None).unwrap();
     }
 
     #[test]
-    fn an_older_epoch_is_fenced_by_a_newer_one() {
+    fn a_run_that_does_not_know_the_newest_manifest_is_overtaken() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        commit(&store, manifest(9, true)).unwrap();
-        assert!(matches!(commit(&store, manifest(8, true)), Err(RunError::Fenced { newer: Epoch(9), .. })));
-        assert_eq!(store.list("manifests/c").unwrap(), ["9"]);
+        commit(&store, manifest(4, true), None).unwrap();
+        commit(&store, manifest(6, true), Some(4)).unwrap();
+        for epoch in [5, 7] {
+            let overtaken = commit(&store, manifest(epoch, true), Some(4));
+            assert!(matches!(overtaken, Err(RunError::Overtaken { newer: Epoch(6), .. })));
+        }
+        assert_eq!(store.list("manifests/c").unwrap(), ["4", "6"]);
     }
 }

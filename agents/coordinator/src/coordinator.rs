@@ -1,6 +1,6 @@
 //! The coordinator's handle.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use quire_proto::{Epoch, RunReport};
 use tokio::sync::RwLock;
@@ -20,11 +20,17 @@ use crate::{
     shelf::Shelf,
     site_record::{self, SiteRecords},
     task::on_thread,
-    turns::Turns,
+    turns::{Queue, Turns},
     workspace::Workspace,
 };
 
-/// Plans and commits runs. Runs of several catalogues may go on at once; those of one take turns.
+/// A run that was overtaken so often keeps others from it, if it is one of everything.
+const PATIENT: u32 = 2;
+/// A run is planned again so often because another one has committed.
+const MAX_OVERTAKEN: u32 = 16;
+
+/// Plans and commits runs. Runs of several catalogues may go on at once; those of one take turns, except that a run of
+/// some keys goes beside one of everything.
 pub struct Coordinator {
     options: CoordinatorOptions,
     router: Router,
@@ -99,8 +105,8 @@ impl Coordinator {
         let active = Arc::clone(&self.active).read_owned().await;
         let (store, live) = (self.options.store.clone(), self.live.clone());
         let replaces = replaces.iter().map(|epoch| epoch.0).collect();
-        let (bundle, asked) = (request.bundle.clone(), (request.full, request.lane, replaces));
-        on_thread(move || Registered::new(&store, &live, active, bundle, asked)).await
+        let request = request.clone();
+        on_thread(move || Registered::new(&store, &live, active, &request, replaces)).await
     }
 
     /// As [`Self::run`], of a run that has its epoch. It waits for its turn first.
@@ -116,22 +122,49 @@ impl Coordinator {
             registered.active = Some(Arc::clone(&self.active).read_owned().await);
         }
         let waits = || request.progress.tell(&registered.id(), Event::Entered(Phase::Wait));
-        let turn = self.turns.take(registered.catalogue(), request.lane, &request.cancelled, waits).await?;
+        let queue = if request.keys.is_empty() { Queue::Whole } else { Queue::Keys };
+        let (catalogue, cancelled) = (registered.catalogue().to_owned(), &request.cancelled);
+        let turn = self.turns.take(&catalogue, queue, request.lane, cancelled, waits).await?;
         let ended = self.passes(registered, request).await;
         drop((turn, registered.active.take()));
         ended
     }
 
     async fn passes(&self, registered: &mut Registered, request: &RunRequest) -> Result<RunReport, RunError> {
+        // One that mends what is damaged is of everything, whatever the run was before.
+        registered.facts.keys.clone_from(&request.keys);
         registered.refresh().await?;
-        match self.pass(registered.facts.clone(), request, !request.anew).await {
-            Err(error) if error.is_damage() && !request.anew => {
-                let error = quire_runtime::chain(&error);
-                tracing::warn!(error, "what earlier runs left cannot be used; building anew");
-                registered.again().await?;
-                self.pass(registered.facts.clone(), request, false).await
+        let (mut anew, mut overtaken, mut beside) = (request.anew, 0, None);
+        let is_whole = request.keys.is_empty();
+        // One that believes nothing does everything again each time.
+        let patience = if request.full { 1 } else { PATIENT };
+        if !is_whole {
+            beside = Some(self.turns.beside(registered.catalogue(), &request.cancelled).await?);
+        }
+        loop {
+            match self.pass(registered.facts.clone(), request, !anew).await {
+                Err(error) if error.is_damage() && !anew && is_whole => {
+                    let error = quire_runtime::chain(&error);
+                    tracing::warn!(error, "what earlier runs left cannot be used; building anew");
+                    anew = true;
+                }
+                Err(error @ RunError::Overtaken { .. }) if overtaken < MAX_OVERTAKEN => {
+                    tracing::info!(
+                        error = quire_runtime::chain(&error),
+                        "planning again beside what was committed"
+                    );
+                    overtaken += 1;
+                    if overtaken == patience && is_whole {
+                        // From now on runs of keys wait.
+                        beside = Some(self.turns.beside(registered.catalogue(), &request.cancelled).await?);
+                    }
+                }
+                ended => {
+                    drop(beside);
+                    return ended;
+                }
             }
-            ended => ended,
+            registered.again().await?;
         }
     }
 
@@ -139,14 +172,18 @@ impl Coordinator {
     async fn pass(&self, facts: Facts, request: &RunRequest, trusted: bool) -> Result<RunReport, RunError> {
         let RunRequest { full, lane, progress, cancelled, .. } = request.clone();
         let started = Instant::now();
-        let (store, salt) = (self.options.store.clone(), self.options.inputs_salt);
+        let (shelf, salt) = (self.shelf.clone(), self.options.inputs_salt);
+        if full {
+            // What is in memory says nothing of what has become of the store.
+            shelf.clear();
+        }
         let site = self.options.site.clone();
         let plan = Arc::new(
             on_thread(move || {
-                let mut plan = Plan::make(&store, facts, trusted, salt)?;
+                let mut plan = Plan::make(&shelf, facts, trusted, salt)?;
                 if let Some(site) = site {
                     let name = &plan.reference.name;
-                    SiteRecords::may_begin(&store, site.as_ref(), name)?;
+                    SiteRecords::may_begin(shelf.store(), site.as_ref(), name)?;
                     plan.shown_without_base = plan.base.is_none() && site_record::shows(site.as_ref(), name)?;
                 }
                 Ok(plan)
@@ -160,10 +197,6 @@ impl Coordinator {
             lane,
             anew: full || !trusted,
         };
-        if full {
-            // What is in memory says nothing of what has become of the store.
-            self.shelf.clear();
-        }
         let lines = Lines {
             settlements: self.router.subscribe(&plan.run),
             facts,
@@ -175,8 +208,21 @@ impl Coordinator {
         };
         let workspace = Workspace::new(&self.options.tmp, self.options.memory_bytes, cancelled);
         let (shelf, records) = (self.shelf.clone(), self.records.clone());
-        let (options, publishing) = (&self.options, &self.publishing);
-        let run = Run { options, plan, lines, workspace, shelf, records, started, publishing };
+        let (options, publishing, turns) = (&self.options, &self.publishing, &self.turns);
+        let (reasons, scope) = (BTreeMap::new(), plan.scope.clone());
+        let run = Run {
+            options,
+            plan,
+            lines,
+            workspace,
+            shelf,
+            records,
+            started,
+            publishing,
+            turns,
+            scope,
+            reasons,
+        };
         let ended = Box::pin(run.run()).await?;
         if let Some((committed, wanted)) = ended.committed {
             let mut published = self.published();

@@ -66,6 +66,22 @@ pub enum RunError {
         /// The newer one.
         newer: Epoch,
     },
+    /// Another run of the catalogue has committed since this one was planned.
+    #[error("run {epoch} is overtaken: epoch {newer} was committed since it was planned")]
+    Overtaken {
+        /// This run's epoch.
+        epoch: Epoch,
+        /// The one that it does not know.
+        newer: Epoch,
+    },
+    /// A run of some keys needs what a run of the whole catalogue leaves.
+    #[error("cannot run some keys of {catalogue} alone: {why}; run all of it first, without keys")]
+    KeysAlone {
+        /// The catalogue.
+        catalogue: String,
+        /// Why not.
+        why: &'static str,
+    },
     /// Nothing came for a long time, though it was planned again several times.
     #[error(
         "no progress: {owed} parcels are owed and nothing has come for {seconds} s, planned again {times} times"

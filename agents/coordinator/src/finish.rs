@@ -21,6 +21,9 @@ use crate::{
     workspace::Workspace,
 };
 
+/// Files removed between two looks at whether to stop.
+const REMOVED_AT_ONCE: usize = 256;
+
 /// Files that a run of this process has already compared with the site, by catalogue and epoch.
 pub(crate) type Known = BTreeMap<String, (Epoch, Sorted<Wanted>)>;
 
@@ -164,6 +167,7 @@ struct Looked {
 
 impl Looked {
     fn look(store: &Store, site: &dyn SiteEdge, salt: Digest) -> Result<Self, RunError> {
+        site.look_afresh();
         let mut catalogues = Vec::new();
         for name in store.list("manifests")? {
             if let Some(&epoch) = manifest_io::epochs(store, &format!("manifests/{name}"))?.last() {
@@ -307,18 +311,23 @@ impl Rest {
         let former = std::cell::LazyCell::new(|| {
             self.former.as_deref().and_then(SiteManifest::read).unwrap_or_default()
         });
-        let (mut removed, mut foreign) = (0, 0);
+        let mut foreign = 0;
+        let mut ours = Vec::new();
         for path in others {
-            self.workspace.check()?;
             let named = former.files.contains_key(&path);
             if named || in_folders(&path, &self.record.owned) {
                 if !named {
                     tracing::warn!(file = path, "removed: no build made it, or one that was interrupted");
                 }
-                removed += u64::from(self.site.remove(&path).map_err(RunError::Site)?);
+                ours.push(path);
             } else {
                 foreign += 1;
             }
+        }
+        let mut removed = 0;
+        for paths in ours.chunks(REMOVED_AT_ONCE) {
+            self.workspace.check()?;
+            removed += self.site.remove_all(paths).map_err(RunError::Site)?;
         }
         Ok((removed, foreign))
     }

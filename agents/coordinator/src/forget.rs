@@ -34,7 +34,7 @@ pub(crate) fn forget(store: &Store, catalogue: &str) -> Result<(), RunError> {
 
 #[cfg(test)]
 mod tests {
-    use quire_proto::{Digest, Lane};
+    use quire_proto::Digest;
 
     use super::*;
 
@@ -48,8 +48,7 @@ mod tests {
         assert_eq!(others(&store, &["a".to_owned()]).unwrap(), ["b"]);
         forget(&store, "b").unwrap();
         assert_eq!(others(&store, &[]).unwrap(), ["a"]);
-        let asked =
-            resume::Asked { bundle: Digest::of(b"b"), full: false, lane: Lane::Normal, replaces: Vec::new() };
+        let asked = resume::Asked::everything(Digest::of(b"b"));
         assert_eq!(resume::begin(&store, "b", asked).unwrap(), Epoch(5));
         forget(&store, "nobody").unwrap();
     }

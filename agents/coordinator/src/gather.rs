@@ -8,7 +8,7 @@ use crate::{RunError, decide::Candidate, listing::Listing, runs::SortedRuns, wor
 
 /// All that settlements of the first phase said.
 pub(crate) struct Gathered {
-    /// In the order of the catalogue: the slot of a listing is the position of its source.
+    /// Of the sources that are listed: the slot of a listing is the position of its source.
     names: Vec<String>,
     pub(crate) sources: BTreeMap<String, Listing>,
     /// Verdicts of the readers, on items that they could not take apart.
@@ -22,7 +22,8 @@ pub(crate) struct Gathered {
 }
 
 impl Gathered {
-    pub(crate) fn new(names: Vec<String>, workspace: &Workspace) -> Self {
+    pub(crate) fn new(names: impl Iterator<Item = String>, workspace: &Workspace) -> Self {
+        let names: Vec<String> = names.collect();
         let sources = names.iter().map(|name| (name.clone(), Listing::default())).collect();
         Self {
             names,
@@ -77,6 +78,22 @@ impl Gathered {
 
     fn reject(&mut self, verdict: Verdict) -> Result<(), RunError> {
         self.candidates.push(Candidate::fresh(verdict)).map_err(RunError::Spill)
+    }
+
+    /// Whether an item that the last manifest has may still be what it was: it is unchanged, or nobody could look.
+    pub(crate) fn may_have(&self, item: &ItemId) -> bool {
+        let Some(listing) = self.sources.get(item.source.as_ref()) else { return true };
+        let location = item.location.as_ref();
+        listing.failure.is_some()
+            || listing.unchanged.contains(location)
+            || listing.failed.contains_key(location)
+            || self.unchanged.contains(item)
+            || self.dead.contains_key(&format!("{}:{item}", item.source))
+    }
+
+    /// Locations that could not be read, and items that could not be judged.
+    pub(crate) fn unread(&self) -> usize {
+        self.sources.values().map(|source| source.failed.len()).sum::<usize>() + self.dead.len()
     }
 
     /// Whether every source was listed completely.

@@ -56,6 +56,8 @@ pub(crate) struct Planned {
     pub(crate) index: bool,
     /// The item could not be processed; this is its last state.
     pub(crate) dead: bool,
+    /// The run does not look at the item: it is not counted.
+    pub(crate) held: bool,
 }
 
 impl Row for Planned {
@@ -88,7 +90,7 @@ pub(crate) fn plan(
     let entries = plan.base.map(|base| base.manifest.entries.clone()).unwrap_or_default();
     let mut former = EntryReader::new(plan.shelf, entries).peekable();
     let mut pairs = decided.pairs.into_rows().map_err(RunError::Spill)?.peekable();
-    let mut packs = Packs { store: plan.shelf.store(), known: HashMap::new() };
+    let mut packs = Packs::of(plan.shelf.store())?;
     let mut batches = Batches::default();
     let mut planned = workspace.spool();
     let mut gone = HashMap::new();
@@ -100,8 +102,8 @@ pub(crate) fn plan(
         let key = accepted.record.key.clone();
         let former = advance(&mut former, &key, &mut gone)?;
         let lookups = hits(plan.lookups, pairs_of(&mut pairs, &key)?);
-        let row = plan.row(accepted, former, &lookups, &mut packs);
-        if (row.index || row.render) && !packs.have(&row.entry.record.body) {
+        let row = plan.row(accepted, former, &lookups, &mut packs)?;
+        if (row.index || row.render) && !packs.have(&row.entry.record.body)? {
             return Err(StoreError::Missing(row.entry.record.body.pack).into());
         }
         batches.add(&row, lookups, emit)?;
@@ -157,10 +159,12 @@ impl MakePlan<'_> {
         former: Option<Arc<Entry>>,
         lookups: &[Vec<LookupHit>],
         packs: &mut Packs<'_>,
-    ) -> Planned {
+    ) -> Result<Planned, RunError> {
         let Accepted { item, content, origin, mut record, decided } = accepted;
         let same_body = former.as_ref().is_some_and(|former| former.record.digest == record.digest);
-        if let Some(former) = former.as_ref().filter(|former| same_body && packs.have(&former.record.body)) {
+        if let Some(former) = former.as_ref().filter(|_| same_body)
+            && packs.have(&former.record.body)?
+        {
             // The body that is there already: rows stay as they are, and the new pack may go.
             if record.body != former.record.body {
                 Arc::make_mut(&mut record).body = former.record.body;
@@ -168,19 +172,23 @@ impl MakePlan<'_> {
         }
         let inputs = self.inputs(&record, &item, lookups);
         let keeps_index = self.base.is_some_and(|base| base.manifest.basis.index == Some(self.index));
-        let document = former
-            .as_ref()
-            .filter(|former| !self.full && same_body && keeps_index && packs.have(&former.document));
-        let pages = former.as_ref().filter(|former| {
-            !self.full && former.inputs == inputs && former.files.iter().all(|file| packs.have(&file.from))
-        });
+        let held = origin == Origin::Held;
+        let full = self.full && !held;
+        let document = match former.as_ref().filter(|_| !full && same_body && keeps_index) {
+            Some(former) if packs.have(&former.document)? => Some(former),
+            _ => None,
+        };
+        let pages = match former.as_ref().filter(|former| !full && former.inputs == inputs) {
+            Some(former) if packs.have_all(&former.files)? => Some(former),
+            _ => None,
+        };
         let (index, render, dead) = (document.is_none(), pages.is_none(), origin == Origin::Dead);
         if let (Some(former), Some(_)) = (document, pages)
             && (&former.item, former.content) == (&item, content)
             && (&former.record, &former.decided) == (&record, &decided)
         {
             // As it was, and at its place: nothing of it has to be written again.
-            return Planned { entry: Arc::clone(former), former: None, render, index, dead };
+            return Ok(Planned { entry: Arc::clone(former), former: None, render, index, dead, held });
         }
         let entry = Entry {
             item,
@@ -194,7 +202,7 @@ impl MakePlan<'_> {
             epoch: self.epoch,
         };
         let former = former.filter(|_| index || render);
-        Planned { entry: Arc::new(entry), former, render, index, dead }
+        Ok(Planned { entry: Arc::new(entry), former, render, index, dead, held })
     }
 
     /// Digest of everything that a record's pages depend on; misses of look-ups too, as their numbers are in it.
@@ -236,10 +244,34 @@ struct Packs<'a> {
     known: HashMap<Digest, bool>,
 }
 
-impl Packs<'_> {
-    fn have(&mut self, slice: &PackSlice) -> bool {
-        let store = self.store;
-        *self.known.entry(slice.pack).or_insert_with(|| store.has_blob(&slice.pack))
+impl<'a> Packs<'a> {
+    fn of(store: &'a Store) -> Result<Self, RunError> {
+        let mut known = HashMap::new();
+        if store.bucket().is_some() {
+            // A list of all of them costs less than a request for each.
+            for blob in store.blobs() {
+                known.insert(blob?.0, true);
+            }
+        }
+        Ok(Self { store, known })
+    }
+
+    fn have_all(&mut self, files: &[PageFile]) -> Result<bool, RunError> {
+        for file in files {
+            if !self.have(&file.from)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn have(&mut self, slice: &PackSlice) -> Result<bool, RunError> {
+        if let Some(known) = self.known.get(&slice.pack) {
+            return Ok(*known);
+        }
+        let have = self.store.has_blob(&slice.pack)?;
+        self.known.insert(slice.pack, have);
+        Ok(have)
     }
 }
 

@@ -102,10 +102,9 @@ impl<T: ManifestRow> ChunkWriter<T> {
     }
 
     fn close(&mut self, last: String) -> Result<(), RunError> {
-        let known = T::chunk_of(&self.rows, &self.shelf);
-        let chunk = match known.filter(|chunk| self.shelf.store().has_slice(&chunk.rows)) {
-            Some(chunk) => chunk,
-            None => self.write(last)?,
+        let chunk = match T::chunk_of(&self.rows, &self.shelf) {
+            Some(chunk) if self.shelf.store().has_slice(&chunk.rows)? => chunk,
+            _ => self.write(last)?,
         };
         self.chunks.push(chunk);
         self.rows.clear();

@@ -1,6 +1,6 @@
 //! What a coordinator needs, and what a run is asked for.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use quire_catalogue::Bundle;
 use quire_proto::{Digest, Lane};
@@ -73,6 +73,9 @@ pub struct RunRequest {
     pub full: bool,
     /// Plan without the last manifest: what it names is missing or damaged.
     pub anew: bool,
+    /// Only the records of these keys, and those that share a location with them; all with none. It needs an earlier run
+    /// of everything under the same definition.
+    pub keys: BTreeSet<String>,
     /// How urgent it is.
     pub lane: Lane,
     /// Who watches.

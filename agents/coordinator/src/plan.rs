@@ -1,10 +1,12 @@
 //! The plan of a run: its epoch, what to compare with, and the first parcels.
 
+use std::collections::BTreeSet;
+
 use quire_catalogue::Catalogue;
 use quire_proto::{
-    CatalogueRef, Digest, DigestBuilder, Epoch, ListSource, RecordCounts, RunId, Work, manifest::Chunk,
+    CatalogueRef, Digest, DigestBuilder, Epoch, ListSource, RecordCounts, RunId, Work,
+    manifest::{Chunk, SourceState},
 };
-use quire_runtime::Store;
 
 use crate::{
     RunError, commit,
@@ -12,6 +14,8 @@ use crate::{
     gather::Gathered,
     manifest_io::{self, Committed},
     registered::Facts,
+    scope::Scope,
+    shelf::Shelf,
 };
 
 /// What a run knows before it begins.
@@ -23,6 +27,10 @@ pub(crate) struct Plan {
     pub(crate) epoch: Epoch,
     /// The newest manifest.
     pub(crate) base: Option<Committed>,
+    /// Its epoch, be it readable or not: another one committed meanwhile has overtaken this run.
+    pub(crate) newest: Option<u64>,
+    /// What to look at; `None`: everything.
+    pub(crate) scope: Option<Scope>,
     /// There is a last manifest, and it cannot be used: what this run does not bring would be gone.
     pub(crate) base_lost: bool,
     /// There is no last manifest, but the site shows files of the catalogue: they are of a state that is gone.
@@ -33,14 +41,19 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// A last manifest that is not `trusted` is not looked at.
-    pub(crate) fn make(store: &Store, facts: Facts, trusted: bool, salt: Digest) -> Result<Self, RunError> {
-        let Facts { catalogue, reference, encoded, full, epoch, .. } = facts;
-        let base = if trusted { manifest_io::newest(store, &reference.name)? } else { None };
+    pub(crate) fn make(shelf: &Shelf, facts: Facts, trusted: bool, salt: Digest) -> Result<Self, RunError> {
+        let Facts { catalogue, reference, encoded, full, keys, epoch, .. } = facts;
+        let store = shelf.store();
+        let newest = manifest_io::epochs(store, &format!("manifests/{}", reference.name))?.last().copied();
+        let base = match newest.filter(|_| trusted) {
+            Some(newest) => manifest_io::read_manifest(store, &reference.name, newest)?,
+            None => None,
+        };
         if let Some(base) = &base {
             commit::ensure_blob(store, base)?;
         }
-        let manifests = format!("manifests/{}", reference.name);
-        let base_lost = base.is_none() && !manifest_io::epochs(store, &manifests)?.is_empty();
+        let base_lost = base.is_none() && newest.is_some();
+        let scope = scope_of(&keys, base.as_ref(), &catalogue, &reference, shelf)?;
         let run = RunId::new(&reference.name, epoch);
         let shown_without_base = false;
         Ok(Self {
@@ -50,6 +63,8 @@ impl Plan {
             run,
             epoch,
             base,
+            newest,
+            scope,
             base_lost,
             shown_without_base,
             full,
@@ -57,15 +72,21 @@ impl Plan {
         })
     }
 
-    /// Names of the sources, in the catalogue's order: a listing's slot is its source's position.
-    pub(crate) fn sources(&self) -> Vec<String> {
-        self.catalogue.definition().sources.iter().map(|source| source.name.clone()).collect()
+    /// The first parcels, of these sources and locations.
+    pub(crate) fn works(&self, listed: Vec<(String, Option<Vec<String>>)>) -> Vec<Work> {
+        let base = self.base.as_ref().filter(|_| !self.full).map(|base| base.digest);
+        let list = |(source, only)| Work::List(ListSource { source, base, only });
+        listed.into_iter().map(list).collect()
     }
 
-    /// The first parcels.
-    pub(crate) fn works(&self) -> Vec<Work> {
-        let base = self.base.as_ref().filter(|_| !self.full).map(|base| base.digest);
-        self.sources().into_iter().map(|source| Work::List(ListSource { source, base })).collect()
+    /// Sources to list and which of their locations; `None`: all. A listing's slot is its position here.
+    pub(crate) fn listed(&self, scope: Option<&Scope>) -> Vec<(String, Option<Vec<String>>)> {
+        let definition = self.catalogue.definition();
+        let sources = definition.sources.iter().map(|source| source.name.clone());
+        match scope {
+            Some(scope) => scope.listed(sources.collect()),
+            None => sources.map(|source| (source, None)).collect(),
+        }
     }
 
     /// Messages that the catalogue gives its rules.
@@ -112,7 +133,9 @@ impl Plan {
 
     /// Whether listings alone show that everything is as the last manifest says.
     pub(crate) fn nothing_changed(&self, gathered: &Gathered) -> bool {
-        let Some(Committed { manifest, .. }) = self.base.as_ref().filter(|_| !self.full) else {
+        let Some(Committed { manifest, .. }) =
+            self.base.as_ref().filter(|_| !self.full && self.scope.is_none())
+        else {
             return false;
         };
         let basis = &manifest.basis;
@@ -121,6 +144,8 @@ impl Plan {
             || basis.dead > 0
             || basis.projection != Some(projection)
             || !gathered.is_quiet()
+            // Nobody has decided about all rows together.
+            || basis.sources.is_empty() && !(manifest.entries.is_empty() && manifest.rejects.is_empty())
         {
             return false;
         }
@@ -129,4 +154,52 @@ impl Plan {
         listed.sort_by(|one, other| one.source.cmp(&other.source));
         listed == basis.sources
     }
+
+    /// How many records are dead, as the manifest tells: what a run of some keys does not look at may still be.
+    pub(crate) fn dead(&self, counts: &RecordCounts, held: u64) -> u64 {
+        let dead = counts.dead + held;
+        match (&self.scope, &self.base) {
+            (Some(_), Some(base)) => dead.max(base.manifest.basis.dead),
+            _ => dead,
+        }
+    }
+
+    /// The locations that all rows come from, for the next run to compare listings with. After a run of some keys nobody
+    /// has decided about all of them together: the next run of the whole catalogue shall.
+    pub(crate) fn basis_sources(
+        &self,
+        decided: Vec<SourceState>,
+        entries: &[Chunk],
+        rejects: &[Chunk],
+    ) -> Vec<SourceState> {
+        match (&self.scope, &self.base) {
+            (None, _) => decided,
+            (Some(_), Some(Committed { manifest, .. }))
+                if manifest.entries == entries && manifest.rejects == rejects =>
+            {
+                manifest.basis.sources.clone()
+            }
+            (Some(_), _) => Vec::new(),
+        }
+    }
+}
+
+/// What a run of `keys` looks at, beside a last manifest of the same definition.
+fn scope_of(
+    keys: &BTreeSet<String>,
+    base: Option<&Committed>,
+    catalogue: &Catalogue,
+    reference: &CatalogueRef,
+    shelf: &Shelf,
+) -> Result<Option<Scope>, RunError> {
+    if keys.is_empty() {
+        return Ok(None);
+    }
+    let refused = |why| RunError::KeysAlone { catalogue: reference.name.clone(), why };
+    let base = base.ok_or_else(|| refused("nothing of it is committed that could be read"))?;
+    let manifest = &base.manifest;
+    if manifest.catalogue != *reference || manifest.validation != catalogue.validation_digest() {
+        return Err(refused("its definition has changed since the last run"));
+    }
+    Scope::find(keys, base, shelf).map(Some)
 }

@@ -100,9 +100,12 @@ impl FileSink for Packer<'_> {
         if self.last_inputs.get(path) != Some(&inputs) {
             return Ok(false);
         }
-        let kept = self.last.get(path).filter(|file| self.store.has_slice(&file.from));
-        self.done.extend(kept.map(|file| (*file).clone()));
-        Ok(kept.is_some())
+        let Some(file) = self.last.get(path) else { return Ok(false) };
+        let kept = self.store.has_slice(&file.from)?;
+        if kept {
+            self.done.push((*file).clone());
+        }
+        Ok(kept)
     }
 }
 
@@ -124,7 +127,7 @@ impl<'a> Packer<'a> {
     fn pack(&mut self, path: String, bytes: Vec<u8>) -> Result<(), RunError> {
         let digest = Digest::of(&bytes);
         if let Some(file) = self.last.get(path.as_str()).filter(|file| file.digest == digest)
-            && self.store.has_slice(&file.from)
+            && self.store.has_slice(&file.from)?
         {
             self.done.push((*file).clone());
             return Ok(());

@@ -104,6 +104,9 @@ async fn publish_files(
     let (sender, works) = mpsc::channel(4);
     let (site, shelf, workspace) = (Arc::clone(site), shelf.clone(), workspace.clone());
     let comparing = tokio::task::spawn_blocking(move || {
+        if matches!(source, Source::Pages(_)) {
+            site.look_afresh();
+        }
         let mut comparison = Comparison { site, workspace, wanted, sender, batch: Vec::new(), bytes: 0 };
         comparison.run(source, &shelf)?;
         Ok::<_, RunError>(comparison.wanted)

@@ -6,12 +6,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use quire_catalogue::{Bundle, Catalogue};
+use quire_catalogue::Catalogue;
 use quire_proto::{CatalogueRef, Epoch, Lane, RunId};
 use quire_runtime::{Store, crash_point};
 use tokio::sync::OwnedRwLockReadGuard;
 
-use crate::{RunError, collect::Collector, manifest_io, resume, task::on_thread};
+use crate::{RunError, RunRequest, collect::Collector, manifest_io, resume, task::on_thread};
 
 /// Runs of this process that are not over, by catalogue and epoch. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +40,7 @@ pub(crate) struct Facts {
     pub(crate) encoded: Bytes,
     pub(crate) full: bool,
     pub(crate) lane: Lane,
+    pub(crate) keys: BTreeSet<String>,
     pub(crate) epoch: Epoch,
     /// Epochs under which it is known, too.
     replaces: Vec<u64>,
@@ -48,7 +49,7 @@ pub(crate) struct Facts {
 impl Facts {
     fn asked(&self) -> resume::Asked {
         let (full, lane, replaces) = (self.full, self.lane, self.replaces.clone());
-        resume::Asked { bundle: self.reference.bundle, full, lane, replaces }
+        resume::Asked { bundle: self.reference.bundle, full, lane, replaces, keys: self.keys.clone() }
     }
 }
 
@@ -69,15 +70,16 @@ impl Registered {
         store: &Store,
         live: &Live,
         active: OwnedRwLockReadGuard<Collector>,
-        bundle: Bundle,
-        (full, lane, replaces): (bool, Lane, Vec<u64>),
+        request: &RunRequest,
+        replaces: Vec<u64>,
     ) -> Result<Self, RunError> {
+        let RunRequest { bundle, full, lane, keys, .. } = request.clone();
         let encoded = Bytes::from(bundle.encode());
         let catalogue = Catalogue::load(bundle).map_err(|error| RunError::Catalogue(error.into()))?;
         let digest = catalogue.bundle().digest();
         let reference = CatalogueRef { name: catalogue.name().to_owned(), bundle: digest };
         store.put_blob(&reference.bundle, &encoded)?;
-        let mut facts = Facts { catalogue, reference, encoded, full, lane, epoch: Epoch(0), replaces };
+        let mut facts = Facts { catalogue, reference, encoded, full, lane, keys, epoch: Epoch(0), replaces };
         facts.epoch = resume::begin(store, &facts.reference.name, facts.asked())?;
         crash_point("coordinator.registered");
         let registered = Self { facts, store: store.clone(), live: live.clone(), active: Some(active) };

@@ -37,6 +37,17 @@ pub(crate) struct Asked {
     /// Epochs under which the run was known before, whoever led.
     #[serde(default)]
     pub(crate) replaces: Vec<u64>,
+    /// Only the records of these keys; all with none.
+    #[serde(default)]
+    pub(crate) keys: BTreeSet<String>,
+}
+
+#[cfg(test)]
+impl Asked {
+    /// A run of everything in the normal lane.
+    pub(crate) fn everything(bundle: Digest) -> Self {
+        Self { bundle, full: false, lane: Lane::Normal, replaces: Vec::new(), keys: BTreeSet::new() }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -136,15 +147,17 @@ pub(crate) fn is_awaited(store: &Store, catalogue: &str, epoch: Epoch) -> Result
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unfinished {
     pub(crate) catalogue: String,
-    /// Their epochs, ascending, and those in whose place they were: one run takes the place of all.
+    /// Their epochs, ascending, and those in whose place they were: one run takes the place of all of its kind.
     pub(crate) epochs: Vec<Epoch>,
     /// The last definition.
     pub(crate) bundle: Bundle,
     pub(crate) full: bool,
     pub(crate) lane: Lane,
+    /// Only the records of these keys; all with none.
+    pub(crate) keys: BTreeSet<String>,
 }
 
-/// What is not over and not `live` in this process, a catalogue each. Runs that cannot be planned again, as their
+/// What is not over and not `live` in this process: of each catalogue one run of everything and one of keys, at most. Runs that cannot be planned again, as their
 /// definition is gone, end here.
 pub(crate) fn unfinished(
     store: &Store,
@@ -154,24 +167,37 @@ pub(crate) fn unfinished(
     for catalogue in store.list("runs")? {
         let mut begun = begun(store, &catalogue)?;
         begun.retain(|(epoch, _)| !live(&catalogue, *epoch));
-        let Some(definition) = begun.iter().rev().find_map(|(_, asked)| read_bundle(store, &asked.bundle))
-        else {
-            for (epoch, _) in begun {
-                tracing::warn!(catalogue, %epoch, "a run that did not end cannot be planned again: start it");
-                ended(store, &catalogue, epoch)?;
-            }
-            continue;
-        };
-        found.push(Unfinished {
-            catalogue: catalogue.clone(),
-            epochs: known_as(&begun),
-            bundle: definition,
-            full: begun.iter().any(|(_, asked)| asked.full),
-            // The most urgent one.
-            lane: begun.iter().map(|(_, asked)| asked.lane).min().unwrap_or(Lane::Normal),
-        });
+        // Those of keys are wanted sooner, and are not to wait for one of everything.
+        let (whole, keys): (Vec<_>, Vec<_>) = begun.into_iter().partition(|(_, asked)| asked.keys.is_empty());
+        for begun in [whole, keys].into_iter().filter(|begun| !begun.is_empty()) {
+            found.extend(one_of(store, &catalogue, begun)?);
+        }
     }
     Ok(found)
+}
+
+/// One run in the place of several; `None` if their definition is gone: then they end here.
+fn one_of(
+    store: &Store,
+    catalogue: &str,
+    begun: Vec<(Epoch, Asked)>,
+) -> Result<Option<Unfinished>, RunError> {
+    let Some(bundle) = begun.iter().rev().find_map(|(_, asked)| read_bundle(store, &asked.bundle)) else {
+        for (epoch, _) in begun {
+            tracing::warn!(catalogue, %epoch, "a run that did not end cannot be planned again: start it");
+            ended(store, catalogue, epoch)?;
+        }
+        return Ok(None);
+    };
+    Ok(Some(Unfinished {
+        catalogue: catalogue.to_owned(),
+        epochs: known_as(&begun),
+        bundle,
+        full: begun.iter().any(|(_, asked)| asked.full),
+        // The most urgent one.
+        lane: begun.iter().map(|(_, asked)| asked.lane).min().unwrap_or(Lane::Normal),
+        keys: begun.into_iter().flat_map(|(_, asked)| asked.keys).collect(),
+    }))
 }
 
 /// All epochs under which somebody may know these runs.
@@ -222,12 +248,8 @@ mod tests {
     use super::*;
 
     fn asked() -> Asked {
-        Asked {
-            bundle: Bundle::new(BTreeMap::new()).digest(),
-            full: true,
-            lane: Lane::High,
-            replaces: Vec::new(),
-        }
+        let bundle = Bundle::new(BTreeMap::new()).digest();
+        Asked { full: true, lane: Lane::High, ..Asked::everything(bundle) }
     }
 
     fn nobody() -> BTreeSet<u64> {
@@ -291,6 +313,7 @@ mod tests {
             bundle: bundle.clone(),
             full: true,
             lane: Lane::High,
+            keys: BTreeSet::new(),
         };
         let found = unfinished(&store, &|_, _| false).unwrap();
         assert_eq!(found, [expected("committed", &[1]), expected("killed", &[1, 2, 3])]);
@@ -299,6 +322,25 @@ mod tests {
         assert_eq!(unfinished(&store, &live).unwrap(), [second]);
         assert!(is_ended(&store, "lost", Epoch(1)).unwrap());
         assert_eq!(begin(&store, "failed", asked()).unwrap(), Epoch(2));
+    }
+
+    #[test]
+    fn runs_of_keys_are_planned_again_as_one_of_all_their_keys_beside_one_of_everything() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let bundle = Bundle::new(BTreeMap::new());
+        store.put_blob(&bundle.digest(), &bundle.encode().into()).unwrap();
+        let of =
+            |keys: &[&str]| Asked { keys: keys.iter().map(|key| (*key).to_owned()).collect(), ..asked() };
+        let found = || unfinished(&store, &|_, _| false).unwrap();
+        begin(&store, "c", of(&["b", "a"])).unwrap();
+        begin(&store, "c", of(&["c"])).unwrap();
+        let keys: BTreeSet<String> = ["a", "b", "c"].map(str::to_owned).into();
+        assert_eq!(found().remove(0).keys, keys);
+        begin(&store, "c", Asked { lane: Lane::Low, ..of(&[]) }).unwrap();
+        let found: Vec<_> = found().into_iter().map(|run| (run.epochs, run.lane, run.keys)).collect();
+        let whole = (vec![Epoch(3)], Lane::Low, BTreeSet::new());
+        assert_eq!(found, [whole, (vec![Epoch(1), Epoch(2)], Lane::High, keys)]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One run from its plan to its report.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use quire_proto::{
     RecordCounts, RunReport, Work,
@@ -13,7 +13,7 @@ use crate::{
     CoordinatorOptions, Event, Phase, RunError,
     announce::announce,
     assemble::{Assembled, Products, assemble},
-    carry::carry,
+    carry::{carry, each_verdict},
     commit::commit,
     decide::{Decided, decide},
     flight::{LIST, Lines},
@@ -24,9 +24,11 @@ use crate::{
     project::{Last, Projected, project},
     publish::{Wanted, Written, publish_catalogue},
     runs::Sorted,
+    scope::{HeldRejects, Scope},
     shelf::Shelf,
     site_record::SiteRecords,
     task::{blocking, on_thread, send},
+    turns::Turns,
     workspace::Workspace,
 };
 
@@ -41,6 +43,12 @@ pub(crate) struct Run<'a> {
     pub(crate) started: Instant,
     /// Held shared from commit to publication; whoever finishes the site has it alone.
     pub(crate) publishing: &'a RwLock<()>,
+    /// Who may commit and publish.
+    pub(crate) turns: &'a Turns,
+    /// What it looks at; `None`: everything.
+    pub(crate) scope: Option<Scope>,
+    /// Reasons of rejects, by rule, once they are known.
+    pub(crate) reasons: BTreeMap<String, u64>,
 }
 
 /// How a run ended.
@@ -85,6 +93,8 @@ impl<'a> Run<'a> {
         crash_point("coordinator.made");
         self.plan.may_commit(&rows.counts, rows.complete, &rows.failures)?;
         self.enter(Phase::Commit);
+        // One run of a catalogue at a time: of two that publish one file, the later has to be the newer.
+        let _turn = self.turns.commit(&self.plan.reference.name, &self.lines.cancelled).await?;
         // What is committed and not yet in the site would be removed as nobody's, or be named before it is there.
         let _publishing = self.may_publish().await?;
         let Some(committed) = self.commit(&rows).await? else {
@@ -116,25 +126,56 @@ impl<'a> Run<'a> {
     }
 
     async fn gather(&mut self) -> Result<Gathered, RunError> {
-        let mut gathered = Gathered::new(self.plan.sources(), &self.workspace);
-        let works = self.plan.works();
+        let gathered = self.list(LIST).await?;
+        if self.scope.is_none() {
+            return Ok(gathered);
+        }
+        let (gathered, moved) = self.look_for_moved(gathered).await?;
+        // Where they are now, only a listing of everything tells.
+        if moved { self.list("list-all").await } else { Ok(gathered) }
+    }
+
+    async fn look_for_moved(&mut self, gathered: Gathered) -> Result<(Gathered, bool), RunError> {
+        let Some(mut scope) = self.scope.take() else { return Ok((gathered, false)) };
+        let (shelf, workspace) = (self.shelf.clone(), self.workspace.clone());
+        let (scope, gathered, moved) = on_thread(move || {
+            let moved = scope
+                .seek_moved(&gathered, &mut |visit| each_verdict(&gathered, &shelf, &workspace, visit))?;
+            Ok((scope, gathered, moved))
+        })
+        .await?;
+        self.scope = Some(scope);
+        Ok((gathered, moved))
+    }
+
+    async fn list(&mut self, kind: &'static str) -> Result<Gathered, RunError> {
+        let listed = self.plan.listed(self.scope.as_ref());
+        let names = listed.iter().map(|(source, _)| source.clone());
+        let mut gathered = Gathered::new(names, &self.workspace);
+        let works = self.plan.works(listed);
         let (sender, receiver) = mpsc::channel(works.len().max(1));
         for work in works {
             // There is room for all of them, and the receiver is here.
             let _ = sender.send(work).await;
         }
         drop(sender);
-        self.lines.fly(LIST, receiver, &mut |slot, settlement| gathered.take(slot, settlement)).await?;
+        self.lines.fly(kind, receiver, &mut |slot, settlement| gathered.take(slot, settlement)).await?;
         Ok(gathered)
     }
 
     async fn decide(&self, gathered: Gathered) -> Result<Settled, RunError> {
         let (shelf, workspace, plan) = (self.shelf.clone(), self.workspace.clone(), Arc::clone(&self.plan));
+        let scope = self.scope.clone();
         on_thread(move || {
-            let carried = carry(gathered, plan.base.as_ref(), &shelf, &workspace)?;
+            let base = plan.base.as_ref();
+            let carried = carry(gathered, base, scope.as_ref(), &shelf, &workspace)?;
+            let mut held = HeldRejects::of(carried.scope.as_ref(), base, &shelf);
             let mut rejects = ChunkWriter::new(&shelf);
-            let decided =
-                decide(carried.candidates, &plan.messages(), &workspace, &mut |row| rejects.push(row))?;
+            let decided = decide(carried.candidates, &plan.messages(), &workspace, &mut |row| {
+                held.before(Some(&row.item), &mut |held| rejects.push(held))?;
+                rejects.push(row)
+            })?;
+            held.before(None, &mut |held| rejects.push(held))?;
             let (lost, complete, failures) = (carried.lost, carried.complete, carried.failures);
             Ok(Settled { decided, rejects: rejects.finish()?, lost, complete, failures })
         })
@@ -145,6 +186,7 @@ impl<'a> Run<'a> {
     async fn make(&mut self, settled: Settled) -> Result<Rows, RunError> {
         let Settled { decided, rejects, lost, complete, failures } = settled;
         let (items, rejected, dead) = (decided.items, decided.rejected, decided.dead + lost);
+        self.reasons.clone_from(&decided.reasons);
         let sources = decided.sources.clone();
         let planning = self.planning(decided);
         let mut products = Products::new(&self.workspace);
@@ -157,7 +199,7 @@ impl<'a> Run<'a> {
 
         let (shelf, workspace, plan) = (self.shelf.clone(), self.workspace.clone(), Arc::clone(&self.plan));
         on_thread(move || {
-            let Assembled { entries, mut counts, failures: more, .. } =
+            let Assembled { entries, mut counts, failures: more, held_died, .. } =
                 assemble(made.planned, products.finish(), plan.epoch, &shelf, &workspace)?;
             counts.seen = items + lost;
             counts.rejected = rejected;
@@ -166,12 +208,13 @@ impl<'a> Run<'a> {
             if !counts.adds_up() {
                 return Err(RunError::Counts(counts));
             }
+            let dead = plan.dead(&counts, held_died);
             let basis = Basis {
-                sources,
+                sources: plan.basis_sources(sources, &entries, &rejects),
                 index: Some(plan.catalogue.validation_digest()),
-                projection: Some(plan.projection(&entries, &rejects, counts.dead)),
+                projection: Some(plan.projection(&entries, &rejects, dead)),
                 inputs: Vec::new(),
-                dead: counts.dead,
+                dead,
             };
             let failures = failures.into_iter().chain(more).collect();
             Ok(Rows { entries, rejects, counts, basis, complete, failures })
@@ -228,7 +271,7 @@ impl<'a> Run<'a> {
             let last = plan.base.as_ref().map(|base| &base.manifest);
             let known = last.map(Last::of).unwrap_or_default();
             let stands = last.is_some_and(|last| last.basis.projection == manifest.basis.projection);
-            let stands = stands && known.files.iter().all(|file| shelf.store().has_slice(&file.from));
+            let stands = stands && shelf.store().has_slices(known.files.iter().map(|file| &file.from))?;
             let Projected { files, inputs } = if stands && !plan.full {
                 known.as_they_are()
             } else {
@@ -241,7 +284,7 @@ impl<'a> Run<'a> {
             if last.is_some_and(|last| says_the_same(last, &manifest)) {
                 return Ok(None);
             }
-            commit(shelf.store(), manifest).map(Some)
+            commit(shelf.store(), manifest, plan.newest).map(Some)
         })
         .await
     }
@@ -293,6 +336,7 @@ impl<'a> Run<'a> {
             stages: tally.stages(),
             caches: tally.caches(),
             upstream: tally.upstream(),
+            rejects: self.reasons,
             failures,
         };
         Ok(Ended { report, committed })

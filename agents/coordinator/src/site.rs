@@ -1,10 +1,13 @@
-//! The site's folder as the coordinator sees it.
+//! The site as the coordinator sees it: a folder, or objects of a bucket.
 
 use quire_proto::Digest;
 use quire_runtime::BoxError;
 
 /// Where the site lies. Files appear whole: a reader sees the old bytes or the new ones. Calls may block.
 pub trait SiteEdge: Send + Sync + 'static {
+    /// Others may have changed the site: what was seen of it before counts no more.
+    fn look_afresh(&self) {}
+
     /// Compares the site with what it should hold; the paths that are missing or have other bytes, in the order given.
     ///
     /// # Errors
@@ -22,6 +25,14 @@ pub trait SiteEdge: Send + Sync + 'static {
     /// # Errors
     /// When it cannot be removed.
     fn remove(&self, path: &str) -> Result<bool, BoxError>;
+
+    /// As [`Self::remove`] for each of `paths`, maybe at the same time; how many there were.
+    ///
+    /// # Errors
+    /// When one of them cannot be removed; others may be.
+    fn remove_all(&self, paths: &[String]) -> Result<u64, BoxError> {
+        paths.iter().try_fold(0, |sum, path| Ok(sum + u64::from(self.remove(path)?)))
+    }
 
     /// The paths of all files in the site, in any order.
     ///

@@ -1,8 +1,10 @@
 //! Whose turn it is: one run of a catalogue at a time, and so many of all.
 //!
 //! Runs of one catalogue go one after the other, in the order in which they came: the later one compares with what the
-//! earlier one committed, so that both end, nothing is done twice and none overtakes the other. Runs of several
-//! catalogues share a number of places. One place more is kept for critical runs, which never wait for others to end.
+//! earlier one committed, so that both end, nothing is done twice and none overtakes the other. Runs of some keys have a
+//! queue of their own: they do not wait for one of everything, but whoever commits and publishes does so alone. Runs of
+//! several catalogues share a number of places. One place more is kept for critical runs, which never wait for others to
+//! end.
 
 use std::{
     collections::HashMap,
@@ -15,11 +17,27 @@ use tokio_util::sync::CancellationToken;
 
 use crate::RunError;
 
+/// By catalogue, and by what runs of it queue up for.
+type Turnstiles = HashMap<(String, Queue), Arc<Turnstile<()>>>;
+
 /// Hands out turns.
 pub(crate) struct Turns {
-    catalogues: Mutex<HashMap<String, Arc<Turnstile<()>>>>,
+    turnstiles: Mutex<Turnstiles>,
     places: Arc<Semaphore>,
     critical: Arc<Semaphore>,
+}
+
+/// What runs of one catalogue queue up for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Queue {
+    /// To be the run of everything.
+    Whole,
+    /// To be the run of some keys.
+    Keys,
+    /// To go on without runs of some keys, or with one.
+    Beside,
+    /// To commit and publish.
+    Commit,
 }
 
 /// A run's turn; it ends when this is dropped.
@@ -32,7 +50,7 @@ impl Turns {
     /// At least one run at once.
     pub(crate) fn new(places: usize) -> Self {
         Self {
-            catalogues: Mutex::default(),
+            turnstiles: Mutex::default(),
             places: Arc::new(Semaphore::new(places.clamp(1, Semaphore::MAX_PERMITS))),
             critical: Arc::new(Semaphore::new(1)),
         }
@@ -42,11 +60,12 @@ impl Turns {
     pub(crate) async fn take(
         &self,
         catalogue: &str,
+        queue: Queue,
         lane: Lane,
         cancelled: &CancellationToken,
         waits: impl FnOnce(),
     ) -> Result<Turn, RunError> {
-        let turnstile = self.turnstile(catalogue);
+        let turnstile = self.turnstile(catalogue, queue);
         let mut taking = std::pin::pin!(async {
             // First the catalogue's: who waits for that keeps no place from others.
             let catalogue = turnstile.lock_owned().await;
@@ -65,6 +84,38 @@ impl Turns {
         }
     }
 
+    /// Lets a run of everything go on without runs of some keys, or one of those go on. Whoever asks has its place: so
+    /// nobody who waits here is waited for elsewhere.
+    pub(crate) async fn beside(
+        &self,
+        catalogue: &str,
+        cancelled: &CancellationToken,
+    ) -> Result<OwnedMutexGuard<()>, RunError> {
+        self.alone(catalogue, Queue::Beside, cancelled).await
+    }
+
+    /// Has no other run of the catalogue commit and publish.
+    pub(crate) async fn commit(
+        &self,
+        catalogue: &str,
+        cancelled: &CancellationToken,
+    ) -> Result<OwnedMutexGuard<()>, RunError> {
+        self.alone(catalogue, Queue::Commit, cancelled).await
+    }
+
+    async fn alone(
+        &self,
+        catalogue: &str,
+        queue: Queue,
+        cancelled: &CancellationToken,
+    ) -> Result<OwnedMutexGuard<()>, RunError> {
+        tokio::select! {
+            biased;
+            () = cancelled.cancelled() => Err(RunError::Interrupted),
+            turn = self.turnstile(catalogue, queue).lock_owned() => Ok(turn),
+        }
+    }
+
     async fn place(&self, lane: Lane) -> OwnedSemaphorePermit {
         // Neither is ever closed, so neither wait fails.
         let shared = Arc::clone(&self.places).acquire_owned();
@@ -77,11 +128,11 @@ impl Turns {
         }
     }
 
-    fn turnstile(&self, catalogue: &str) -> Arc<Turnstile<()>> {
-        let mut catalogues = self.catalogues.lock().unwrap_or_else(PoisonError::into_inner);
+    fn turnstile(&self, catalogue: &str, queue: Queue) -> Arc<Turnstile<()>> {
+        let mut turnstiles = self.turnstiles.lock().unwrap_or_else(PoisonError::into_inner);
         // Nobody is at those that only this map has.
-        catalogues.retain(|_, turnstile| Arc::strong_count(turnstile) > 1);
-        Arc::clone(catalogues.entry(catalogue.to_owned()).or_default())
+        turnstiles.retain(|_, turnstile| Arc::strong_count(turnstile) > 1);
+        Arc::clone(turnstiles.entry((catalogue.to_owned(), queue)).or_default())
     }
 }
 
@@ -93,7 +144,7 @@ mod tests {
 
     async fn take(turns: &Turns, catalogue: &str, lane: Lane) -> Option<Turn> {
         let cancelled = CancellationToken::new();
-        let taking = turns.take(catalogue, lane, &cancelled, || {});
+        let taking = turns.take(catalogue, Queue::Whole, lane, &cancelled, || {});
         tokio::time::timeout(Duration::from_secs(1), taking).await.ok().and_then(Result::ok)
     }
 
@@ -110,9 +161,9 @@ mod tests {
         assert!(take(&turns, "a", Lane::Low).await.is_some());
         drop(second);
         // Those for which nobody waits any more are forgotten.
-        assert_eq!(turns.catalogues.lock().unwrap().len(), 2);
+        assert_eq!(turns.turnstiles.lock().unwrap().len(), 2);
         assert!(take(&turns, "e", Lane::Low).await.is_some());
-        assert!(turns.catalogues.lock().unwrap().len() <= 1);
+        assert!(turns.turnstiles.lock().unwrap().len() <= 1);
     }
 
     #[tokio::test(start_paused = true)]
@@ -120,9 +171,9 @@ mod tests {
         let turns = Turns::new(1);
         let cancelled = CancellationToken::new();
         let mut waited = false;
-        let held = turns.take("a", Lane::Normal, &cancelled, || waited = true).await.unwrap();
+        let held = turns.take("a", Queue::Whole, Lane::Normal, &cancelled, || waited = true).await.unwrap();
         assert!(!waited);
-        let waiting = turns.take("a", Lane::Normal, &cancelled, || cancelled.cancel());
+        let waiting = turns.take("a", Queue::Whole, Lane::Normal, &cancelled, || cancelled.cancel());
         assert!(matches!(waiting.await, Err(RunError::Interrupted)));
         drop(held);
     }

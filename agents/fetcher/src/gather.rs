@@ -4,7 +4,7 @@
 //! has come together, the locations that are left go into another parcel: a parcel's memory and
 //! messages stay small whatever its files expand to.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use quire_proto::{
     Digest, Item, ItemId, Judged, Listed, MAX_PARCEL_BYTES, MAX_PARCEL_RECORDS, Outcome, Problem, Severity,
@@ -44,7 +44,8 @@ pub(crate) struct Gather {
     unchanged: Vec<ItemId>,
     rejected: Vec<Verdict>,
     failed: Vec<(String, String)>,
-    queries: u64,
+    /// Requests to the upstream, by how they ended.
+    requests: BTreeMap<String, u64>,
     outcome_bytes: usize,
     stamps: Vec<Stamp>,
     deferred: Vec<Listed>,
@@ -62,7 +63,7 @@ impl Gather {
             unchanged: Vec::new(),
             rejected: Vec::new(),
             failed: Vec::new(),
-            queries: 0,
+            requests: BTreeMap::new(),
             outcome_bytes: 0,
             stamps: Vec::new(),
             deferred: Vec::new(),
@@ -84,9 +85,17 @@ impl Gather {
         self.deferred.extend(locations);
     }
 
-    /// Counts a query of the upstream.
-    pub(crate) fn query(&mut self) {
-        self.queries += 1;
+    /// Counts a request to the upstream by how it ended: an HTTP status, `ok`, or the kind of error.
+    pub(crate) fn asked(&mut self, status: &str) {
+        match self.requests.get_mut(status) {
+            Some(count) => *count += 1,
+            None => drop(self.requests.insert(status.to_owned(), 1)),
+        }
+    }
+
+    /// Requests to the upstream by how they ended.
+    pub(crate) const fn requests(&self) -> &BTreeMap<String, u64> {
+        &self.requests
     }
 
     /// A location that could not be read for reasons of the upstream; its items keep their state.
@@ -146,7 +155,8 @@ impl Gather {
 
     /// The outcome, the children, and what is to be remembered.
     pub(crate) fn finish(self, base: Option<Digest>) -> (Processed, Vec<Stamp>) {
-        let Self { source, batches, unchanged, rejected, failed, queries, stamps, deferred, .. } = self;
+        let Self { source, batches, unchanged, rejected, failed, requests, stamps, deferred, .. } = self;
+        let queries = requests.values().sum();
         let mut children: Vec<Work> = batches.into_iter().map(Work::Validate).collect();
         if !deferred.is_empty() {
             children.push(Work::Read { source: source.to_string(), locations: deferred, base });

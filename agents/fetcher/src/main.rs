@@ -28,9 +28,12 @@ struct Args {
 fn main() -> std::process::ExitCode {
     process::main(PROGRAM, |args: Args, _| {
         Ok(StageRole::new(move |process: &Process| {
-            let left_out = [process.state.folder(), &process.store_folder];
-            let left_out = left_out.into_iter().filter_map(|path| path.canonicalize().ok()).collect();
-            let options = FetcherOptions { data: Some(args.data), left_out, ..FetcherOptions::default() };
+            let left_out = [Some(process.state.folder()), process.store.folder()];
+            let left_out =
+                left_out.into_iter().flatten().filter_map(|path| path.canonicalize().ok()).collect();
+            let meter = Some(process.telemetry.meter());
+            let options =
+                FetcherOptions { data: Some(args.data), left_out, meter, ..FetcherOptions::default() };
             let memo = process.caches.cache(MEMO, CacheOptions::default());
             Ok(Fetcher::new(options, Catalogues::new(), memo))
         }))

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use opentelemetry::metrics::Meter;
+
 use crate::expand::Env;
 
 /// Options of a [`crate::Fetcher`].
@@ -15,6 +17,8 @@ pub struct FetcherOptions {
     pub env: Env,
     /// Folders that are never listed, canonical: what Quire makes must not be read as data.
     pub left_out: Vec<PathBuf>,
+    /// Counts requests to sources, where anybody asks for that.
+    pub meter: Option<Meter>,
 }
 
 impl FetcherOptions {

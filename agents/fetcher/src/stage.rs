@@ -12,6 +12,7 @@ use crate::{
     base::{BaseIndex, Bases},
     gather::Gather,
     memo::{MemoBook, MemoScope},
+    requests::Requests,
     sift::{Known, sift},
     take::Taker,
     upstream::{Listing, Unreachable, Upstream, connect},
@@ -28,6 +29,7 @@ struct Inner {
     catalogues: Catalogues,
     memo: MemoBook,
     bases: Bases,
+    requests: Requests,
 }
 
 /// A source of one parcel, ready to be asked.
@@ -43,7 +45,8 @@ impl Fetcher {
     #[must_use]
     pub fn new(options: FetcherOptions, catalogues: Catalogues, memo: Cache<Memo>) -> Self {
         let (memo, bases) = (MemoBook::new(memo), Bases::default());
-        Self { inner: Arc::new(Inner { options, catalogues, memo, bases }) }
+        let requests = Requests::new(options.meter.as_ref());
+        Self { inner: Arc::new(Inner { options, catalogues, memo, bases, requests }) }
     }
 
     async fn list(&self, ctx: Context, parcel: &Parcel, ask: &ListSource) -> Result<Processed, StageError> {
@@ -61,7 +64,9 @@ impl Fetcher {
             upstream.list(ctx.clone()),
         )?;
         let (inner, source, digest) = (Arc::clone(&self.inner), ask.source.clone(), ask.base);
+        let only = ask.only.clone();
         ctx.compute(move || {
+            let listing = listing.only(only);
             let known = base.as_ref().zip(scope.as_ref()).map(|(index, scope)| {
                 let memo = &inner.memo;
                 Known { index, memo, scope }
@@ -92,6 +97,7 @@ impl Fetcher {
         let scope = upstream.memo(&asked.taker);
         let (gather, locations) = self.unread(&ctx, gather, scope.clone(), locations.to_vec()).await?;
         let gather = upstream.read(ctx.clone(), locations, gather, asked.taker).await?;
+        self.inner.requests.count(&parcel.header.catalogue.name, source, gather.requests());
         let (processed, stamps) = gather.finish(base);
         if let Some(scope) = scope.filter(|_| !stamps.is_empty()) {
             let memo = self.inner.memo.clone();

@@ -1,7 +1,7 @@
 //! What the fetcher asks of a connector. A new upstream is one file beside [`crate::files`] and one arm in
 //! [`connect`].
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{collections::HashSet, future::Future, pin::Pin, sync::Arc};
 
 use quire_catalogue::Source;
 use quire_proto::Listed;
@@ -37,6 +37,17 @@ pub(crate) struct Listing {
     pub(crate) found: Vec<Listed>,
     /// Why the listing is not complete; then nothing of the source may be removed.
     pub(crate) failure: Option<String>,
+}
+
+impl Listing {
+    /// Without the locations that nobody asked for; `None`: all were asked for.
+    pub(crate) fn only(mut self, asked: Option<Vec<String>>) -> Self {
+        if let Some(asked) = asked {
+            let asked: HashSet<String> = asked.into_iter().collect();
+            self.found.retain(|listed| asked.contains(&listed.location));
+        }
+        self
+    }
 }
 
 /// Why a source cannot be reached at all: in one sentence for its listing's failure.

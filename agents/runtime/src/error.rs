@@ -22,7 +22,7 @@ pub enum ErrorClass {
     /// An object that the parcel refers to is missing or damaged. No retry of its reader makes it again, and no
     /// record is at fault: who planned the parcel is told, and plans anew.
     InputLost(Digest),
-    /// Nothing can be written: see [`is_no_room`]. No record is at fault; tried again, and if that does not help, who
+    /// Nothing can be written: see [`is_no_room`], or the store does not let us. No record is at fault; tried again, and if that does not help, who
     /// planned the parcel is told, and stops.
     NoRoom,
     /// The upstream asks for less: tried later, not counted as an attempt.
@@ -33,11 +33,16 @@ pub enum ErrorClass {
 }
 
 impl ErrorClass {
-    /// Trouble with the disk may go away; an object that is damaged or missing has to be made again.
+    /// Trouble with the disk or the server may go away; an object that is damaged or missing has to be made again. Where we
+    /// are not allowed to, no record is at fault.
     #[must_use]
     pub fn of(error: &StoreError) -> Self {
         match error {
-            StoreError::Io { source, .. } if is_no_room(source) => Self::NoRoom,
+            StoreError::Io { source, .. }
+                if is_no_room(source) || source.kind() == std::io::ErrorKind::PermissionDenied =>
+            {
+                Self::NoRoom
+            }
             StoreError::Missing(object)
             | StoreError::Damaged(object)
             | StoreError::OutOfRange { pack: object, .. } => Self::InputLost(*object),

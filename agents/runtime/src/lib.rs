@@ -44,4 +44,6 @@ pub use settle::{DeadLetter, parcel_message};
 pub use sink::FileSink;
 pub use stage::{Processed, Stage};
 pub use state::{State, StateError};
-pub use store::{Store, StoreError};
+pub use store::{
+    Bucket, BucketTrouble, Labels, Listed, Listing, Look, S3Settings, Store, StoreError, StorePlace,
+};

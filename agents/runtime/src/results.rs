@@ -42,11 +42,18 @@ impl ResultsCache {
     pub fn get(&self, key: &Digest, store: &Store) -> Option<Outcome> {
         let cache = self.0.as_ref()?;
         let outcome = cache.get(key.as_bytes())?;
-        if slices(&outcome).all(|slice| store.has_slice(slice)) {
-            return Some(outcome);
+        match store.has_slices(slices(&outcome)) {
+            Ok(true) => Some(outcome),
+            Ok(false) => {
+                cache.remove(key.as_bytes());
+                None
+            }
+            // Nobody knows: made again now, and kept for when the store can be asked.
+            Err(error) => {
+                tracing::debug!(error = crate::chain(&error), "a result cannot be looked for");
+                None
+            }
         }
-        cache.remove(key.as_bytes());
-        None
     }
 
     /// Keeps an outcome. Blocks.
@@ -63,9 +70,9 @@ impl std::fmt::Debug for ResultsCache {
     }
 }
 
-/// What an outcome names in the store: the end of each pack, as a longer one has the rest as well.
-fn slices(outcome: &Outcome) -> impl Iterator<Item = &PackSlice> {
-    let mut slices: Vec<&PackSlice> = match outcome {
+/// What an outcome names in the store.
+fn slices(outcome: &Outcome) -> Vec<&PackSlice> {
+    match outcome {
         Outcome::Validated { verdicts, bodies } => [verdicts].into_iter().chain(bodies).collect(),
         Outcome::Indexed { documents } => documents.iter().map(|record| &record.document).collect(),
         Outcome::Rendered { pages } => {
@@ -78,11 +85,5 @@ fn slices(outcome: &Outcome) -> impl Iterator<Item = &PackSlice> {
         | Outcome::InputLost { .. }
         | Outcome::NoRoom { .. }
         | Outcome::Dead { .. } => Vec::new(),
-    };
-    // One look at the disk a pack: its last slice.
-    slices.sort_unstable_by_key(|slice| {
-        (slice.pack, std::cmp::Reverse(slice.offset.saturating_add(slice.len)))
-    });
-    slices.dedup_by_key(|slice| slice.pack);
-    slices.into_iter()
+    }
 }

@@ -86,6 +86,6 @@ mod tests {
     fn a_listing_and_a_single_record_cannot_be_split() {
         assert_eq!(halves(&read(1)), None);
         assert_eq!(halves(&read(0)), None);
-        assert_eq!(halves(&Work::List(ListSource { source: "s".into(), base: None })), None);
+        assert_eq!(halves(&Work::List(ListSource { source: "s".into(), base: None, only: None })), None);
     }
 }

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{QUIET, options, soon};
 use crate::{Broker, Bucket, InProcessOptions, Kv, Lease, LeaseError};
 
-const TTL: Duration = Duration::from_millis(1_200);
+const TTL: Duration = Duration::from_millis(2_000);
 
 async fn waits(kv: &Kv, holder: &'static str) -> tokio::task::JoinHandle<Lease> {
     let kv = kv.clone();

@@ -1,5 +1,6 @@
 //! Asks the server for messages as they are wanted, and brings them to the lane.
 //!
+//! A lane that is paused ends its session in order: the server stops sending, and what was on its way is given back.
 //! Every doubt (no heartbeat, an error, a lost connection) ends the session: its inbox goes, and with it what was
 //! asked for. A new one begins with what is wanted then. What was on its way is handed out again after the ack wait.
 
@@ -86,6 +87,8 @@ impl Feeder {
             self.link.wait_up().await;
             let began = Instant::now();
             let fault = self.session().await;
+            self.lane.set_fed(false);
+            let Some(fault) = fault else { continue };
             failures = if began.elapsed() > SILENCE { 0 } else { failures.saturating_add(1) };
             self.tell(&fault, failures);
             if let Some(fault) = self.diagnose(fault).await {
@@ -152,10 +155,11 @@ impl Feeder {
         }
     }
 
-    async fn session(&self) -> Fault {
+    /// Why the session ended; `None` if it was to end.
+    async fn session(&self) -> Option<Fault> {
         match self.open().await {
             Ok(mut session) => self.feed(&mut session).await,
-            Err(fault) => fault,
+            Err(fault) => Some(fault),
         }
     }
 
@@ -177,37 +181,64 @@ impl Feeder {
         })
     }
 
-    async fn feed(&self, session: &mut Session) -> Fault {
+    async fn feed(&self, session: &mut Session) -> Option<Fault> {
         loop {
+            if self.lane.is_paused() {
+                if session.asked > 0 || !session.again.is_empty() {
+                    return self.end(session).await.err();
+                }
+                self.lane.set_fed(false);
+            }
             if let Err(fault) = self.ask(session).await {
-                return fault;
+                return Some(fault);
             }
             tokio::select! {
                 answer = session.answers.next() => match answer {
                     Some(answer) => {
                         session.heard = Instant::now();
-                        if let Err(fault) = self.hear(session, answer).await {
-                            return fault;
+                        if let Err(fault) = self.hear(session, answer) {
+                            return Some(fault);
                         }
                     }
-                    None => return Fault::Lost,
+                    None => return Some(Fault::Lost),
                 },
                 () = self.lane.demand.notified() => {}
-                () = self.link.untied(&session.tie) => return Fault::Lost,
+                () = self.link.untied(&session.tie) => return Some(Fault::Lost),
                 denied = session.denials.recv() => {
                     if let Ok(what) = denied
                         && self.is_refused(session, &what)
                     {
-                        return Fault::Denied { what };
+                        return Some(Fault::Denied { what });
                     }
                 }
                 Some(held) = session.again.next() => self.lane.arrive(held),
                 () = sleep(TICK) => {}
             }
             if session.asked > 0 && session.heard.elapsed() > SILENCE {
-                return Fault::Lost;
+                return Some(Fault::Lost);
             }
         }
+    }
+
+    /// Has the server send no more, and takes what it has sent. The paused lane gives it back: nobody has to wait for it
+    /// until the ack wait is over, unless the server was sending it at that very moment.
+    async fn end(&self, session: &mut Session) -> Result<(), Fault> {
+        session.answers.drain().await.map_err(|_| Fault::Lost)?;
+        loop {
+            tokio::select! {
+                answer = session.answers.next() => match answer {
+                    // What it says of the session does not matter any more.
+                    Some(answer) => drop(self.hear(session, answer)),
+                    None => break,
+                },
+                () = self.link.untied(&session.tie) => return Err(Fault::Lost),
+                () = sleep(SILENCE) => return Err(Fault::Lost),
+            }
+        }
+        while let Some(held) = session.again.next().await {
+            self.lane.arrive(held);
+        }
+        Ok(())
     }
 
     /// Whether a refusal makes this lane useless: it cannot ask, or hear, or say what became of messages.
@@ -230,6 +261,7 @@ impl Feeder {
         if session.asked == 0 {
             session.heard = Instant::now();
         }
+        self.lane.set_fed(true);
         session.asked += batch;
         let next = names::next(self.lane.queue);
         let sent =
@@ -237,7 +269,7 @@ impl Feeder {
         sent.await.map_err(|_| Fault::Lost)
     }
 
-    async fn hear(&self, session: &mut Session, answer: Wire) -> Result<(), Fault> {
+    fn hear(&self, session: &mut Session, answer: Wire) -> Result<(), Fault> {
         if answer.status.is_some() && answer.reply.is_none() {
             match status(&answer) {
                 Status::Heartbeat => {}

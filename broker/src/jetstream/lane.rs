@@ -90,6 +90,8 @@ pub(super) struct State {
     pub(super) disturbed: bool,
     /// Whether the queue is paused for all processes, as far as this one knows.
     pub(super) halted: bool,
+    /// Whether the server may send messages that were asked for.
+    pub(super) fed: bool,
 }
 
 impl State {
@@ -285,6 +287,14 @@ impl Lane {
         }
     }
 
+    pub(super) fn is_paused(&self) -> bool {
+        self.lock().is_paused()
+    }
+
+    pub(super) fn set_fed(&self, fed: bool) {
+        self.lock().fed = fed;
+    }
+
     pub(super) fn set_disturbed(&self, disturbed: bool) {
         self.lock().disturbed = disturbed;
     }
@@ -334,11 +344,12 @@ impl Lane {
         self.lock().errands.end_chores();
     }
 
-    /// Whether anything is handed out on a lease that lasts, or not yet said.
+    /// Whether anything is on its way here, handed out on a lease that lasts, or not yet said.
     pub(super) fn is_busy(&self) -> bool {
         let now = Instant::now();
         let state = self.lock();
-        state.errands.matter(now)
+        state.fed
+            || state.errands.matter(now)
             || state.out.values().any(|flight| !flight.expired && !flight.held.is_over(now))
     }
 }

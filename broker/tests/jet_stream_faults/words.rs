@@ -104,6 +104,29 @@ async fn a_repeat_is_given_up_before_the_server_forgets_the_first() {
     assert!(began.elapsed() < window, "it may have been stored, and would be stored again");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_on_its_way_to_one_that_closes_is_given_back_at_once() {
+    let server = Nats::start("");
+    let layout = Layout { ack_wait: PATIENCE * 10, ..layout() };
+    let options = JetStreamOptions { dev: true, layout, ..options(server.url()) };
+    let first = soon(Broker::jet_stream(options.clone())).await.unwrap();
+    for round in 0..5 {
+        let waiting: Vec<Message> = (round * 500..(round + 1) * 500).map(message).collect();
+        first.publish_all(QUEUE, waiting).await.unwrap();
+        let leaving = soon(Broker::jet_stream(options.clone())).await.unwrap();
+        // The server sends them all, and is not done when the first are here.
+        drop(soon(leaving.pull(QUEUE, 256)).await.unwrap());
+        soon(leaving.close()).await;
+        drop(leaving);
+        let mut left = 500;
+        while left > 0 {
+            let pulled = soon(first.pull(QUEUE, 256)).await.unwrap();
+            left -= pulled.len();
+            pulled.into_iter().for_each(Delivery::ack);
+        }
+    }
+}
+
 #[tokio::test]
 async fn notes_on_attempts_end_with_their_stream() {
     let server = Nats::start("");

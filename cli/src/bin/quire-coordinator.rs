@@ -38,13 +38,13 @@ struct CoordinatorArgs {
 fn main() -> std::process::ExitCode {
     process::main(PROGRAM, |args: CoordinatorArgs, _| {
         Ok(CoordinatorRole::new(move |process: &Process| {
-            let (out, tmp) = (process.store_folder.join("site"), process.state.tmp());
+            let tmp = process.state.tmp();
             let projector = Arc::new(RendererProjector(Engines::default()));
             let (store, broker) = (process.store.clone(), process.broker.clone());
             let mut options = CoordinatorOptions::new(store, broker, tmp.clone(), projector, engine_digest());
             (options.runs, options.waiting) = (args.runs.into(), args.waiting_runs.into());
             options.stall = Duration::from_secs(args.stall_seconds.into());
-            options.site = Some(Arc::new(Site::open(&out, &tmp, process.state.stamps(&out))?));
+            options.site = Some(Arc::new(Site::of_store(&process.store, &tmp)?));
             Ok(options)
         }))
     })

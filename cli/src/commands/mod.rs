@@ -8,6 +8,7 @@ pub mod check;
 pub mod dead;
 pub mod doctor;
 pub mod explain;
+pub mod figure;
 pub mod lanes;
 pub mod new;
 mod place;

@@ -1,8 +1,7 @@
-//! The site's folder on this machine: the renderer's writer, as the coordinator asks for it.
+//! The site: a folder on this machine, or objects of the store's bucket. The renderer's edge, as the coordinator asks for it.
 
 use std::{
     fs,
-    io::Read as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -10,13 +9,14 @@ use std::{
 use anyhow::Context as _;
 use quire_coordinator::SiteEdge;
 use quire_proto::Digest;
-use quire_renderer::edge::{SiteWriter, Stamps};
-use quire_runtime::BoxError;
+use quire_renderer::edge::{SiteFiles, SiteWriter, Stamps, site_of};
+use quire_runtime::{BoxError, Store};
 
 /// The site, and where what we know of its files is kept between runs.
 pub struct Site {
-    writer: Arc<SiteWriter>,
-    stamps: PathBuf,
+    files: Arc<dyn SiteFiles>,
+    /// Only a folder has stamps.
+    stamps: Option<(Arc<SiteWriter>, PathBuf)>,
 }
 
 impl Site {
@@ -30,13 +30,23 @@ impl Site {
         if let Some(known) = fs::read(&stamps).ok().and_then(|bytes| Stamps::decode(&bytes)) {
             writer.set_stamps(known);
         }
-        Ok(Self { writer: Arc::new(writer), stamps })
+        let writer = Arc::new(writer);
+        Ok(Self { files: Arc::clone(&writer) as Arc<dyn SiteFiles>, stamps: Some((writer, stamps)) })
     }
 
-    /// The writer, for the stage that publishes.
+    /// The site of a store that agents share.
+    ///
+    /// # Errors
+    /// If a folder cannot be used.
+    pub fn of_store(store: &Store, tmp: &Path) -> anyhow::Result<Self> {
+        let files = site_of(store, tmp).context("cannot use the site in the store")?;
+        Ok(Self { files, stamps: None })
+    }
+
+    /// Its files, for the stage that publishes.
     #[must_use]
-    pub fn writer(&self) -> Arc<SiteWriter> {
-        Arc::clone(&self.writer)
+    pub fn files(&self) -> Arc<dyn SiteFiles> {
+        Arc::clone(&self.files)
     }
 
     /// Keeps the stamps for the next run.
@@ -44,60 +54,50 @@ impl Site {
     /// # Errors
     /// If they cannot be written.
     pub fn save_stamps(&self) -> anyhow::Result<()> {
-        let about = || format!("cannot write {}", self.stamps.display());
-        let bytes = self.writer.encode_stamps();
-        if fs::read(&self.stamps).is_ok_and(|known| known == bytes) {
+        let Some((writer, stamps)) = &self.stamps else { return Ok(()) };
+        let about = || format!("cannot write {}", stamps.display());
+        let bytes = writer.encode_stamps();
+        if fs::read(stamps).is_ok_and(|known| known == bytes) {
             return Ok(());
         }
-        if let Some(folder) = self.stamps.parent() {
+        if let Some(folder) = stamps.parent() {
             fs::create_dir_all(folder).with_context(about)?;
         }
-        let part = self.stamps.with_extension("part");
-        fs::write(&part, bytes).and_then(|()| fs::rename(&part, &self.stamps)).with_context(about)
+        let part = stamps.with_extension("part");
+        fs::write(&part, bytes).and_then(|()| fs::rename(&part, stamps)).with_context(about)
     }
 }
 
 impl SiteEdge for Site {
+    fn look_afresh(&self) {
+        self.files.look_afresh();
+    }
+
     fn verify(&self, expected: &mut dyn Iterator<Item = (String, Digest)>) -> Result<Vec<String>, BoxError> {
-        Ok(self.writer.verify(expected)?)
+        Ok(self.files.verify(expected)?)
     }
 
     fn write(&self, path: &str, digest: &Digest, bytes: &[u8]) -> Result<bool, BoxError> {
-        Ok(self.writer.write(path, digest, bytes)?)
+        Ok(self.files.write(path, digest, &bytes.to_vec().into())?)
     }
 
     fn remove(&self, path: &str) -> Result<bool, BoxError> {
-        Ok(self.writer.remove(path)?)
+        Ok(self.files.remove(path)?)
+    }
+
+    fn remove_all(&self, paths: &[String]) -> Result<u64, BoxError> {
+        Ok(self.files.remove_all(paths)?)
     }
 
     fn list(&self, found: &mut dyn FnMut(String)) -> Result<(), BoxError> {
-        list(self.writer.out(), "", found)
+        Ok(self.files.list(found)?)
     }
 
     fn identity(&self) -> String {
-        let out = self.writer.out();
-        out.canonicalize().unwrap_or_else(|_| out.to_path_buf()).to_string_lossy().into_owned()
+        self.files.identity()
     }
 
     fn read(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, BoxError> {
-        let file = match fs::File::open(self.writer.out().join(path)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let mut bytes = Vec::new();
-        file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-        Ok((bytes.len() as u64 <= limit).then_some(bytes))
+        Ok(self.files.read(path, limit)?)
     }
-}
-
-/// Calls `found` for every file below `folder`. Links are files to us: what they point to is not ours. A name that is not UTF-8 is not ours either.
-fn list(folder: &Path, prefix: &str, found: &mut dyn FnMut(String)) -> Result<(), BoxError> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
-        if entry.file_type()?.is_dir() { list(&entry.path(), &path, found)? } else { found(path) }
-    }
-    Ok(())
 }

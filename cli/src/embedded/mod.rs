@@ -7,7 +7,12 @@ mod index;
 
 pub use catalogues::{CatalogueFolder, find as find_catalogues, load as load_catalogue};
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use quire_cache::{CacheOptions, CacheStore};
@@ -106,7 +111,7 @@ impl Embedded {
             launch.agent(Fetcher::new(fetching, catalogues.clone(), memo)),
             launch.agent(Validator::new(catalogues.clone())),
             launch.agent(Indexer::new(catalogues)),
-            launch.agent(Renderer::new(engines, Some(site.writer()))),
+            launch.agent(Renderer::new(engines, Some(site.files()))),
         ];
         let coordinator = Coordinator::new(coordination);
         let Options { full, prune, .. } = options;
@@ -183,6 +188,7 @@ impl Embedded {
                 bundle: folder.bundle.clone(),
                 full: self.full,
                 anew: anew(&folder.name),
+                keys: BTreeSet::new(),
                 lane: Lane::Normal,
                 progress: self.follower.clone(),
                 cancelled: cancelled.clone(),

@@ -171,6 +171,17 @@ fn by_serde(text: &str) -> Option<serde_json::Value> {
     (members(&value) == keys).then_some(value)
 }
 
+/// A value in which 0 has one form: `-0` is an integer to us, and a float to `serde_json`.
+fn one_zero(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::Number(number) if number.as_f64() == Some(0.0) => 0.into(),
+        Value::Array(all) => all.into_iter().map(one_zero).collect(),
+        Value::Object(all) => all.into_iter().map(|(key, value)| (key, one_zero(value))).collect(),
+        other => other,
+    }
+}
+
 proptest! {
     #[test]
     fn our_reader_takes_what_serde_json_takes(text in nearly_json()) {
@@ -178,7 +189,7 @@ proptest! {
         match by_serde(&text) {
             Some(theirs) => {
                 let ours: serde_json::Value = serde_json::from_str(&ours.unwrap()).unwrap();
-                prop_assert_eq!(ours, theirs);
+                prop_assert_eq!(one_zero(ours), one_zero(theirs));
             }
             None => prop_assert!(ours.is_err(), "{} is {:?}", text, ours),
         }

@@ -16,6 +16,8 @@ pub(crate) enum Origin {
     Kept,
     /// The last manifest's row; the item could not be processed this time.
     Dead,
+    /// The last manifest's row, accepted then; this run does not look at it, and it stays so.
+    Held,
 }
 
 /// What is known of one item.

@@ -15,7 +15,7 @@ mod tests;
 use std::{borrow::Borrow, collections::BTreeMap};
 
 use quire_proto::{
-    ItemId, Judged,
+    ItemId, Judged, Problem, Severity,
     manifest::{RejectRow, SourceState},
 };
 
@@ -31,7 +31,7 @@ use explain::Explainer;
 pub(crate) use explain::Messages;
 use lookup::Terms;
 pub(crate) use lookup::{Pair, hits};
-use solve::{Solution, solve};
+use solve::{Solution, Standing, solve};
 use stake::Stakes;
 
 /// What was decided. Rejects went to the caller's sink.
@@ -40,10 +40,12 @@ pub(crate) struct Decided {
     pub(crate) accepted: Sorted<Accepted>,
     /// Results of look-ups, ascending by the key that looked.
     pub(crate) pairs: Sorted<Pair>,
-    /// Items that were decided.
+    /// Items that were decided; those held are not.
     pub(crate) items: u64,
     /// Items rejected (those that are dead are counted apart).
     pub(crate) rejected: u64,
+    /// Reasons for which items that were judged in this run are rejected, by rule.
+    pub(crate) reasons: BTreeMap<String, u64>,
     /// Rejected items that could not be looked at again.
     pub(crate) dead: u64,
     /// Where the rows come from.
@@ -58,9 +60,9 @@ pub(crate) fn decide(
     workspace: &Workspace,
     reject: &mut dyn FnMut(RejectRow) -> Result<(), RunError>,
 ) -> Result<Decided, RunError> {
-    let (stakes, records, sources) = take_stakes(&candidates, workspace)?;
+    let (stakes, standings, sources) = take_stakes(&candidates, workspace)?;
     let groups = stakes.groups()?;
-    let solution = solve(&records, &groups);
+    let solution = solve(&standings, &groups);
     let named = names(&candidates, &groups, &solution, workspace)?;
     let explainer = Explainer::new(&groups, &solution, named, messages);
 
@@ -68,6 +70,7 @@ pub(crate) fn decide(
         accepted: workspace.record_runs(),
         terms: Terms::new(workspace),
         rejected: 0,
+        reasons: BTreeMap::new(),
         dead: 0,
         reject,
     };
@@ -75,9 +78,12 @@ pub(crate) fn decide(
         pause(number, workspace)?;
         verdicts.take(candidate?, number as u32, &solution, &explainer)?;
     }
-    let Verdicts { accepted, terms, rejected, dead, .. } = verdicts;
-    let (pairs, items) = (terms.resolve(workspace)?, records.len() as u64);
-    Ok(Decided { accepted: accepted.finish(), pairs, items, rejected, dead, sources })
+    let Verdicts { accepted, terms, rejected, reasons, dead, .. } = verdicts;
+    let (pairs, items) = (
+        terms.resolve(workspace)?,
+        standings.iter().filter(|standing| **standing != Standing::Held).count() as u64,
+    );
+    Ok(Decided { accepted: accepted.finish(), pairs, items, rejected, reasons, dead, sources })
 }
 
 /// Where decided rows go.
@@ -85,6 +91,7 @@ struct Verdicts<'a> {
     accepted: SortedRuns<Accepted>,
     terms: Terms,
     rejected: u64,
+    reasons: BTreeMap<String, u64>,
     dead: u64,
     reject: &'a mut dyn FnMut(RejectRow) -> Result<(), RunError>,
 }
@@ -108,25 +115,37 @@ impl Verdicts<'_> {
             Judged::Record(record) => {
                 self.rejected += 1;
                 let (key, problems) = (Some(record.key.clone()), explainer.problems(row, &record));
+                self.count(origin, &problems);
                 let claims = Vec::new();
                 (self.reject)(RejectRow { item, content, key, problems, record: Some(record), claims })
             }
             Judged::Rejected { key, mut problems, claims } => {
                 *(if origin == Origin::Dead { &mut self.dead } else { &mut self.rejected }) += 1;
                 problems.extend(explainer.conflicts(row, &claims));
+                self.count(origin, &problems);
                 (self.reject)(RejectRow { item, content, key, problems, record: None, claims })
             }
         }
     }
 }
 
-/// First pass: every claim and reference, also what rows that are wrong by themselves would claim; which rows are records at all, and where rows come from.
+impl Verdicts<'_> {
+    /// What was rejected before is not counted again.
+    fn count(&mut self, origin: Origin, problems: &[Problem]) {
+        let reasons = problems.iter().filter(|problem| problem.severity == Severity::Reject);
+        for Problem { rule, .. } in reasons.filter(|_| origin == Origin::Fresh) {
+            *self.reasons.entry(rule.clone()).or_default() += 1;
+        }
+    }
+}
+
+/// First pass: every claim and reference, also what rows that are wrong by themselves would claim; how rows stand, and where rows come from.
 fn take_stakes(
     candidates: &Sorted<Candidate>,
     workspace: &Workspace,
-) -> Result<(Stakes, Vec<bool>, Vec<SourceState>), RunError> {
+) -> Result<(Stakes, Vec<Standing>, Vec<SourceState>), RunError> {
     let mut stakes = Stakes::new(workspace);
-    let mut records = Vec::new();
+    let mut standings = Vec::new();
     let mut sources = SourceStates::default();
     for (number, candidate) in unique(candidates.iter().map_err(RunError::Spill)?).enumerate() {
         let candidate = candidate?;
@@ -135,11 +154,15 @@ fn take_stakes(
             u32::try_from(number).map_err(|_| RunError::Spill(std::io::ErrorKind::FileTooLarge.into()))?;
         sources.add(&candidate.item.source, &candidate.item.location);
         let record = candidate.record();
-        records.push(record.is_some());
+        standings.push(match candidate.origin {
+            Origin::Held => Standing::Held,
+            _ if record.is_some() => Standing::Open,
+            _ => Standing::Out,
+        });
         let references = record.map(|record| record.references.as_slice()).unwrap_or_default();
         stakes.add(row, candidate.claims(), references).map_err(RunError::Spill)?;
     }
-    Ok((stakes, records, sources.finish()))
+    Ok((stakes, standings, sources.finish()))
 }
 
 /// Second pass, where anything is contested: what the rows that problems will name are called.

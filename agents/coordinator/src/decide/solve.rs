@@ -9,6 +9,8 @@
 //! 4. *Second chance*: a rejected record is accepted after all if it now has its references, its claims are free and
 //!    no accepted record excludes them; the earliest row first, until nothing changes.
 //!
+//! Records that are *held* are not decided: they are accepted, and hold their claims before all others.
+//!
 //! In the end every rejected record has a reason that is true of the records accepted. Nothing depends on the order in
 //! which verdicts came.
 
@@ -18,6 +20,17 @@ use super::stake::{Group, Groups, Holder, Seeker};
 
 /// How often claims are decided again because a holder was put out.
 const MAX_ROUNDS: usize = 1_000;
+
+/// How a row stands before the decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Wrong by itself.
+    Out,
+    /// A record: accepted or not.
+    Open,
+    /// A record that is accepted, whatever others claim: it comes before all that are open.
+    Held,
+}
 
 /// Who is accepted.
 #[derive(Debug)]
@@ -33,9 +46,9 @@ impl Solution {
     }
 }
 
-/// Decides; `records` says which rows are records at all.
-pub(super) fn solve(records: &[bool], groups: &Groups) -> Solution {
-    let mut solver = Solver::new(records, groups);
+/// Decides.
+pub(super) fn solve(standings: &[Standing], groups: &Groups) -> Solution {
+    let mut solver = Solver::new(standings, groups);
     for _ in 0..MAX_ROUNDS {
         solver.decide_claims();
         if !solver.cascade() {
@@ -128,7 +141,7 @@ struct Solver<'a> {
     stakes: RowStakes,
     /// Rows that hold a contested claim, ascending.
     contested: Vec<u32>,
-    records: &'a [bool],
+    standings: &'a [Standing],
     /// Put out for a failing reference.
     out: Vec<bool>,
     accepted: Vec<bool>,
@@ -136,7 +149,7 @@ struct Solver<'a> {
 }
 
 impl<'a> Solver<'a> {
-    fn new(records: &'a [bool], groups: &'a Groups) -> Self {
+    fn new(standings: &'a [Standing], groups: &'a Groups) -> Self {
         let holders = groups.0.iter().filter(|group| group.contested).flat_map(|group| &group.holders);
         let mut contested: Vec<u32> = holders.map(|holder| holder.row).collect();
         contested.sort_unstable();
@@ -145,8 +158,8 @@ impl<'a> Solver<'a> {
             groups,
             stakes: RowStakes::new(groups),
             contested,
-            records,
-            out: vec![false; records.len()],
+            standings,
+            out: vec![false; standings.len()],
             accepted: Vec::new(),
             held: Vec::new(),
         }
@@ -154,19 +167,30 @@ impl<'a> Solver<'a> {
 
     /// Step 1.
     fn decide_claims(&mut self) {
-        self.accepted = self.records.iter().zip(&self.out).map(|(record, out)| *record && !*out).collect();
+        let standings = self.standings.iter().zip(&self.out);
+        self.accepted = standings.map(|(standing, out)| *standing != Standing::Out && !*out).collect();
         self.held = vec![Held::default(); self.groups.0.len()];
-        for row in std::mem::take(&mut self.contested) {
-            if self.accepted(row) {
+        let contested = std::mem::take(&mut self.contested);
+        for &row in &contested {
+            if self.stands(row) == Standing::Held {
+                self.take_contested(row);
+            }
+        }
+        for &row in &contested {
+            if self.stands(row) == Standing::Open && self.accepted(row) {
                 if self.claims_are_free(row) {
                     self.take_contested(row);
                 } else {
                     self.set(row, false);
                 }
             }
-            self.contested.push(row);
         }
+        self.contested = contested;
         self.count_holders();
+    }
+
+    fn stands(&self, row: u32) -> Standing {
+        self.standings.get(row as usize).copied().unwrap_or(Standing::Out)
     }
 
     fn accepted(&self, row: u32) -> bool {
@@ -247,7 +271,10 @@ impl<'a> Solver<'a> {
         let groups = touched.iter().filter_map(|&number| Some((number, self.groups.0.get(number)?)));
         let fails = |number, group: &'a Group| {
             group.seekers.iter().filter(move |seeker| {
-                seeker.reject && self.accepted(seeker.row) && self.fails(number, group, seeker)
+                seeker.reject
+                    && self.stands(seeker.row) != Standing::Held
+                    && self.accepted(seeker.row)
+                    && self.fails(number, group, seeker)
             })
         };
         groups.flat_map(|(number, group)| fails(number, group)).map(|seeker| seeker.row).collect()
@@ -256,8 +283,8 @@ impl<'a> Solver<'a> {
     /// Step 4.
     fn second_chance(&mut self) {
         self.count_holders();
-        let rejected = |row: &u32| self.records.get(*row as usize) == Some(&true) && !self.accepted(*row);
-        let mut waiting: BTreeSet<u32> = (0..self.records.len() as u32).filter(rejected).collect();
+        let rejected = |row: &u32| self.stands(*row) == Standing::Open && !self.accepted(*row);
+        let mut waiting: BTreeSet<u32> = (0..self.standings.len() as u32).filter(rejected).collect();
         while let Some(row) = waiting.pop_first() {
             if !self.may_return(row) {
                 continue;
@@ -268,10 +295,9 @@ impl<'a> Solver<'a> {
                     held.take(holder);
                 }
                 let seekers = group.seekers.iter().map(|seeker| seeker.row);
-                waiting.extend(seekers.filter(|&seeker| {
-                    self.records.get(seeker as usize) == Some(&true)
-                        && self.accepted.get(seeker as usize) == Some(&false)
-                }));
+                waiting.extend(
+                    seekers.filter(|&seeker| self.stands(seeker) == Standing::Open && !self.accepted(seeker)),
+                );
             }
         }
     }

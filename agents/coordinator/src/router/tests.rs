@@ -1,4 +1,4 @@
-use quire_proto::{Digest, Lane, Outcome, ParcelId, StageName};
+use quire_proto::{Digest, Outcome, ParcelId, StageName};
 use quire_runtime::broker::{InProcessOptions, Message};
 
 use super::*;
@@ -22,8 +22,7 @@ impl World {
 
     /// A run that some leader has begun.
     fn begin(&self) -> RunId {
-        let asked =
-            resume::Asked { bundle: Digest::of(b"b"), full: false, lane: Lane::Normal, replaces: Vec::new() };
+        let asked = resume::Asked::everything(Digest::of(b"b"));
         RunId::new("c", resume::begin(&self.store, "c", asked).unwrap())
     }
 

@@ -3,7 +3,10 @@
 //! What is dead is tried again by every run of its catalogue, so to replay letters is to begin a run of their catalogues:
 //! it alone has what it makes published, and what dies again leaves a new letter.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use quire_api::run::{
     DeadFilter, DeadLetter as Told, ListDeadRequest, ListDeadResponse, ReplayDeadRequest, ReplayDeadResponse,
@@ -190,7 +193,8 @@ pub(super) async fn replay(
             answer.skipped += 1;
             continue;
         };
-        let (catalogue, urgency) = (parcel.header.catalogue.clone(), lane.unwrap_or(parcel.header.lane));
+        let (catalogue, urgency) =
+            (parcel.header.catalogue.clone(), lane.unwrap_or(parcel.header.lane.max(Lane::High)));
         let new = Group { catalogue, lane: urgency, numbers: Vec::new() };
         let group = groups.entry(new.catalogue.name.clone()).or_insert(new);
         group.lane = group.lane.min(urgency);
@@ -217,7 +221,14 @@ async fn definition(leading: &Leading, catalogue: &CatalogueRef) -> Result<Optio
 }
 
 async fn begin(leading: &Arc<Leading>, group: Group, bundle: Bundle) -> Result<String, Status> {
-    let asked = Asked { bundle, full: false, anew: false, lane: group.lane, replaces: Vec::new() };
+    let asked = Asked {
+        bundle,
+        full: false,
+        anew: false,
+        lane: group.lane,
+        keys: BTreeSet::new(),
+        replaces: Vec::new(),
+    };
     let place = leading.place()?;
     // On its own: whoever asks may go away meanwhile.
     let starting = start(Arc::clone(leading), asked, Some(place), Span::current());

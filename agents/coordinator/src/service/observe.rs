@@ -23,6 +23,7 @@ pub(super) struct Instruments {
     runs: Counter<u64>,
     seconds: Histogram<f64>,
     pages: Counter<u64>,
+    rejects: Counter<u64>,
 }
 
 impl Instruments {
@@ -33,6 +34,10 @@ impl Instruments {
                 .f64_histogram("quire_run_seconds")
                 .with_description("How long runs took that were done, in seconds.")
                 .with_boundaries(BOUNDARIES.to_vec())
+                .build(),
+            rejects: meter
+                .u64_counter("quire_rejects")
+                .with_description("Reasons for which items that a run judged were rejected.")
                 .build(),
             pages: meter
                 .u64_counter("quire_pages")
@@ -52,6 +57,9 @@ impl Instruments {
         self.runs.add(1, &[catalogue(), KeyValue::new("state", state)]);
         for report in report.into_iter().flat_map(|report| &report.runs) {
             self.seconds.record(report.duration_ms / 1_000.0, &[catalogue()]);
+            for (rule, count) in &report.rejects {
+                self.rejects.add(*count, &[catalogue(), KeyValue::new("rule", rule.clone())]);
+            }
             let records = report.records;
             for (result, count) in [("written", report.pages), ("unchanged", records.unchanged)] {
                 self.pages.add(count, &[catalogue(), KeyValue::new("result", result)]);

@@ -1,6 +1,10 @@
 //! `RunService`.
 
-use std::{collections::BTreeMap, pin::Pin, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    pin::Pin,
+    sync::Arc,
+};
 
 use futures_util::stream::{Stream, unfold};
 use quire_api::run::{
@@ -22,7 +26,7 @@ use super::{
     table::{Known, is_over},
     work::{Asked, start},
 };
-use crate::RunError;
+use crate::{RunError, scope::check_keys};
 
 /// Runs that are told unless the request says how many.
 const LISTED: u32 = 100;
@@ -69,9 +73,11 @@ impl RunService for Runs {
 
     async fn start(&self, request: Request<StartRequest>) -> Answer<StartResponse> {
         let span = trace::run(&Caller(request.metadata()));
-        let StartRequest { files, full, lane } = request.into_inner();
-        let lane = lane_of(lane)?;
-        let asked = Asked { bundle: bundle(files)?, full, anew: false, lane, replaces: Vec::new() };
+        let StartRequest { files, full, lane, keys } = request.into_inner();
+        let keys: BTreeSet<String> = keys.into_iter().collect();
+        check_keys(&keys).map_err(Status::invalid_argument)?;
+        let lane = if lane == 0 && !keys.is_empty() { Lane::Critical } else { lane_of(lane)? };
+        let asked = Asked { bundle: bundle(files)?, full, anew: false, lane, keys, replaces: Vec::new() };
         let leading = self.leading()?;
         let place = leading.place()?;
         // On its own: whoever asks may go away meanwhile.

@@ -117,7 +117,7 @@ impl Led {
              record:\n  key: .id\n  title: .id\n"
         );
         let file = DefinitionFile { path: "catalogue.yaml".to_owned(), content: yaml.into_bytes() };
-        let request = StartRequest { files: vec![file], full: false, lane: 0 };
+        let request = StartRequest { files: vec![file], full: false, lane: 0, keys: Vec::new() };
         Ok(self.service.start(Request::new(request)).await?.into_inner().run.unwrap())
     }
 
@@ -229,8 +229,7 @@ async fn a_run_that_fails_or_panics_ends_in_the_table_and_in_the_store() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_cannot_be_planned_again_ends() {
     let world = World::new(|_| {});
-    let asked =
-        |bundle| resume::Asked { bundle, full: false, lane: quire_proto::Lane::Low, replaces: Vec::new() };
+    let asked = resume::Asked::everything;
     let broken = quire_catalogue::Bundle::new([("catalogue.yaml".to_owned(), b"[".to_vec())].into());
     world.options.store.put_blob(&broken.digest(), &broken.encode().into()).unwrap();
     resume::begin(&world.options.store, "a", asked(broken.digest())).unwrap();

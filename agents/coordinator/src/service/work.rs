@@ -1,6 +1,6 @@
 //! A run of the service: from its registration to its end in the table.
 
-use std::{panic::AssertUnwindSafe, pin::Pin, sync::Arc};
+use std::{collections::BTreeSet, panic::AssertUnwindSafe, pin::Pin, sync::Arc};
 
 use futures_util::FutureExt as _;
 use quire_api::run::State;
@@ -22,6 +22,8 @@ pub(super) struct Asked {
     pub(super) full: bool,
     pub(super) anew: bool,
     pub(super) lane: Lane,
+    /// Only the records of these keys; all with none.
+    pub(super) keys: BTreeSet<String>,
     /// Runs that did not end and that this one takes the place of.
     pub(super) replaces: Vec<Epoch>,
 }
@@ -29,7 +31,14 @@ pub(super) struct Asked {
 impl Asked {
     /// A run that mends what of a catalogue is damaged.
     fn mending(bundle: Bundle) -> Self {
-        Self { bundle, full: false, anew: true, lane: Lane::Normal, replaces: Vec::new() }
+        Self {
+            bundle,
+            full: false,
+            anew: true,
+            lane: Lane::Normal,
+            keys: BTreeSet::new(),
+            replaces: Vec::new(),
+        }
     }
 }
 
@@ -40,11 +49,11 @@ pub(super) async fn start(
     place: Option<OwnedSemaphorePermit>,
     span: Span,
 ) -> Result<Arc<Known>, RunError> {
-    let Asked { bundle, full, anew, lane, replaces } = asked;
+    let Asked { bundle, full, anew, lane, keys, replaces } = asked;
     let cancelled = leading.cancelled.child_token();
     let known = Arc::new(Known::new(cancelled.clone()));
     let progress = Arc::new(Watching { table: leading.table.clone(), known: Arc::clone(&known) });
-    let request = RunRequest { bundle, full, anew, lane, progress: progress.clone(), cancelled };
+    let request = RunRequest { bundle, full, anew, keys, lane, progress: progress.clone(), cancelled };
     let mut registered = leading.coordinator.register(&request, &replaces).await?;
     progress.named(&registered.id());
     leading.table.also(registered.catalogue(), &replaces, &known);
@@ -75,7 +84,8 @@ async fn run(
         Err(error) if error.is_damage() && !request.anew => {
             let damaged = damaged(leading, &error).await?;
             if damaged.contains(&report.catalogue) {
-                let anew = RunRequest { anew: true, ..request.clone() };
+                // What is damaged may be any part of it.
+                let anew = RunRequest { anew: true, keys: BTreeSet::new(), ..request.clone() };
                 report = leading.coordinator.run_registered(registered, &anew).await?;
             }
             mend(leading, damaged.into_iter().filter(|name| *name != report.catalogue).collect()).await?;

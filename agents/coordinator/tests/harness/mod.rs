@@ -144,6 +144,7 @@ impl World {
             bundle: bundle(&self.catalogue, ""),
             full: false,
             anew: false,
+            keys: BTreeSet::new(),
             lane: Lane::Normal,
             progress: Arc::clone(&self.progress),
             cancelled: CancellationToken::new(),

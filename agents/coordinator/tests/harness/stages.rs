@@ -6,9 +6,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use quire_coordinator::SiteEdge as _;
 use quire_proto::{
-    Claim, Digest, Format, IndexedRecord, Item, ItemId, Judged, ListRow, Listed, Outcome, PackSlice,
-    PageFile, Parcel, Problem, RecordVerdict, Reference, RenderRecord, RenderedRecord, Severity, StageName,
-    Term, Verdict, Work, codec, is_page,
+    Claim, Digest, Format, IndexedRecord, Item, ItemId, Judged, ListRow, ListSource, Listed, Outcome,
+    PackSlice, PageFile, Parcel, Problem, RecordVerdict, Reference, RenderRecord, RenderedRecord, Severity,
+    StageName, Term, Verdict, Work, codec, is_page,
     manifest::{Chunk, Manifest},
     pack::PackBuilder,
 };
@@ -47,10 +47,14 @@ fn contents(lines: &[String]) -> BTreeMap<u32, Digest> {
 }
 
 impl ScriptFetcher {
-    fn list(&self, store: &Store, source: &str, base: Option<Digest>) -> Processed {
+    fn list(&self, store: &Store, list: &ListSource) -> Processed {
+        let ListSource { source, base, only } = list;
+        let (source, base) = (source.as_str(), *base);
         let (known, script) = (known(store, base), self.0.lock().unwrap());
+        let asked = |location: &String| only.as_ref().is_none_or(|only| only.contains(location));
         let (mut unchanged, mut to_read) = (Vec::new(), Vec::new());
-        for (location, lines) in script.sources.get(source).into_iter().flatten() {
+        let there = script.sources.get(source).into_iter().flatten();
+        for (location, lines) in there.filter(|(location, _)| asked(location)) {
             if known.get(&(source.to_owned(), location.clone())) == Some(&contents(lines)) {
                 unchanged.push(location.clone());
             } else {
@@ -108,7 +112,7 @@ impl Stage for ScriptFetcher {
 
     async fn process(&self, ctx: Context, parcel: Arc<Parcel>) -> Done {
         match &parcel.work {
-            Work::List(list) => Ok(self.list(ctx.store(), &list.source, list.base)),
+            Work::List(list) => Ok(self.list(ctx.store(), list)),
             Work::Read { source, locations, base } => Ok(self.read(ctx.store(), source, locations, *base)),
             _ => Err(StageError::permanent("fetching", "not mine")),
         }

@@ -147,17 +147,39 @@ fn told(failures: &[String]) -> Option<String> {
 enum Reading {
     Parts(Vec<Part>, Metadata),
     Changed,
-    Failed(String),
+    /// With the kind of the error, and what is told of it.
+    Failed(&'static str, String),
     Refused(Refusal),
+}
+
+impl Reading {
+    fn failed(error: &io::Error) -> Self {
+        let kind = match error.kind() {
+            io::ErrorKind::NotFound => "not_found",
+            io::ErrorKind::PermissionDenied => "denied",
+            _ => "io",
+        };
+        Self::Failed(kind, error.to_string())
+    }
+
+    /// How the request for it ended, as it is counted.
+    const fn status(&self) -> &'static str {
+        match self {
+            Self::Parts(..) | Self::Refused(_) => "ok",
+            Self::Changed => "changed",
+            Self::Failed(kind, _) => kind,
+        }
+    }
 }
 
 fn read_one(root: &Root, follow: bool, location: &str, taker: &Taker, gather: &mut Gather) {
     for _ in 0..MAX_READINGS {
         let made_ns = now_ns();
-        gather.query();
-        match read_once(root, follow, location, taker) {
+        let reading = read_once(root, follow, location, taker);
+        gather.asked(reading.status());
+        match reading {
             Reading::Changed => {}
-            Reading::Failed(why) => return gather.fail(location, why),
+            Reading::Failed(_, why) => return gather.fail(location, why),
             Reading::Refused(refusal) => {
                 gather.take(location, vec![refusal.into_part()]);
                 return;
@@ -188,13 +210,13 @@ fn read_once(root: &Root, follow: bool, location: &str, taker: &Taker) -> Readin
         read_all(&file, packing, limit)
     };
     match file.metadata() {
-        Err(error) => return Reading::Failed(error.to_string()),
+        Err(error) => return Reading::failed(&error),
         Ok(after) if stamp(&after) != stamp(&before) => return Reading::Changed,
         Ok(_) => {}
     }
     match read {
         Ok(bytes) => Reading::Parts(taker.take(Bytes::from(bytes)), before),
-        Err(InflateError::Io(error)) => Reading::Failed(error.to_string()),
+        Err(InflateError::Io(error)) => Reading::failed(&error),
         // A refusal of the bytes is as lasting as the bytes: it is remembered with them.
         Err(error @ InflateError::TooLarge { .. }) => {
             Reading::Parts(vec![Refusal::new("too-large", format!("file has {error}")).into_part()], before)
@@ -212,12 +234,13 @@ fn open(root: &Root, follow: bool, location: &str) -> Result<(File, Metadata), R
             Reading::Refused(Refusal::new("name", "name of the file is not UTF-8: rename it"))
         }
         OpenError::Io(error) if error.kind() == io::ErrorKind::NotFound => {
-            Reading::Failed("file was there when the source was listed and is gone".to_owned())
+            let gone = "file was there when the source was listed and is gone";
+            Reading::Failed("not_found", gone.to_owned())
         }
-        OpenError::Io(error) => Reading::Failed(error.to_string()),
+        OpenError::Io(error) => Reading::failed(&error),
         error => Reading::Refused(Refusal::new("location", error.to_string())),
     })?;
-    let metadata = file.metadata().map_err(|error| Reading::Failed(error.to_string()))?;
+    let metadata = file.metadata().map_err(|error| Reading::failed(&error))?;
     Ok((file, metadata))
 }
 

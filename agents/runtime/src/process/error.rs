@@ -4,14 +4,16 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use quire_broker::ConnectError;
 
-use crate::{BoxError, StateError, StoreError};
+use crate::{BoxError, BucketTrouble, StateError, StoreError};
 
 /// Why a process ended.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProcessError {
     /// The store's address is of no kind that is known.
-    #[error("`{url}` is no store: expected file:///an/absolute/path that all agents see")]
+    #[error(
+        "`{url}` is no store: expected file:///an/absolute/path that all agents see, or s3://bucket/prefix"
+    )]
     StoreUrl {
         /// As given, without secrets.
         url: String,
@@ -19,6 +21,9 @@ pub enum ProcessError {
     /// The store cannot be used.
     #[error("cannot open the store")]
     Store(#[from] StoreError),
+    /// The bucket cannot be used as a store.
+    #[error(transparent)]
+    Bucket(#[from] BucketTrouble),
     /// The state folder cannot be used.
     #[error(transparent)]
     State(#[from] StateError),

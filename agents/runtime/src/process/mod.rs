@@ -15,6 +15,7 @@ mod running;
 mod server;
 mod signals;
 mod stage;
+mod store;
 mod tls;
 
 use std::{
@@ -49,7 +50,7 @@ use running::Running;
 use server::{Server, Vitals};
 
 /// What is logged unless `RUST_LOG` says otherwise.
-const LOGS: &str = "info,async_nats=warn,sled=off";
+const LOGS: &str = "info,async_nats=warn,object_store=warn,sled=off";
 /// How long everything may take that comes after the work: deliveries given back, caches and traces written down,
 /// connections ended. Nothing of that is worth being killed for.
 const AFTERWARDS: Duration = Duration::from_millis(1_500);
@@ -93,8 +94,6 @@ pub struct Process {
     pub broker: Broker,
     /// The store that all agents share.
     pub store: Store,
-    /// The folder of the shared store on this machine.
-    pub store_folder: std::path::PathBuf,
     /// The folder of this process.
     pub state: State,
     /// Its caches.
@@ -260,8 +259,7 @@ async fn work<R: Role>(
     let (ready, stop) = (&running.ready, &running.stop);
     let state = State::open(&args.state)?;
     let caches = state.open_caches()?;
-    let store_folder = store_folder(&args.store)?;
-    let store = Store::open(&store_folder)?;
+    let Some(store) = store::open(&args.store, ready, stop).await? else { return Ok(()) };
     ready.set_process(Ready::no("connecting to the broker"));
     let mut options = args.broker.options(running.program.name);
     options.dev = args.dev;
@@ -279,7 +277,6 @@ async fn work<R: Role>(
     let process = Arc::new(Process {
         broker,
         store,
-        store_folder,
         state,
         caches,
         metrics: running.metrics.clone(),
@@ -319,14 +316,6 @@ async fn follow(broker: Broker, ready: ReadySwitch, stop: CancellationToken) {
         }
     }
     ready.set_process(Ready::no("stopping"));
-}
-
-/// The folder of a `file://` store.
-fn store_folder(url: &str) -> Result<std::path::PathBuf, ProcessError> {
-    match url.strip_prefix("file://") {
-        Some(path) if path.starts_with('/') => Ok(path.into()),
-        _ => Err(ProcessError::StoreUrl { url: config::without_secrets(url) }),
-    }
 }
 
 #[allow(clippy::print_stdout, reason = "asked for at the terminal")]

@@ -3,14 +3,17 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{Router, extract::State, http::StatusCode, routing::get, serve::ListenerExt as _};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    task::{JoinHandle, JoinSet},
+};
 use tokio_util::sync::CancellationToken;
 use tonic::{
     service::{Routes, RoutesBuilder},
-    transport::{ServerTlsConfig, server::TcpIncoming},
+    transport::server::TcpIncoming,
 };
 
-use super::{ProcessError, Ready, ReadySwitch};
+use super::{ProcessError, Ready, ReadySwitch, tls::Guard};
 use crate::telemetry::Telemetry;
 
 /// What probes and metrics look at.
@@ -33,7 +36,7 @@ impl Server {
     /// Listens at `listen`, which without TLS must be loopback, with everything, and at `health_listen` with health alone.
     pub(super) async fn start(
         listen: SocketAddr,
-        tls: Option<ServerTlsConfig>,
+        tls: Option<Guard>,
         health_listen: Option<SocketAddr>,
         vitals: Vitals,
         http: Router,
@@ -127,26 +130,68 @@ async fn serve(
     Ok((address, task))
 }
 
+/// Serves with certificates that may be renewed: then the same port is served with the new ones, and connections with
+/// the old ones are ended after their answers.
 async fn serve_tls(
     listen: SocketAddr,
     app: Router,
-    tls: ServerTlsConfig,
+    mut guard: Guard,
     stop: CancellationToken,
 ) -> Result<(SocketAddr, JoinHandle<()>), ProcessError> {
-    // Probes and metrics are asked for in HTTP/1.
-    let server = tonic::transport::Server::builder().accept_http1(true).tls_config(tls);
-    let mut server = server.map_err(|error| ProcessError::Tls(error.into()))?;
+    let failed = |source| ProcessError::Listen { address: listen, source };
     let (listener, address) = listener(listen).await?;
-    let served = server.add_routes(Routes::from(app)).serve_with_incoming_shutdown(
-        TcpIncoming::from(listener).with_nodelay(Some(true)),
-        stop.cancelled_owned(),
-    );
+    let listener = listener.into_std().map_err(failed)?;
+    let mut serving = (stop.child_token(), JoinSet::new());
+    serve_guarded(&listener, app.clone(), &guard, &mut serving)?;
     let task = tokio::spawn(async move {
-        if let Err(error) = served.await {
-            tracing::error!(error = crate::chain(&error), %address, "no longer listening");
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                renewed = guard.renewed() => {
+                    let (old, next) = (serving.0.clone(), stop.child_token());
+                    serving.0 = next;
+                    match serve_guarded(&listener, app.clone(), &renewed, &mut serving) {
+                        Ok(()) => {
+                            old.cancel();
+                            tracing::info!(%address, "listening with renewed certificates");
+                        }
+                        Err(error) => {
+                            serving.0 = old;
+                            tracing::warn!(error = crate::chain(&error), "renewed certificates are no use; those before stay");
+                        }
+                    }
+                    guard = renewed;
+                }
+            }
+            while serving.1.try_join_next().is_some() {}
         }
+        serving.1.join_all().await;
     });
     Ok((address, task))
+}
+
+fn serve_guarded(
+    listener: &std::net::TcpListener,
+    app: Router,
+    guard: &Guard,
+    (stop, tasks): &mut (CancellationToken, JoinSet<()>),
+) -> Result<(), ProcessError> {
+    // Probes and metrics are asked for in HTTP/1.
+    let server = tonic::transport::Server::builder().accept_http1(true).tls_config(guard.config());
+    let mut server = server.map_err(|error| ProcessError::Tls(error.into()))?;
+    let listener = listener.try_clone().and_then(TcpListener::from_std);
+    let listener = listener.map_err(|error| ProcessError::Start(error.into()))?;
+    let served = server.add_routes(Routes::from(app)).serve_with_incoming_shutdown(
+        TcpIncoming::from(listener).with_nodelay(Some(true)),
+        stop.clone().cancelled_owned(),
+    );
+    tasks.spawn(async move {
+        if let Err(error) = served.await {
+            tracing::error!(error = crate::chain(&error), "no longer listening");
+        }
+    });
+    Ok(())
 }
 
 /// `grpc.health.v1`, which follows the switch.

@@ -33,13 +33,15 @@ where
     async fn work(self, process: Arc<Process>) -> Result<(), BoxError> {
         let stage = (self.build)(&process)?;
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        let options =
-            AgentOptions { slots: process.args.slots.unwrap_or(cores + 2), ..AgentOptions::default() };
+        let slots = process.args.slots.unwrap_or(cores + 2);
+        let options = AgentOptions { slots, ..AgentOptions::default() };
+        // With a bucket, threads wait for the network more than they compute.
+        let threads = if process.store.bucket().is_some() { slots.max(cores) } else { cores };
         let agent = Agent::spawn(
             stage,
             process.broker.clone(),
             process.store.clone(),
-            ComputePool::new(cores),
+            ComputePool::new(threads),
             ResultsCache::new(&process.caches),
             options,
             process.metrics.clone(),

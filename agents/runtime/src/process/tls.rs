@@ -1,11 +1,18 @@
 //! TLS of the control plane: a certificate of its own, and only callers with one of the authority's.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
+use quire_proto::{Digest, DigestBuilder};
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
 use super::ProcessError;
+
+/// How often one looks whether the files are others by now.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Files for TLS with client certificates: all of them or none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
@@ -23,16 +30,53 @@ pub struct ListenTlsArgs {
 
 impl ListenTlsArgs {
     /// The files read; `None` without any.
-    pub(super) fn read(&self) -> Result<Option<ServerTlsConfig>, ProcessError> {
-        let Self { tls_cert, tls_key, tls_client_ca } = self;
-        let (cert, key, ca) = match (tls_cert, tls_key, tls_client_ca) {
-            (None, None, None) => return Ok(None),
-            (Some(cert), Some(key), Some(ca)) => (cert, key, ca),
-            _ => return Err(ProcessError::HalfTls),
-        };
-        let identity = Identity::from_pem(read(cert)?, read(key)?);
-        let authority = Certificate::from_pem(read(ca)?);
-        Ok(Some(ServerTlsConfig::new().identity(identity).client_ca_root(authority)))
+    pub(super) fn read(&self) -> Result<Option<Guard>, ProcessError> {
+        let Self { tls_cert, tls_key, tls_client_ca } = self.clone();
+        match (tls_cert, tls_key, tls_client_ca) {
+            (None, None, None) => Ok(None),
+            (Some(cert), Some(key), Some(ca)) => Guard::read([cert, key, ca]).map(Some),
+            _ => Err(ProcessError::HalfTls),
+        }
+    }
+}
+
+/// Certificates as they were read.
+#[derive(Debug)]
+pub(super) struct Guard {
+    /// Certificate, key, authority of callers.
+    files: [PathBuf; 3],
+    config: ServerTlsConfig,
+    /// Of what the files held.
+    digest: Digest,
+}
+
+impl Guard {
+    fn read(files: [PathBuf; 3]) -> Result<Self, ProcessError> {
+        let [cert, key, ca] = [read(&files[0])?, read(&files[1])?, read(&files[2])?];
+        let digest = DigestBuilder::new("quire certificates");
+        let digest = digest.bytes(&cert).bytes(&key).bytes(&ca).finish();
+        let (identity, authority) = (Identity::from_pem(cert, key), Certificate::from_pem(ca));
+        let config = ServerTlsConfig::new().identity(identity).client_ca_root(authority);
+        Ok(Self { files, config, digest })
+    }
+
+    pub(super) fn config(&self) -> ServerTlsConfig {
+        self.config.clone()
+    }
+
+    /// Waits until the files are others and can be read: certificates are renewed while a process runs.
+    pub(super) async fn renewed(&self) -> Self {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            match Self::read(self.files.clone()) {
+                Ok(now) if now.digest != self.digest => return now,
+                Ok(_) => {}
+                Err(error) => tracing::warn!(
+                    error = crate::chain(&error),
+                    "certificates cannot be read; those in use stay"
+                ),
+            }
+        }
     }
 }
 

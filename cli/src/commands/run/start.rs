@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Told, client, report, tell, watch::watch};
 use crate::{
-    Exit, StartArgs,
+    Exit, LaneArg, StartArgs,
     commands::build::is_incomplete,
     embedded::{CatalogueFolder, find_catalogues},
     output,
@@ -75,7 +75,8 @@ async fn begin(servers: &mut Servers, args: &StartArgs, folder: &CatalogueFolder
     let files = folder.bundle.files();
     let files =
         files.map(|(path, content)| DefinitionFile { path: path.to_owned(), content: content.to_vec() });
-    let request = StartRequest { files: files.collect(), full: args.full, lane: args.lane.number() };
+    let lane = args.lane.map_or(0, LaneArg::number);
+    let request = StartRequest { files: files.collect(), full: args.full, lane, keys: args.keys.clone() };
     let start = async |channel| client(channel).start(request.clone()).await;
     Ok(servers.ask(DEADLINE, start).await?.run.unwrap_or_default())
 }
