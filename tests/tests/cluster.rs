@@ -52,6 +52,10 @@ fn runs_are_listed_shown_and_cancelled() {
         shown.out
     );
     assert!(cluster.quire(&["run", "list"]).out.contains(&id));
+    let metrics = cluster.agents("fetcher").next().unwrap().get("/metrics").unwrap();
+    let is_read = |line: &&str| line.starts_with("quire_upstream_requests_total{") && line.contains("\"ok\"");
+    let read: Vec<&str> = metrics.lines().filter(is_read).collect();
+    assert!(read[0].ends_with(&format!(" {}", report.runs[0].upstream.queries)), "{read:?}");
     let page =
         tree(&cluster.site()).into_keys().find(|path| path.starts_with("findings/") && path.ends_with(".md"));
     let slug = page.as_deref().and_then(|page| page.strip_prefix("findings/")?.strip_suffix(".md")).unwrap();

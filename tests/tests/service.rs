@@ -233,6 +233,49 @@ fn two_full_runs_on_one_catalogue_at_once_end_both() {
 }
 
 #[test]
+fn a_page_that_someone_waits_for_overtakes_a_run_of_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |colours: &[(&str, &str)]| birds(folder.path(), "birds", colours);
+    let all = |colour: &'static str| ["crane", "egret", "heron"].map(|bird| (bird, colour));
+    let catalogue = write(&all(",\"colour\":\"grey\""));
+    let (start, root) = (catalogue.to_str().unwrap(), catalogue.join("data"));
+    let cluster = Cluster::start(1, &[("BIRDS_ROOT", root.to_str().unwrap())]);
+    let page = |bird: &str| fs::read_to_string(cluster.site().join(format!("birds/{bird}.html"))).unwrap();
+    fs::write(root.join("nobody.json"), "{}").unwrap();
+    let first = cluster.run_folder(&catalogue).runs.remove(0);
+    assert_eq!((first.records.rejected, first.rejects.values().sum::<u64>()), (1, 1), "{:?}", first.rejects);
+
+    // A run of everything that cannot go on.
+    write(&all(",\"colour\":\"white\""));
+    assert_eq!(cluster.quire(&["pause", "render", "--lane", "normal"]).code, Some(0));
+    let everything = Background::start(&cluster.servers(), &["run", "start", start, "--watch", "--json"]);
+    until("the run", || cluster.quire(&["run", "show", "birds-2"]).out.contains("make"));
+    write(&[("egret", ",\"colour\":\"little\"")]);
+    let asked = ["run", "start", start, "--key", "egret", "--key", "dodo", "--watch", "--json"];
+    let ended = cluster.quire(&asked);
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.err, cluster.logs());
+    let report = ended.report();
+    assert_eq!((report.runs[0].records.seen, report.runs[0].records.published), (1, 1));
+    assert_eq!(report.runs[0].failures, ["no item of the sources has the key dodo"]);
+    assert!(page("egret").contains("little") && page("heron").contains("grey"));
+
+    assert_eq!(cluster.quire(&["resume", "render", "--lane", "normal"]).code, Some(0));
+    let ended = everything.end();
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.err, cluster.logs());
+    let quire = Quire::with("BIRDS_ROOT", &root);
+    let expected = quire.build(&Build::of(start));
+    assert_eq!(ended.report().manifest, expected.manifest);
+    assert_eq!(tree(&cluster.site()), tree(&quire.site()));
+    // What is rejected as before is not counted again.
+    let metrics = cluster.leader().unwrap().get("/metrics").unwrap();
+    let counted: Vec<&str> =
+        metrics.lines().filter(|line| line.starts_with("quire_rejects_total{")).collect();
+    assert!(counted.len() == 1 && counted[0].ends_with(" 1"), "{counted:?}");
+    let refused = cluster.quire(&["run", "start", start, "--key", ""]);
+    assert_eq!(refused.code, Some(2), "{}", refused.err);
+}
+
+#[test]
 fn several_runs_are_one_object_and_the_worst_of_them_is_the_exit() {
     let folder = tempfile::tempdir().unwrap();
     let other = birds(folder.path(), "birds", &[("heron", ",\"colour\":\"grey\"")]);

@@ -38,10 +38,14 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         "--quiet",
     ]))?;
     measure(&mut program("throughput"))?;
+    measure(&mut program("figures"))?;
     let nats = tools::nats_server()?;
     for name in ["hops", "lanes", "idle"] {
         measure(program(name).env("NATS_SERVER", &nats))?;
     }
+    measure(program("scale_out").arg("upstream").env("NATS_SERVER", &nats))?;
+    let noop = measure(program("scale_out").arg("noop").env("NATS_SERVER", &nats))?;
+    beside_celery(&noop)?;
     let given = args.findings.clone();
     let Some(findings) = given.map_or_else(data::findings, |given| Ok(Some(given)))? else {
         println!(
@@ -71,7 +75,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
 }
 
 fn program(name: &str) -> Command {
-    Command::new(root().join("target/release/examples").join(name))
+    Command::new(command::built("examples").join(name))
 }
 
 /// Runs a measuring program and returns what it printed, which is printed here too.
@@ -84,11 +88,45 @@ fn measure(program: &mut Command) -> anyhow::Result<String> {
     Ok(told)
 }
 
+/// So many times the tasks that Celery gets done.
+const GOAL_CELERY: f64 = 10.0;
+/// Tasks of a round with Celery.
+const TASKS: &str = "5000";
+
+/// Records a second of an agent that does nothing, against Celery's tasks.
+fn beside_celery(noop: &str) -> anyhow::Result<()> {
+    let packages = tools::celery_packages()?;
+    for (broker, server) in [("redis", "redis-server"), ("rabbitmq", "rabbitmq-server")] {
+        if command::output(Command::new("which").arg(server)).is_none() {
+            println!(
+                "skipped: Celery with {broker} (there is no {server}: it is in Debian's package of that name)"
+            );
+            continue;
+        }
+        let mut peer = Command::new("python3");
+        peer.arg(root().join("tests/peers/celery_peer.py")).args([broker, TASKS]);
+        let told = measure(peer.env("PYTHONPATH", &packages))?;
+        let tasks = number_before(&told, " tasks/s").context("Celery told no rate")?;
+        for line in noop.lines() {
+            let (what, _) = line.split_once(':').unwrap_or((line, ""));
+            let records = number_before(line, " records/s").context("the agent told no rate")?;
+            println!(
+                "{what}: {:.1} times Celery with {broker}, {:.2} of the goal",
+                records / tasks,
+                records / tasks / GOAL_CELERY
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The number that stands before a unit.
+fn number_before(text: &str, unit: &str) -> Option<f64> {
+    text.split_once(unit).and_then(|(before, _)| before.rsplit([' ', '\n']).next()?.parse().ok())
+}
+
 /// The cold build's rate against 1 ÷ Σ bare CPU seconds a record × cores.
 fn whole_against_bare(told: &str) -> anyhow::Result<()> {
-    let number_before = |line: &str, unit: &str| {
-        line.split_once(unit).and_then(|(before, _)| before.rsplit(' ').next()?.parse::<f64>().ok())
-    };
     let bare: f64 = told
         .lines()
         .filter(|line| line.starts_with("bare work of"))

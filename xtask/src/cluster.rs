@@ -1,119 +1,29 @@
-//! A cluster on this machine: every agent as a process over a real NATS, until Ctrl-C.
+//! Programs of the system tests that run real agents: built with all agents, and given their tools.
 
-use std::{
-    fs::{self, File},
-    path::{Path, PathBuf},
-};
+use std::{ffi::OsString, process::Command};
 
-use anyhow::{Context as _, ensure};
-use clap::{Args, builder::PossibleValuesParser, builder::TypedValueParser as _};
-use system_tests::{Cluster, ClusterOptions, Quire};
+use clap::Args;
 
 use crate::{
-    command::{self, cargo, root},
-    tools,
+    command::{self, built, cargo},
+    data, tools,
 };
 
-/// What the cluster is made of.
+/// What is said to the program, which knows its own flags.
 #[derive(Args)]
-pub(crate) struct ClusterArgs {
-    /// Agents of each stage.
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
-    agents: u8,
-    /// Coordinators: one leads, the others stand by.
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=8))]
-    coordinators: u8,
-    /// NATS servers; three keep three copies of everything.
-    #[arg(long, default_value = "1", value_name = "1|3",
-          value_parser = PossibleValuesParser::new(["1", "3"]).map(|number| number.parse::<u8>().unwrap_or(1)))]
-    nats: u8,
-    /// A folder with a folder of files for each catalogue; default: the ready catalogues.
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
+#[command(disable_help_flag = true)]
+pub(crate) struct Passed {
+    /// Flags; `--help` lists them.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    flags: Vec<OsString>,
 }
 
-pub(crate) fn run(args: &ClusterArgs) -> anyhow::Result<()> {
-    let nats = tools::nats_server()?;
-    build()?;
-    let folder = root().join("target/cluster");
-    fs::create_dir_all(&folder)?;
-    let lock = File::create(folder.join("lock"))?;
-    ensure!(lock.try_lock().is_ok(), "a cluster runs in {} already: end it first", folder.display());
-    forget_servers(&folder)?;
-    let mut options = ClusterOptions::default()
-        .agents(args.agents.into())
-        .coordinators(args.coordinators.into())
-        .servers(args.nats.into());
-    if let Some(data) = &args.data {
-        options.data = data.canonicalize().with_context(|| format!("no folder {}", data.display()))?;
+pub(crate) fn run(program: &str, args: &Passed) -> anyhow::Result<()> {
+    command::run(cargo().args(["build", "--workspace", "--bins", "--release", "--locked", "--quiet"]))?;
+    let mut command = Command::new(built(program));
+    command.args(&args.flags).env("NATS_SERVER", tools::nats_server()?);
+    if let Some(findings) = data::findings()? {
+        command.env("QUIRE_FINDINGS_DATA", findings);
     }
-    options.folder = Some(folder);
-    options.nats_program = Some(nats);
-    let cluster = Cluster::start_with(options);
-    tell(&cluster);
-    wait_for_signal()?;
-    println!("\nstopping: what runs may end");
-    for (name, code) in cluster.stop() {
-        ensure!(code == 0, "{name} ended with {code}: see its log");
-    }
-    println!("all ended cleanly");
-    Ok(())
-}
-
-/// The programs, as users run them.
-pub(crate) fn build() -> anyhow::Result<()> {
-    command::run(cargo().args(["build", "--workspace", "--bins", "--release", "--locked", "--quiet"]))
-}
-
-/// A broker's store is of no use to servers on other ports; all that it holds is planned again from the store.
-fn forget_servers(folder: &Path) -> anyhow::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("nats-")) {
-            fs::remove_dir_all(path)?;
-        }
-    }
-    Ok(())
-}
-
-fn tell(cluster: &Cluster) {
-    let row = |name: &str, what: &str| println!("  {name:<16} {what}");
-    println!();
-    for server in &cluster.nats {
-        row("nats", &server.url());
-    }
-    let leader = cluster.leader().map(|agent| agent.address);
-    for agent in &cluster.agents {
-        let leads = if Some(agent.address) == leader { "  leads" } else { "" };
-        row(&agent.name, &format!("{}{leads}", agent.address));
-    }
-    row("site", &cluster.site().display().to_string());
-    row("logs", &cluster.folder().join("*.log").display().to_string());
-    let quire = Quire::program();
-    let quire = quire.display();
-    println!("\nIn another terminal:\n");
-    if let Some(leader) = leader {
-        println!("  export QUIRE_SERVER=http://{leader}");
-    }
-    println!("  {quire} run start catalogues/findings --watch");
-    println!("  {quire} run list");
-    println!("  {quire} dead list");
-    if let Some(agent) = cluster.agents("renderer").next() {
-        println!("  {quire} agents {}", agent.address);
-        println!("  {quire} pause {} --lane low", agent.address);
-        println!("  curl http://{}/metrics", agent.address);
-    }
-    println!("\nCtrl-C stops all of it cleanly.");
-}
-
-fn wait_for_signal() -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        tokio::select! {
-            told = tokio::signal::ctrl_c() => told?,
-            _ = terminate.recv() => {}
-        }
-        Ok(())
-    })
+    command::run(&mut command)
 }

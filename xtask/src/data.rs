@@ -1,4 +1,4 @@
-//! The real finding models, where they lie beside the repository: unpacked once for tests and benches.
+//! The real data, where they lie beside the repository: finding models, unpacked once for tests and benches; neurons as they are.
 
 use std::{
     fs,
@@ -30,6 +30,12 @@ pub(crate) fn findings() -> anyhow::Result<Option<PathBuf>> {
         unpack(&archive, &target).with_context(|| format!("cannot unpack {name}"))?;
     }
     Ok(Some(unpacked))
+}
+
+/// The folder with the real neuron data, or `None` where there is none; its tables are read where they lie.
+pub(crate) fn neurons() -> Option<PathBuf> {
+    let folder = root().join("../shared/data/neurons");
+    folder.join("eyemap_golden.csv").is_file().then_some(folder)
 }
 
 /// Whether what was unpacked is there, and the archive was not replaced since.

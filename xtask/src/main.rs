@@ -2,7 +2,6 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "chores talk to the person at the terminal")]
 
 mod bench;
-mod chaos;
 mod cluster;
 mod command;
 mod data;
@@ -35,9 +34,9 @@ enum Chore {
     /// Measure, and print ratios against the limit or the peer. Example: cargo xtask bench
     Bench(bench::BenchArgs),
     /// All agents over a real NATS on this machine, until Ctrl-C. Example: cargo xtask cluster --agents 4 --nats 3
-    Cluster(cluster::ClusterArgs),
+    Cluster(cluster::Passed),
     /// Real runs under faults, and what recovering took. Example: cargo xtask chaos --seed 7 --only kill-agents
-    Chaos(chaos::ChaosArgs),
+    Chaos(cluster::Passed),
     /// Build the ready catalogues and serve the site on a loopback port. Example: cargo xtask site
     Site(preview::SiteArgs),
 }
@@ -49,8 +48,8 @@ fn main() -> anyhow::Result<()> {
         Chore::Deploy => deploy::run(),
         Chore::Ci => lint::run().and_then(|()| test::run(&test::TestArgs::default())),
         Chore::Bench(args) => bench::run(&args),
-        Chore::Cluster(args) => cluster::run(&args),
-        Chore::Chaos(args) => chaos::run(&args),
+        Chore::Cluster(args) => cluster::run("quire-cluster", &args),
+        Chore::Chaos(args) => cluster::run("quire-chaos", &args),
         Chore::Site(args) => preview::run(&args),
     }
 }

@@ -18,18 +18,22 @@ pub(crate) struct TestArgs {
 
 /// Tests run in the release profile: it is what users run, and the real data is too large for the other one.
 pub(crate) fn run(args: &TestArgs) -> anyhow::Result<()> {
-    let nats = tools::nats_server()?;
+    let (nats, s3, neuprint) = (tools::nats_server()?, tools::s3_server()?, tools::neuprint_server()?);
     let chromium = tools::chromium()?;
     let browser = tools::browser_packages()?;
     let mut command = cargo();
-    // Without examples: the lints compile them, and here they would be linked for minutes.
+    // Everything that has tests. Not examples: the lints compile them, and here they would be linked for minutes.
     command.args(["test", "--workspace", "--release", "--locked", "--no-fail-fast"]);
-    command.args(["--lib", "--bins", "--tests"]);
+    command.arg("--tests");
     command.args(args.filter.as_deref());
-    command.env("NATS_SERVER", nats).env("CHROMIUM", chromium).env("QUIRE_BROWSER_TESTS", browser);
+    command.env("NATS_SERVER", nats).env("QUIRE_S3_SERVER", s3).env("QUIRE_NEUPRINT_SERVER", neuprint);
+    command.env("CHROMIUM", chromium).env("QUIRE_BROWSER_TESTS", browser);
     command.env("QUIRE_TEST_TOOLS", "promised");
     if let Some(findings) = data::findings()? {
         command.env("QUIRE_FINDINGS_DATA", findings);
+    }
+    if let Some(neurons) = data::neurons() {
+        command.env("QUIRE_NEURONS_DATA", neurons);
     }
     // What a test prints is shown, so that no skipped check goes unseen.
     command.args(["--", "--show-output"]);

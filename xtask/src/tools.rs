@@ -36,10 +36,36 @@ pub(crate) fn nats_server() -> anyhow::Result<PathBuf> {
     Ok(server)
 }
 
+/// Folder of the Python packages of the S3 server; `$QUIRE_S3_SERVER` wins.
+pub(crate) fn s3_server() -> anyhow::Result<PathBuf> {
+    match std::env::var_os("QUIRE_S3_SERVER") {
+        Some(path) => Ok(path.into()),
+        None => python_packages("s3").context("cannot install the S3 server of the tests"),
+    }
+}
+
+/// Folder of the Python packages of Celery, which benchmarks are compared with.
+pub(crate) fn celery_packages() -> anyhow::Result<PathBuf> {
+    python_packages("celery")
+}
+
+/// Folder of the Python packages of the neuPrint server; `$QUIRE_NEUPRINT_SERVER` wins.
+pub(crate) fn neuprint_server() -> anyhow::Result<PathBuf> {
+    match std::env::var_os("QUIRE_NEUPRINT_SERVER") {
+        Some(path) => Ok(path.into()),
+        None => python_packages("neuprint").context("cannot install the neuPrint server of the tests"),
+    }
+}
+
 /// Folder of the Python packages that check `deploy/`, and of their programs in `bin/`.
 pub(crate) fn deploy_packages() -> anyhow::Result<PathBuf> {
-    let target = folder().join("deploy");
-    let requirements = root().join("tools/requirements-deploy.txt");
+    python_packages("deploy")
+}
+
+/// Folder of the Python packages that `tools/requirements-<name>.txt` lists.
+fn python_packages(name: &str) -> anyhow::Result<PathBuf> {
+    let target = folder().join(name);
+    let requirements = root().join(format!("tools/requirements-{name}.txt"));
     // The list that was installed lies beside what it made: another list, another folder.
     let installed = target.join("requirements.txt");
     if fs::read(&installed).ok() != Some(fs::read(&requirements)?) {

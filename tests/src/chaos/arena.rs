@@ -22,8 +22,6 @@ pub struct ChaosOptions {
     pub records: usize,
     /// As many faults as the whole tier wants, or a few.
     pub whole: bool,
-    /// The servers' program; `None` for the pinned one.
-    pub nats: Option<PathBuf>,
     /// Where each scenario leaves its cluster's folder, logs and all; `None` for folders that go with them.
     pub keep: Option<PathBuf>,
 }
@@ -60,8 +58,7 @@ impl Arena {
         let number = clusters.get() + 1;
         clusters.set(number);
         let folder = self.options.keep.as_ref().map(|folder| folder.join(format!("{number}-{scenario}")));
-        let nats_program = self.options.nats.clone();
-        ClusterOptions { synced: true, nats_program, folder, ..ClusterOptions::default() }
+        ClusterOptions { synced: true, folder, ..ClusterOptions::default() }
             .variable("FINDINGS_ROOT", self.models.path().to_str().unwrap())
     }
 

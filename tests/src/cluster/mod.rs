@@ -62,7 +62,6 @@ impl Cluster {
             extra: options.broker_extra.clone(),
             host: options.broker_host.clone(),
             store: options.broker_store.clone(),
-            program: options.nats_program.clone(),
         };
         let mut cluster = Self {
             agents: Vec::new(),

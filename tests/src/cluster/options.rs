@@ -23,8 +23,6 @@ pub struct ClusterOptions {
     pub broker_store: Option<PathBuf>,
     /// The store that all share; `None` for one in the folder.
     pub store: Option<PathBuf>,
-    /// The servers' program; `None` for the pinned one.
-    pub nats_program: Option<PathBuf>,
     /// In the environment of every agent.
     pub variables: Vec<(String, String)>,
     /// Where fetchers look for a catalogue's files: a folder a catalogue.
@@ -44,7 +42,6 @@ impl Default for ClusterOptions {
             broker_host: "127.0.0.1".to_owned(),
             broker_store: None,
             store: None,
-            nats_program: None,
             variables: Vec::new(),
             data: repository().join("catalogues"),
             folder: None,

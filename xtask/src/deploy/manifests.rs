@@ -88,6 +88,12 @@ fn pods(manifest: &str) -> anyhow::Result<()> {
     for expected in OF_PODS {
         ensure!(manifest.contains(expected), "{object} has no {:?}", expected.trim());
     }
+    // Kubernetes fills a variable in only if it stands before.
+    for (at, _) in manifest.match_indices("$(") {
+        let name = manifest[at + 2..].split(')').next().unwrap_or_default();
+        let is_before = manifest[..at].contains(&format!("- name: {name}\n"));
+        ensure!(is_before, "{object}: $({name}) is used before it is there");
+    }
     let containers = manifest.matches(" image: ").count();
     for expected in OF_CONTAINERS {
         let times = manifest.matches(expected).count();

@@ -1,4 +1,5 @@
-//! Real runs under faults; see `system_tests::chaos`.
+//! Real runs under faults; see `system_tests::chaos`. `cargo xtask chaos` builds it and all agents, and runs it.
+#![allow(clippy::print_stdout, reason = "it talks to the person at the terminal")]
 
 use std::{
     path::PathBuf,
@@ -6,14 +7,13 @@ use std::{
 };
 
 use anyhow::ensure;
-use clap::Args;
+use clap::Parser;
 use system_tests::chaos::{self, Arena, ChaosOptions, SCENARIOS};
 
-use crate::{cluster, data, tools};
-
-/// What befalls what.
-#[derive(Args)]
-pub(crate) struct ChaosArgs {
+/// Real runs under faults, and what recovering took. Example: cargo xtask chaos --seed 7 --only kill-agents
+#[derive(Parser)]
+#[command(name = "cargo xtask chaos")]
+struct Args {
     /// All that is random follows from it; without one it is taken from the clock and printed.
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
@@ -34,7 +34,8 @@ pub(crate) struct ChaosArgs {
     list: bool,
 }
 
-pub(crate) fn run(args: &ChaosArgs) -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
     if args.list {
         SCENARIOS.iter().for_each(|scenario| println!("{:<16} {}", scenario.name, scenario.about));
         return Ok(());
@@ -42,16 +43,11 @@ pub(crate) fn run(args: &ChaosArgs) -> anyhow::Result<()> {
     for name in &args.only {
         ensure!(chaos::named(name).is_some(), "no scenario is named `{name}`: see cargo xtask chaos --list");
     }
-    // Before anything is spawned: the scenarios find their tools by these.
-    let nats = tools::nats_server()?;
-    data::findings()?;
-    cluster::build()?;
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs());
     let options = ChaosOptions {
         seed: args.seed.unwrap_or(clock),
         records: args.records.unwrap_or(if args.short { 1_500 } else { 20_000 }),
         whole: !args.short,
-        nats: Some(nats),
         keep: args.keep.clone(),
     };
     let arena = Arena::new(options);
