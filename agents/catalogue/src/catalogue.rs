@@ -174,8 +174,8 @@ impl Catalogue {
     /// The bounds of a source's items.
     pub(crate) fn limits(&self, source: &str) -> Limits {
         self.definition().source(source).map_or_else(Limits::default, |source| Limits {
-            max_bytes: usize::try_from(source.files.max_bytes).unwrap_or(usize::MAX),
-            max_depth: source.files.max_depth,
+            max_bytes: usize::try_from(source.connector.max_bytes()).unwrap_or(usize::MAX),
+            max_depth: source.connector.max_depth(),
         })
     }
 
@@ -283,9 +283,10 @@ fn validation_digest(definition: &Definition, bundle: &Bundle) -> Digest {
         expression.map_or("", |expression| expression.code.as_str()).to_owned()
     };
     for source in &definition.sources {
-        let files = &source.files;
-        digest = digest.text(&source.name).text(files.format.as_str()).text(&code(source.split.as_ref()));
-        digest = digest.number(files.max_bytes).number(files.max_depth as u64);
+        let connector = &source.connector;
+        digest = digest.text(&source.name).text(connector.format().as_str());
+        digest = digest.text(&code(source.split.as_ref()));
+        digest = digest.number(connector.max_bytes()).number(connector.max_depth() as u64);
     }
     let record = &definition.record;
     digest = digest.text("record").text(&code(record.normalise.as_ref())).text(&record.key.code);

@@ -83,6 +83,22 @@ fn the_schema_for_editors_takes_what_we_take() {
 }
 
 #[test]
+fn the_schema_for_editors_takes_a_neuprint_source_and_no_token() {
+    let validator = jsonschema::validator_for(&Catalogue::definition_schema()).unwrap();
+    let takes = |neuprint: Value| {
+        let source = serde_json::json!({ "name": "types", "neuprint": neuprint });
+        let record = serde_json::json!({ "key": ".type", "title": ".type" });
+        let value =
+            serde_json::json!({ "catalogue": "n", "title": "N", "sources": [source], "record": record });
+        validator.is_valid(&value)
+    };
+    let asked = |token: &str| serde_json::json!({ "server": "${S:-https://n.example}", "dataset": "cns", "token": token });
+    assert!(takes(asked("${NEUPRINT_TOKEN}")));
+    assert!(!takes(asked("s3cret")) && !takes(asked("${T:-s3cret}")));
+    assert!(!takes(serde_json::json!({ "server": "https://n.example", "dataset": "cns" })));
+}
+
+#[test]
 fn the_schema_for_editors_refuses_unknown_keys_like_we_do() {
     let validator = jsonschema::validator_for(&Catalogue::definition_schema()).unwrap();
     for (name, yaml) in broken().into_iter().filter(|(name, _)| name.contains("unknown_key")) {
@@ -118,5 +134,5 @@ pages:
     assert_eq!(said(yaml.as_bytes()), "");
     let catalogue = support::load(yaml).unwrap();
     assert_eq!(catalogue.definition().validate.rules[0].name, "attributes-oifma_id");
-    assert_eq!(catalogue.definition().sources[0].files.root, ".");
+    assert_eq!(catalogue.definition().sources[0].connector.files().unwrap().root, ".");
 }

@@ -1,10 +1,11 @@
 //! From the bytes of a location to its items: framing, then the catalogue's `split`.
 
 use bytes::Bytes;
-use quire_catalogue::{Catalogue, Source, SourceFormat};
+use quire_catalogue::{Catalogue, Connector, Source, SourceFormat};
 use quire_proto::{Digest, DigestBuilder, Format, MAX_MESSAGE_BYTES};
 
 use crate::frame::{self, Body, Framing, MAX_ITEMS, Part, Parts, Refusal};
+use crate::neuprint::record;
 
 /// Most bytes of a location with many items, unpacked.
 pub(crate) const MAX_LOCATION_BYTES: u64 = 256 * 1024 * 1024;
@@ -23,8 +24,8 @@ pub(crate) struct Taker {
 
 impl Taker {
     pub(crate) fn new(catalogue: &Catalogue, source: &Source) -> Self {
-        let files = &source.files;
-        let framing = match files.format {
+        let connector = &source.connector;
+        let framing = match connector.format() {
             SourceFormat::Json => Framing::Json,
             SourceFormat::Yaml => Framing::Yaml,
             SourceFormat::Jsonl => Framing::JsonLines,
@@ -32,13 +33,18 @@ impl Taker {
             SourceFormat::Tsv => Framing::Table { delimiter: b'\t' },
         };
         let split = source.split.as_ref().map(|split| split.code.as_str());
+        let made = match connector {
+            Connector::Files(_) => 0,
+            Connector::Neuprint(_) => record::VERSION,
+        };
         let reading = DigestBuilder::new("quire reading")
             .text(env!("CARGO_PKG_VERSION"))
             .number(frame::VERSION)
             .number(quire_catalogue::VALIDATION_VERSION)
-            .text(files.format.as_str())
-            .number(files.max_bytes)
-            .number(files.max_depth as u64)
+            .text(connector.format().as_str())
+            .number(connector.max_bytes())
+            .number(connector.max_depth() as u64)
+            .number(made)
             .text(split.unwrap_or_default())
             .finish();
         Self {
@@ -46,7 +52,7 @@ impl Taker {
             source: source.name.clone(),
             framing,
             splits: split.is_some(),
-            max_bytes: files.max_bytes,
+            max_bytes: connector.max_bytes(),
             reading,
         }
     }

@@ -3,7 +3,7 @@
 
 use std::{collections::HashSet, future::Future, pin::Pin, sync::Arc};
 
-use quire_catalogue::Source;
+use quire_catalogue::{Connector, Source};
 use quire_proto::Listed;
 use quire_runtime::{Context, StageError};
 
@@ -61,5 +61,8 @@ pub(crate) fn connect(
     source: &Source,
     options: &FetcherOptions,
 ) -> Result<Arc<dyn Upstream>, Unreachable> {
-    Ok(Arc::new(FilesUpstream::connect(catalogue, &source.files, options)?))
+    match &source.connector {
+        Connector::Files(files) => Ok(Arc::new(FilesUpstream::connect(catalogue, files, options)?)),
+        Connector::Neuprint(_) => Err(Unreachable("neuPrint cannot be asked yet".to_owned())),
+    }
 }

@@ -63,7 +63,8 @@ pub(super) fn refuse_overlap(out: &Path, state: &Path, folders: &[CatalogueFolde
 /// Where the catalogue's sources are read from, as far as that is known before they are.
 fn roots(folder: &CatalogueFolder) -> Vec<PathBuf> {
     let sources = folder.catalogue.definition().sources.iter();
-    let expanded = sources.filter_map(|source| expand(&source.files.root, &Env::default()).ok());
+    let files = sources.filter_map(|source| source.connector.files());
+    let expanded = files.filter_map(|files| expand(&files.root, &Env::default()).ok());
     expanded.map(|root| whole(&folder.path.join(root))).collect()
 }
 

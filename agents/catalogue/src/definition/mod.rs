@@ -3,12 +3,14 @@
 //! [`Definition`] is what the other parts of Quire ask; expressions stay text here (see [`Expression`]), the catalogue
 //! compiles them when they are first needed.
 
+mod neuprint;
 mod read;
 mod reader;
 mod rules;
 
 use quire_proto::Severity;
 
+pub use neuprint::{Neuprint, Token, TypePatterns};
 pub(crate) use read::read;
 
 /// A catalogue's definition.
@@ -60,10 +62,66 @@ pub struct Site {
 pub struct Source {
     /// `name:`, unique in the catalogue: `[a-z0-9-]+`.
     pub name: String,
-    /// The connector and its settings.
-    pub files: Files,
+    /// Where they come from, with its settings.
+    pub connector: Connector,
     /// `split:`, one location to many records.
     pub split: Option<Expression>,
+}
+
+/// What reads a source, by its key in `catalogue.yaml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Connector {
+    /// `files:`.
+    Files(Files),
+    /// `neuprint:`.
+    Neuprint(Neuprint),
+}
+
+impl Connector {
+    /// Its settings, if it reads files.
+    #[must_use]
+    pub const fn files(&self) -> Option<&Files> {
+        match self {
+            Self::Files(files) => Some(files),
+            Self::Neuprint(_) => None,
+        }
+    }
+
+    /// Its settings, if it asks a neuPrint server.
+    #[must_use]
+    pub const fn neuprint(&self) -> Option<&Neuprint> {
+        match self {
+            Self::Neuprint(neuprint) => Some(neuprint),
+            Self::Files(_) => None,
+        }
+    }
+
+    /// What is in its locations.
+    #[must_use]
+    pub const fn format(&self) -> SourceFormat {
+        match self {
+            Self::Files(files) => files.format,
+            Self::Neuprint(_) => SourceFormat::Json,
+        }
+    }
+
+    /// Most bytes of one item, unpacked.
+    #[must_use]
+    pub const fn max_bytes(&self) -> u64 {
+        match self {
+            Self::Files(files) => files.max_bytes,
+            Self::Neuprint(_) => neuprint::MAX_RECORD_BYTES,
+        }
+    }
+
+    /// Deepest nesting of one item.
+    #[must_use]
+    pub const fn max_depth(&self) -> usize {
+        match self {
+            Self::Files(files) => files.max_depth,
+            Self::Neuprint(_) => neuprint::MAX_RECORD_DEPTH,
+        }
+    }
 }
 
 /// `files:`: records in files below a folder.

@@ -1,8 +1,8 @@
 //! `catalogue.yaml` to a [`Definition`].
 
 use super::{
-    Definition, Expression, Field, FieldKind, FileRef, Files, Index, Lookup, Pages, RecordSection, Site,
-    Source, SourceFormat,
+    Connector, Definition, Expression, Field, FieldKind, FileRef, Files, Index, Lookup, Pages, RecordSection,
+    Site, Source, SourceFormat, neuprint,
     reader::{Fields, Reader},
     rules,
 };
@@ -119,17 +119,35 @@ fn sources<'t>(r: &mut Reader<'t>, node: &'t Node) -> Vec<Source> {
     }
     let mut sources: Vec<Source> = Vec::new();
     for item in items {
-        let Some(fields) = r.fields(item, "a source", &["name", "files", "split"]) else { continue };
+        let Some(fields) = r.fields(item, "a source", &["name", "files", "neuprint", "split"]) else {
+            continue;
+        };
         let name = r.required(&fields, "name", "a source").and_then(|node| r.name(node, "a name", "-"));
-        let files = r.required(&fields, "files", "a source").and_then(|node| files(r, node));
+        let connector = connector(r, &fields);
         let split = r.optional_expression(&fields, "split");
-        let (Some(name), Some(files)) = (name, files) else { continue };
+        let (Some(name), Some(connector)) = (name, connector) else { continue };
         if !is_new(r, &fields, &name, sources.iter().map(|source| source.name.as_str()), "source") {
             continue;
         }
-        sources.push(Source { name, files, split });
+        sources.push(Source { name, connector, split });
     }
     sources
+}
+
+/// What reads a source: one of the keys that name it.
+fn connector<'t>(r: &mut Reader<'t>, fields: &Fields<'t>) -> Option<Connector> {
+    match (fields.get("files"), fields.get("neuprint")) {
+        (Some(node), None) => files(r, node).map(Connector::Files),
+        (None, Some(node)) => neuprint::neuprint(r, node).map(Connector::Neuprint),
+        (Some(_), Some(node)) => {
+            r.error(node.span, "expected one of `files` and `neuprint` in a source, found both");
+            None
+        }
+        (None, None) => {
+            r.required(fields, "files", "a source");
+            None
+        }
+    }
 }
 
 fn files<'t>(r: &mut Reader<'t>, node: &'t Node) -> Option<Files> {

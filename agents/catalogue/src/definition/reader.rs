@@ -2,7 +2,7 @@
 
 use crate::{
     decode::scalar::{self, Plain, short},
-    definition::{Expression, FileRef},
+    definition::{Expression, FileRef, neuprint},
     diagnostics::{Diagnostic, Diagnostics, nearest},
     yaml_tree::{Kind, Node, Span},
 };
@@ -47,7 +47,7 @@ impl<'t> Reader<'t> {
             len: span.len,
             message: message.into(),
             help,
-            snippet: snippet.map(|line| (*line).to_owned()),
+            snippet: snippet.map(|line| neuprint::without_token(line)),
         });
     }
 

@@ -11,6 +11,9 @@ use super::{
     view::{self, Known, View, number},
 };
 
+/// Version of what is made of answers. Raised when the same answers would make another record.
+pub const VERSION: u64 = 1;
+
 /// Everything that was answered about one type.
 #[derive(Debug, Default)]
 pub struct Answers<'a> {
