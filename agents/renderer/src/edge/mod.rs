@@ -74,12 +74,14 @@ impl SiteError {
         }
     }
 
-    /// What an agent does about it.
+    /// What an agent does about it. Who may not write one file of the site may write none: that ends the run with one error.
     #[must_use]
     pub fn class(&self) -> ErrorClass {
-        use std::io::ErrorKind::{Interrupted, NotConnected, ResourceBusy, TimedOut};
+        use std::io::ErrorKind::{Interrupted, NotConnected, PermissionDenied, ResourceBusy, TimedOut};
         match self {
-            Self::Io { source, .. } if is_no_room(source) => ErrorClass::NoRoom,
+            Self::Io { source, .. } if is_no_room(source) || source.kind() == PermissionDenied => {
+                ErrorClass::NoRoom
+            }
             Self::Io { source, .. }
                 if matches!(source.kind(), ResourceBusy | Interrupted | NotConnected | TimedOut) =>
             {
@@ -87,5 +89,23 @@ impl SiteError {
             }
             _ => ErrorClass::Permanent,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn a_site_that_may_not_be_written_ends_the_run_and_a_lost_connection_does_not() {
+        let class = |kind| {
+            SiteError::Io { doing: "write", path: "c/a.html".to_owned(), source: Error::from(kind) }.class()
+        };
+        assert_eq!(class(ErrorKind::PermissionDenied), ErrorClass::NoRoom);
+        assert_eq!(class(ErrorKind::StorageFull), ErrorClass::NoRoom);
+        assert_eq!(class(ErrorKind::TimedOut), ErrorClass::Transient);
+        assert_eq!(class(ErrorKind::NotFound), ErrorClass::Permanent);
     }
 }
