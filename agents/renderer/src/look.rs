@@ -19,6 +19,8 @@ pub struct Look {
     pub licence: Option<String>,
     /// Language of the pages.
     pub language: Option<String>,
+    /// Origins that pages of records may show in a frame.
+    pub frames: Vec<String>,
     /// Index fields in their order.
     pub fields: Vec<Field>,
     /// Names of the look-ups in their order.
@@ -65,6 +67,7 @@ impl Look {
             base_url: definition.site.base_url.clone(),
             licence: definition.site.licence.clone(),
             language: definition.site.language.clone(),
+            frames: definition.site.frames.clone(),
             fields: fields(&definition.index.fields),
             lookups: definition.lookups.iter().map(|lookup| lookup.name.clone()).collect(),
             record: pages.record.as_ref().map_or_else(|| DEFAULT_RECORD.to_owned(), |file| name(&file.path)),

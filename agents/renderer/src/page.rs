@@ -187,6 +187,7 @@ pub(crate) fn site_titled(title: &str, look: &Look, base_url: Option<&str>) -> V
         ("base_url", optional(base_url)),
         ("licence", optional(look.licence.as_deref())),
         ("language", optional(look.language.as_deref())),
+        ("frames", texts(&look.frames)),
     ])
 }
 

@@ -7,6 +7,7 @@ mod neuprint;
 mod read;
 mod reader;
 mod rules;
+mod site;
 
 use quire_proto::Severity;
 
@@ -55,6 +56,8 @@ pub struct Site {
     pub licence: Option<String>,
     /// Language of the pages (BCP 47); `en` if it is not given.
     pub language: Option<String>,
+    /// Origins (`https://host`) that pages of records may show in a frame; none if it is not given.
+    pub frames: Vec<String>,
 }
 
 /// One of `sources:`: where records come from.

@@ -5,6 +5,7 @@ use super::{
     Site, Source, SourceFormat, neuprint,
     reader::{Fields, Reader},
     rules,
+    site::site,
 };
 use crate::{
     decode::MAX_DEPTH,
@@ -92,24 +93,6 @@ fn slug(r: &mut Reader<'_>, node: &Node) -> Option<String> {
         return None;
     }
     Some(slug)
-}
-
-fn site<'t>(r: &mut Reader<'t>, node: &'t Node) -> Site {
-    let Some(fields) = r.fields(node, "`site`", &["base_url", "licence", "language"]) else {
-        return Site::default();
-    };
-    let base_url =
-        r.optional_text(&fields, "base_url", "a URL").map(|url| url.trim_end_matches('/').to_owned());
-    if let (Some(url), Some(node)) = (&base_url, fields.get("base_url"))
-        && !(url.starts_with("https://") || url.starts_with("http://"))
-    {
-        r.error(node.span, "expected a URL that starts with https:// or http://");
-    }
-    Site {
-        base_url,
-        licence: r.optional_text(&fields, "licence", "a licence"),
-        language: r.optional_text(&fields, "language", "a language like `en`"),
-    }
 }
 
 fn sources<'t>(r: &mut Reader<'t>, node: &'t Node) -> Vec<Source> {

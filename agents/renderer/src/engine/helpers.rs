@@ -4,6 +4,8 @@
 //! | --- | --- |
 //! | `x \| capfirst` | first character upper case, the rest as it is |
 //! | `x \| number` | an integer with thousands separators; anything else as it is |
+//! | `x \| fixed(n)` | a number with `n` decimals (1 if it is not said) and thousands separators |
+//! | `x \| log2` | the binary logarithm; null if `x` is not positive |
 //! | `x \| safe_url` | `x` if it is an `http`, `https` or `mailto` address, else empty |
 //! | `x \| urlencode` | percent-encoded for a query; `A-Z a-z 0-9 - _ . ~ /` stay |
 //! | `x \| squeeze` | at most one empty line in a row, no blanks at the ends |
@@ -15,11 +17,13 @@ use std::fmt::Write as _;
 
 use minijinja::{Environment, Value};
 
+use super::numbers;
+
 /// Adds the helpers, and takes `safe` away.
 pub fn add(env: &mut Environment<'static>) {
     env.remove_filter("safe");
     env.add_filter("capfirst", |value: &Value| map_text(value, capfirst));
-    env.add_filter("number", number);
+    numbers::add(env);
     env.add_filter("safe_url", |value: &Value| {
         value.as_str().filter(|url| is_safe_url(url)).unwrap_or("").to_owned()
     });
@@ -47,23 +51,6 @@ pub(crate) fn capfirst(text: &str) -> String {
     let mut characters = text.chars();
     let first = characters.next().into_iter().flat_map(char::to_uppercase);
     first.chain(characters).collect()
-}
-
-fn number(value: &Value) -> Value {
-    if !value.is_integer() {
-        return value.clone();
-    }
-    let digits = value.to_string();
-    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits.as_str()), |digits| ("-", digits));
-    let mut text = String::with_capacity(digits.len() * 4 / 3 + 1);
-    text.push_str(sign);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    Value::from(text)
 }
 
 fn is_safe_url(url: &str) -> bool {
@@ -164,16 +151,6 @@ mod tests {
         assert_eq!(capfirst("CT of x"), "CT of x");
         assert_eq!(capfirst("ßx"), "SSx");
         assert_eq!(capfirst(""), "");
-    }
-
-    #[test]
-    fn integers_get_separators_and_the_rest_stays() {
-        let text = |value: Value| number(&value).to_string();
-        assert_eq!(text(Value::from(11287)), "11,287");
-        assert_eq!(text(Value::from(-1_234_567)), "-1,234,567");
-        assert_eq!(text(Value::from(999)), "999");
-        assert_eq!(text(Value::from(1234.5)), "1234.5");
-        assert_eq!(text(Value::from("1234")), "1234");
     }
 
     #[test]

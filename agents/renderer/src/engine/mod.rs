@@ -9,6 +9,7 @@ mod escape;
 mod helpers;
 mod html;
 mod lint;
+mod numbers;
 mod scan;
 mod value;
 
