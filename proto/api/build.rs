@@ -3,10 +3,11 @@
 use std::{error::Error, fs, path::PathBuf};
 
 const SOURCES: &str = "..";
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "quire/run/v1/run.proto",
     "quire/control/v1/agent.proto",
     "quire/control/v1/fleet.proto",
+    "quire/page/v1/page.proto",
     "quire/search/v1/search.proto",
 ];
 

@@ -3,8 +3,10 @@
 
 use std::{fs, process::Command};
 
+use quire_api::page::{RenderRequest, page_service_client::PageServiceClient};
 use system_tests::{Agent, Cluster, Ended, Quire, repository};
 use test_servers::Signal;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
 
 fn certificate(name: &str) -> String {
     repository().join("broker/tests/certificates").join(name).display().to_string()
@@ -20,19 +22,28 @@ fn coordinator(cluster: &Cluster, more: &[(&str, String)]) -> Command {
     command
 }
 
-fn guarded(cluster: &Cluster, authority: &str) -> Agent {
-    let env = [
+/// An agent beside those of the cluster that takes only callers with a certificate.
+fn guarded_agent(kind: &'static str, cluster: &Cluster, more: &[(&str, String)]) -> Agent {
+    let own = cluster.folder().join(format!("guarded-{kind}"));
+    let mut env = vec![
         ("QUIRE_NATS_URL", cluster.nats_url()),
         ("QUIRE_STORE", format!("file://{}", cluster.store().display())),
-        ("QUIRE_STATE", cluster.folder().join("guarded").display().to_string()),
-        ("QUIRE_LISTEN", "0.0.0.0:0".to_owned()),
+        ("QUIRE_STATE", own.display().to_string()),
         ("QUIRE_TLS_CERT", certificate("server.pem")),
         ("QUIRE_TLS_KEY", certificate("server.key")),
+    ];
+    env.extend(more.iter().cloned());
+    let env = env.into_iter().map(|(name, value)| (name.to_owned(), value));
+    Agent::start(kind, &own, env.collect(), None)
+}
+
+fn guarded(cluster: &Cluster, authority: &str) -> Agent {
+    let more = [
+        ("QUIRE_LISTEN", "0.0.0.0:0".to_owned()),
         ("QUIRE_TLS_CLIENT_CA", authority.to_owned()),
         ("QUIRE_ADVERTISE", "https://guarded.example:7400".to_owned()),
     ];
-    let env = env.map(|(name, value)| (name.to_owned(), value));
-    Agent::start("coordinator", &cluster.folder().join("guarded"), env.into(), None)
+    guarded_agent("coordinator", cluster, &more)
 }
 
 /// Asks with a certificate of one's `own`, of one who is known by `ca`.
@@ -101,4 +112,43 @@ fn a_control_plane_listens_beyond_loopback_only_with_tls_and_only_for_callers_wi
     assert!(!plain.is_ok_and(|answer| answer.contains("quire_ready")), "metrics without a certificate");
     guarded.process.tell(Signal::Term);
     assert_eq!(guarded.process.ended(), 0);
+}
+
+/// Who calls with the client's certificate.
+async fn caller(agent: &Agent) -> Channel {
+    let read = |name: &str| fs::read(certificate(name)).unwrap();
+    let identity = Identity::from_pem(read("client.pem"), read("client.key"));
+    let tls = ClientTlsConfig::new().identity(identity);
+    let tls = tls.ca_certificate(Certificate::from_pem(read("authority.pem")));
+    let address = format!("https://127.0.0.1:{}", agent.address.port());
+    Channel::from_shared(address).unwrap().tls_config(tls).unwrap().connect().await.unwrap()
+}
+
+#[test]
+fn a_renderer_that_is_asked_for_a_page_calls_the_coordinator_with_its_own_certificate() {
+    let mut cluster = Cluster::start(1, &[]);
+    drop(cluster.take(|agent| agent.kind == "coordinator"));
+    let authority = [("QUIRE_TLS_CLIENT_CA", certificate("authority.pem"))];
+    let listen = [("QUIRE_LISTEN", "127.0.0.1:0".to_owned())];
+    let guard = |kind| guarded_agent(kind, &cluster, &[&authority[..], &listen[..]].concat());
+    let (coordinator, renderer) = (guard("coordinator"), guard("renderer"));
+    let folder = repository().join("catalogues/findings");
+    let start = ["run", "start", folder.to_str().unwrap(), "--watch", "--json"];
+    cluster.until("the guarded coordinator leads", |_| {
+        let ended = ask(&coordinator, Some("client"), "authority.pem", &start);
+        (ended.code == Some(0)).then_some(())
+    });
+    let data = fs::read(cluster.site().join("findings/data.json")).unwrap();
+    let data: serde_json::Value = serde_json::from_slice(&data).unwrap();
+    let key = data[0]["oifm_id"].as_str().unwrap().to_owned();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let rendered = runtime.block_on(async {
+        let request = RenderRequest { catalogue: "findings".to_owned(), key };
+        PageServiceClient::new(caller(&renderer).await).render(request).await.unwrap().into_inner()
+    });
+    assert!(rendered.files.iter().any(|file| file.path.ends_with(".html")));
+    for agent in [coordinator, renderer] {
+        agent.process.tell(Signal::Term);
+        assert_eq!(agent.process.ended(), 0);
+    }
 }

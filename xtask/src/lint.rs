@@ -38,13 +38,13 @@ const ALLOWED_IN_TESTS: [&str; 10] = [
 pub(crate) fn run() -> anyhow::Result<()> {
     command::run(cargo().args(["fmt", "--all", "--check"]))?;
     // In the profile of the tests, so that build scripts and macros are compiled once for both.
-    let clippy = ["clippy", "--workspace", "--release", "--locked", "--quiet"];
+    let clippy = ["clippy", "--workspace", "--profile", "gate", "--locked", "--quiet"];
     command::run(cargo().args(clippy).args(["--", "-D", "warnings"]))?;
     let targets = ["--tests", "--examples", "--benches", "--", "-D", "warnings"];
     command::run(cargo().args(clippy).args(targets).args(ALLOWED_IN_TESTS))?;
     command::run(
         cargo()
-            .args(["doc", "--workspace", "--release", "--no-deps", "--locked", "--quiet"])
+            .args(["doc", "--workspace", "--profile", "gate", "--no-deps", "--locked", "--quiet"])
             .env("RUSTDOCFLAGS", "-D warnings"),
     )?;
     deny()?;

@@ -16,14 +16,14 @@ pub(crate) struct TestArgs {
     filter: Option<String>,
 }
 
-/// Tests run in the release profile: it is what users run, and the real data is too large for the other one.
+/// Tests run in the profile `gate`: compiling it takes a third of the time, and what is slow without optimisation has it.
 pub(crate) fn run(args: &TestArgs) -> anyhow::Result<()> {
     let (nats, s3, neuprint) = (tools::nats_server()?, tools::s3_server()?, tools::neuprint_server()?);
     let chromium = tools::chromium()?;
     let browser = tools::browser_packages()?;
     let mut command = cargo();
     // Everything that has tests. Not examples: the lints compile them, and here they would be linked for minutes.
-    command.args(["test", "--workspace", "--release", "--locked", "--no-fail-fast"]);
+    command.args(["test", "--workspace", "--profile", "gate", "--locked", "--no-fail-fast"]);
     command.arg("--tests");
     command.args(args.filter.as_deref());
     command.env("NATS_SERVER", nats).env("QUIRE_S3_SERVER", s3).env("QUIRE_NEUPRINT_SERVER", neuprint);
@@ -51,5 +51,5 @@ pub(crate) fn run(args: &TestArgs) -> anyhow::Result<()> {
     if args.filter.is_some() {
         return Ok(());
     }
-    command::run(cargo().args(["test", "--workspace", "--release", "--locked", "--doc", "--quiet"]))
+    command::run(cargo().args(["test", "--workspace", "--profile", "gate", "--locked", "--doc", "--quiet"]))
 }

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use quire_catalogue::CataloguesError;
 use quire_proto::CodecError;
-use quire_runtime::StoreError;
+use quire_runtime::{StoreError, manifests::ManifestError};
 
 /// Why an index cannot follow its manifest, or cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +51,15 @@ pub enum IndexError {
     /// The index library panicked on what it read.
     #[error("the search index in {} is damaged", .0.display())]
     Damaged(PathBuf),
+}
+
+impl From<ManifestError> for IndexError {
+    fn from(error: ManifestError) -> Self {
+        match error {
+            ManifestError::Store(error) => Self::Store(error),
+            ManifestError::Decode { what, source } => Self::Decode { what, source },
+        }
+    }
 }
 
 impl IndexError {

@@ -16,7 +16,7 @@ use quire_proto::{
     Digest, PackSlice,
     manifest::{Chunk, Manifest},
 };
-use quire_runtime::Store;
+use quire_runtime::{Store, manifests};
 use tantivy::Term;
 
 use crate::{
@@ -59,7 +59,7 @@ pub fn follow_while(
     catalogue: &str,
     go_on: &dyn Fn() -> bool,
 ) -> Result<Applied, IndexError> {
-    match rows::newest(store, catalogue)? {
+    match manifests::newest(store, catalogue)? {
         Some((manifest, digest)) => apply_while(store, dir, &manifest, &digest, go_on),
         None => Ok(Applied::default()),
     }

@@ -1,10 +1,7 @@
 //! Reads what the index needs of a manifest: rows without their claims and files, and documents.
 
 use quire_catalogue::{Bundle, Catalogue, CataloguesError, IndexDocument};
-use quire_proto::{
-    CatalogueRef, Digest, DigestBuilder, PackSlice, codec,
-    manifest::{Chunk, FORMAT, Manifest},
-};
+use quire_proto::{CatalogueRef, Digest, DigestBuilder, PackSlice, codec, manifest::Chunk};
 use quire_runtime::Store;
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -46,17 +43,6 @@ impl EntryRow {
             .finish();
         digest.as_bytes().first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes))
     }
-}
-
-/// The newest manifest of a catalogue with the digest of its bytes; `None` if there is none in our format.
-pub(crate) fn newest(store: &Store, catalogue: &str) -> Result<Option<(Manifest, Digest)>, IndexError> {
-    let epochs = store.list(&format!("manifests/{catalogue}"))?;
-    let Some(epoch) = epochs.iter().filter_map(|name| name.parse::<u64>().ok()).max() else {
-        return Ok(None);
-    };
-    let Some(bytes) = store.read(&format!("manifests/{catalogue}/{epoch}"))? else { return Ok(None) };
-    let manifest: Manifest = decode(&bytes, "the manifest")?;
-    Ok((manifest.format == FORMAT).then(|| (manifest, Digest::of(&bytes))))
 }
 
 /// The rows of one chunk.

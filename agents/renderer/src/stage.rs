@@ -6,7 +6,7 @@ use quire_proto::{
     CatalogueRef, Digest, FileCopy, Outcome, PageFile, Parcel, ParcelHeader, RenderRecord, RenderedRecord,
     StageName, Work, is_page, pack::PackBuilder,
 };
-use quire_runtime::{Context, Processed, Stage, StageError, Store, StoreError};
+use quire_runtime::{Context, Processed, Stage, StageError, Store, StoreError, manifests};
 
 use crate::{
     edge::{SiteError, SiteFiles},
@@ -122,9 +122,7 @@ impl Renderer {
 /// Whether a later manifest of the catalogue is committed: what a former leader still has in the lanes, or somebody had who
 /// stood still, must not come over newer files.
 fn is_late(store: &Store, header: &ParcelHeader) -> Result<bool, StageError> {
-    let committed = store.list(&format!("manifests/{}", header.catalogue.name))?;
-    let newest = committed.iter().filter_map(|epoch| epoch.parse::<u64>().ok()).max();
-    Ok(newest > Some(header.epoch.0))
+    Ok(manifests::newest_epoch(store, &header.catalogue.name)? > Some(header.epoch))
 }
 
 impl Stage for Renderer {

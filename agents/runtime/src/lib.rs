@@ -12,6 +12,7 @@ mod context;
 mod crash;
 mod error;
 mod histogram;
+pub mod manifests;
 mod metrics;
 pub mod process;
 mod pump;

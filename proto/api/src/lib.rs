@@ -24,5 +24,10 @@ pub mod search {
     tonic::include_proto!("quire.search.v1");
 }
 
+/// Pages, served by every renderer.
+pub mod page {
+    tonic::include_proto!("quire.page.v1");
+}
+
 /// Descriptors of all services, as reflection serves them.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

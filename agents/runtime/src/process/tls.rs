@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 use quire_proto::{Digest, DigestBuilder};
-use tonic::transport::{Certificate, Identity, ServerTlsConfig};
+use tonic::transport::{Certificate, ClientTlsConfig, Identity, ServerTlsConfig};
 
 use super::ProcessError;
 
@@ -37,6 +37,17 @@ impl ListenTlsArgs {
             (Some(cert), Some(key), Some(ca)) => Guard::read([cert, key, ca]).map(Some),
             _ => Err(ProcessError::HalfTls),
         }
+    }
+
+    /// How this process calls others, as who it is to its own callers; `None` without certificates. Read anew each time:
+    /// certificates are renewed while a process runs.
+    pub(super) fn as_client(&self) -> Result<Option<ClientTlsConfig>, ProcessError> {
+        let (Some(cert), Some(key), Some(ca)) = (&self.tls_cert, &self.tls_key, &self.tls_client_ca) else {
+            return Ok(None);
+        };
+        let identity = Identity::from_pem(read(cert)?, read(key)?);
+        let authority = Certificate::from_pem(read(ca)?);
+        Ok(Some(ClientTlsConfig::new().identity(identity).ca_certificate(authority)))
     }
 }
 
