@@ -76,7 +76,7 @@ export class Site {
     const { docs } = this.shard(catalogue, "index");
     for (let chunk = 0; found.length < Math.min(docs, most); chunk++) {
       const flat = this.shard(catalogue, `d${chunk}`);
-      for (let i = 0; i < flat.length; i += 4) found.push({ title: flat[i], slug: flat[i + 1], key: flat[i + 2], summary: flat[i + 3] });
+      for (let i = 0; i < flat.length; i += 5) found.push({ title: flat[i], slug: flat[i + 1], key: flat[i + 2], summary: flat[i + 3] });
     }
     return found;
   }

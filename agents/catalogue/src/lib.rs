@@ -26,8 +26,8 @@ pub use bundle::{Bundle, BundleError, MAX_BUNDLE_BYTES, MAX_BUNDLE_FILES};
 pub use catalogue::{Catalogue, VALIDATION_VERSION};
 pub use catalogues::{Catalogues, CataloguesError};
 pub use definition::{
-    Connector, Definition, Expression, Field, FieldKind, FileRef, Files, Index, Lookup, Neuprint, Pages,
-    RecordSection, Rule, RuleKind, Site, Source, SourceFormat, Token, TypePatterns, Validate,
+    Connector, Definition, Expression, FacetOrder, Field, FieldKind, FileRef, Files, Index, Lookup, Neuprint,
+    Pages, RecordSection, Rule, RuleKind, Site, Source, SourceFormat, Token, TypePatterns, Validate,
 };
 pub use diagnostics::{Diagnostic, Diagnostics};
 pub use document::IndexDocument;

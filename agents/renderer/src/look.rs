@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use quire_catalogue::{Catalogue, FieldKind};
+use quire_catalogue::{Catalogue, FacetOrder, FieldKind};
 
 /// A catalogue as the renderer sees it.
 #[derive(Debug, Clone, Default)]
@@ -105,6 +105,10 @@ pub struct Field {
     pub names: bool,
     /// Whether rows keep its values: what lists, data files and the static search know of it.
     pub shards: bool,
+    /// Whether it is found by what stands inside its words.
+    pub infix: bool,
+    /// Whether a filter's values are in natural order, not by frequency.
+    pub natural: bool,
 }
 
 /// Other names of a record are in the fields that say so; where none does, in those that weigh much.
@@ -124,6 +128,8 @@ fn fields(fields: &[quire_catalogue::Field]) -> Vec<Field> {
         facet: field.facet,
         names: names(field),
         shards: field.shards,
+        infix: field.infix && field.shards,
+        natural: field.order == FacetOrder::Natural,
     };
     fields.iter().map(look).collect()
 }

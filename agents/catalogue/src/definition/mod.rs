@@ -329,6 +329,25 @@ pub struct Field {
     pub synonym: bool,
     /// `shards:`, kept in list rows, data files and the static search.
     pub shards: bool,
+    /// `infix:`, found by what stands inside its words as well, in the static search.
+    pub infix: bool,
+    /// `order:`, how a filter's values are sorted.
+    pub order: FacetOrder,
+}
+
+/// How the values of a filter are sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FacetOrder {
+    /// The most frequent first.
+    #[default]
+    Frequent,
+    /// By name, numbers by size: 2 before 10.
+    Natural,
+}
+
+impl FacetOrder {
+    /// All orders with their word in `catalogue.yaml`.
+    pub const ALL: [(&'static str, Self); 2] = [("frequent", Self::Frequent), ("natural", Self::Natural)];
 }
 
 /// How a field is searched.

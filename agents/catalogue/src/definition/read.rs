@@ -1,8 +1,8 @@
 //! `catalogue.yaml` to a [`Definition`].
 
 use super::{
-    Connector, Definition, Expression, Field, FieldKind, FileRef, Files, Index, Lookup, Pages, RecordSection,
-    Site, Source, SourceFormat, neuprint,
+    Connector, Definition, Expression, FacetOrder, Field, FieldKind, FileRef, Files, Index, Lookup, Pages,
+    RecordSection, Site, Source, SourceFormat, neuprint,
     reader::{Fields, Reader},
     rules,
     site::site,
@@ -191,8 +191,8 @@ fn index<'t>(r: &mut Reader<'t>, node: &'t Node) -> Index {
 }
 
 fn field<'t>(r: &mut Reader<'t>, node: &'t Node) -> Option<(Fields<'t>, Field)> {
-    let fields =
-        r.fields(node, "a field", &["name", "label", "from", "type", "boost", "facet", "synonym", "shards"])?;
+    let keys = ["name", "label", "from", "type", "boost", "facet", "synonym", "shards", "infix", "order"];
+    let fields = r.fields(node, "a field", &keys)?;
     let name = r.required(&fields, "name", "a field").and_then(|node| r.name(node, "a name", "_"));
     let from = r.required(&fields, "from", "a field").and_then(|node| r.expression(node));
     let label = r.optional_text(&fields, "label", "a label");
@@ -204,8 +204,14 @@ fn field<'t>(r: &mut Reader<'t>, node: &'t Node) -> Option<(Fields<'t>, Field)> 
     let boost = r.number(&fields, "boost", [0.0, 1.0, 1000.0]) as f32;
     let facet = r.boolean(&fields, "facet", false);
     let synonym = r.boolean(&fields, "synonym", false);
-    let shards = r.boolean(&fields, "shards", true);
-    let field = Field { name: name?, label, from: from?, kind: kind?, boost, facet, synonym, shards };
+    let [shards, infix] =
+        [("shards", true), ("infix", false)].map(|(key, otherwise)| r.boolean(&fields, key, otherwise));
+    let order = match fields.get("order") {
+        None => Some(FacetOrder::default()),
+        Some(node) => r.choice(node, &FacetOrder::ALL),
+    };
+    let (name, from, kind, order) = (name?, from?, kind?, order?);
+    let field = Field { name, label, from, kind, boost, facet, synonym, shards, infix, order };
     Some((fields, field))
 }
 

@@ -9,14 +9,12 @@ use quire_runtime::{BoxError, FileSink};
 use super::{Counts, catalogue, frame};
 use crate::{
     engine::{Engine, Output, object},
-    look::{Field, Kind},
-    shards::{Facet, Row, fold::phrase, is_sort},
+    look::Field,
+    shards::{Facet, Row, fold::phrase, is_sort, tags},
 };
 
 /// Rows of a page.
 const PER_PAGE: usize = 50;
-/// Most tags of a row.
-const MAX_TAGS: usize = 12;
 /// Most letters above the list.
 const MAX_LETTERS: usize = 60;
 /// Pages before and after the current one that are linked.
@@ -115,13 +113,6 @@ fn href(from: usize, to: usize) -> String {
         (_, 1) => "../index.html".to_owned(),
         _ => format!("{to}.html"),
     }
-}
-
-/// The values that a row shows, with their fields.
-fn tags<'a>(fields: &'a [Field], row: &'a Row) -> impl Iterator<Item = (&'a Field, &'a Arc<str>)> {
-    let tags = fields.iter().enumerate().filter(|(_, field)| field.facet && field.kind == Kind::Keyword);
-    tags.flat_map(|(position, field)| row.facet_values(position).map(move |value| (field, value)))
-        .take(MAX_TAGS)
 }
 
 fn list_row(fields: &[Field], row: &Row) -> Value {

@@ -1,20 +1,22 @@
 //! The static search of a catalogue: shards that a page loads as plain scripts, also from `file://`.
 //!
-//! Four families of terms (names, words, facet values, spelling), each sorted and cut into [`blocks`];
+//! Five families of terms (names, words, facet values, spelling, parts of names), each sorted and cut into [`blocks`];
 //! documents in small chunks; one root file. `assets/search/index.js` is the other half.
 
 mod blocks;
+mod facets;
 pub(crate) mod fold;
 mod postings;
 mod row;
 mod terms;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use quire_runtime::BoxError;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+pub(crate) use facets::{Facet, facets, tags};
 pub(crate) use row::{Row, Rows, sort_rows};
 
 use crate::{
@@ -32,40 +34,8 @@ const MAX_SUMMARY: usize = 120;
 const WIDE: usize = 4;
 /// Documents of an entry in `tops`.
 const TOP: usize = 12;
-/// Most bytes of `facets.js`.
-const MAX_FACETS: usize = 16_384;
 /// Most documents that three digits can number.
 const MAX_SORTED: usize = 1 << 18;
-
-/// A facet with the values that the list page shows: most frequent first.
-#[derive(Debug, Clone)]
-pub(crate) struct Facet {
-    /// Position among the fields.
-    pub(crate) field: usize,
-    /// Distinct values.
-    pub(crate) total: usize,
-    /// Value and how many records have it.
-    pub(crate) values: Vec<(String, usize)>,
-}
-
-/// The facets of a catalogue, each with at most `most` values.
-pub(crate) fn facets(fields: &[Field], rows: &[Row], most: usize) -> Vec<Facet> {
-    let of_field = |(field, _): (usize, &Field)| {
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for row in rows {
-            let values: BTreeSet<&str> = row.facet_values(field).map(AsRef::as_ref).collect();
-            for value in values {
-                *counts.entry(value).or_default() += 1;
-            }
-        }
-        let mut sorted: Vec<(&str, usize)> = counts.into_iter().collect();
-        sorted.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| order(a.0, b.0)));
-        let total = sorted.len();
-        let shown = sorted.into_iter().take(most).map(|(value, count)| (value.to_owned(), count)).collect();
-        Facet { field, total, values: shown }
-    };
-    fields.iter().enumerate().filter(|(_, field)| field.facet).map(of_field).collect()
-}
 
 /// Whether readers may sort by the field.
 pub(crate) fn is_sort(field: &Field) -> bool {
@@ -86,11 +56,11 @@ pub(crate) struct Search<'a> {
     pub(crate) rows: &'a [Row],
 }
 
-/// Names, words and spelling: their files, and what the root file says of them.
+/// Names, their parts, words and spelling: their files, and what the root file says of them.
 pub(crate) struct TermsPart {
     files: Texts,
-    /// Labels of the blocks of words, names and spelling.
-    labels: [String; 3],
+    /// Labels of the blocks of words, names and spelling, and of parts of names.
+    labels: [String; 4],
     tops: String,
 }
 
@@ -103,6 +73,11 @@ pub(crate) struct DocumentsPart {
 }
 
 impl Search<'_> {
+    /// Whether names are found by what stands inside their words.
+    fn has_parts(&self) -> bool {
+        self.fields.iter().any(|field| field.infix)
+    }
+
     /// Makes the first part.
     pub(crate) fn terms(&self) -> Result<TermsPart, BoxError> {
         let mut files = Files::new(self.slug);
@@ -124,7 +99,13 @@ impl Search<'_> {
         let reversed = reversed(&words);
         drop(words);
         let spelled = files.family("r", &spelling_entries(&reversed))?.label_text();
-        Ok(TermsPart { files: files.texts, labels: [worded, named, spelled], tops })
+        drop(reversed);
+        let mut parted = String::new();
+        if self.has_parts() {
+            let parts = families.parts();
+            parted = files.family("s", &posting_entries(&parts, &parts.sorted()))?.label_text();
+        }
+        Ok(TermsPart { files: files.texts, labels: [worded, named, spelled, parted], tops })
     }
 
     /// Makes the second part; lists show the values in `shown`.
@@ -132,9 +113,9 @@ impl Search<'_> {
         let mut files = Files::new(self.slug);
         let values = Families { fields: self.fields, rows: self.rows }.facets();
         let labels = files.family("f", &posting_entries(&values, &values.sorted()))?.label_text();
-        files.add("facets", &shown_facets(shown, &values))?;
+        files.add("facets", &facets::shown(shown, &values))?;
         drop(values);
-        files.documents(self.rows)?;
+        files.documents(self.fields, self.rows)?;
         let sorts = files.sorts(self.fields, self.rows)?;
         Ok(DocumentsPart { files: files.texts, labels, sorts })
     }
@@ -147,13 +128,13 @@ impl Search<'_> {
             .filter(|field| field.facet)
             .map(|field| json!([field.name, field.label]))
             .collect();
-        let [words, names, spelling] = terms.labels;
-        let labels = json!({ "w": words, "n": names, "f": documents.labels, "r": spelling });
+        let [words, names, spelling, parts] = terms.labels;
+        let labels = json!({ "w": words, "n": names, "f": documents.labels, "r": spelling, "s": parts });
         let mut files = Files { catalogue: self.slug, texts: terms.files };
         files.texts.extend(documents.files);
         let (docs, tops, sorts) = (self.rows.len(), terms.tops, documents.sorts);
         let root = json!({
-            "v": 1, "docs": docs, "chunk": CHUNK, "blocks": labels, "tops": tops, "facets": facets, "sorts": sorts
+            "v": 2, "docs": docs, "parts": self.has_parts(), "chunk": CHUNK, "blocks": labels, "tops": tops, "facets": facets, "sorts": sorts
         });
         files.add("index", &root)?;
         Ok(files.texts)
@@ -191,13 +172,17 @@ impl<'a> Files<'a> {
         Ok(blocks)
     }
 
-    fn documents(&mut self, rows: &[Row]) -> Result<(), BoxError> {
+    /// Documents, each with title, page, key, summary and the values that lists show of it.
+    fn documents(&mut self, fields: &[Field], rows: &[Row]) -> Result<(), BoxError> {
         for (number, chunk) in rows.chunks(CHUNK).enumerate() {
-            let summaries: Vec<String> = chunk.iter().map(|row| shorten(&row.summary, MAX_SUMMARY)).collect();
+            let texts: Vec<[String; 2]> = chunk
+                .iter()
+                .map(|row| [shorten(&row.summary, MAX_SUMMARY), facets::tags_text(fields, row)])
+                .collect();
             let flat: Vec<&str> = chunk
                 .iter()
-                .zip(&summaries)
-                .flat_map(|(row, summary)| [&*row.title, &*row.slug, &*row.key, summary])
+                .zip(&texts)
+                .flat_map(|(row, [summary, tags])| [&*row.title, &*row.slug, &*row.key, summary, tags])
                 .collect();
             self.add(&format!("d{number}"), &flat)?;
         }
@@ -308,24 +293,4 @@ impl Tops<'_> {
         }
         chosen.into_iter().map(|(document, class)| postings::posting(document, class)).collect()
     }
-}
-
-fn shown_facets(shown: &[Facet], values: &Terms) -> String {
-    let mut text = String::new();
-    for (number, facet) in shown.iter().enumerate() {
-        for (value, _) in &facet.values {
-            let mut entry = terms::facet_term(number, value);
-            let found = values.find(&entry);
-            entry.push('=');
-            postings::encode(found, &mut entry);
-            if text.len() + entry.len() + 1 > MAX_FACETS {
-                return text;
-            }
-            if !text.is_empty() {
-                text.push('|');
-            }
-            text.push_str(&entry);
-        }
-    }
-    text
 }

@@ -120,6 +120,22 @@ impl Families<'_> {
         terms
     }
 
+    /// What stands inside the words of names: everything from a character that begins no word to the end. A prefix of it is a
+    /// part of the name.
+    pub(super) fn parts(&self) -> Terms {
+        let mut terms = Terms::default();
+        let fields: Vec<usize> =
+            self.fields.iter().enumerate().filter(|(_, field)| field.infix).map(|(at, _)| at).collect();
+        for (row, document) in self.rows.iter().zip(0..) {
+            for &position in &fields {
+                for value in row.values(position) {
+                    each_part(&phrase(value), |part| terms.add(part, document, 0));
+                }
+            }
+        }
+        terms
+    }
+
     /// Words of everything that is searched, and of the summary: readers see it in what they find.
     pub(super) fn words(&self) -> Terms {
         let mut terms = Terms::default();
@@ -167,6 +183,21 @@ impl Families<'_> {
 
     fn of_role(&self, wanted: Role) -> impl Iterator<Item = (usize, &Field)> {
         self.fields.iter().enumerate().filter(move |(_, field)| role(field) == wanted)
+    }
+}
+
+/// Longest part of a name, in characters.
+const MAX_PART: usize = 16;
+
+fn each_part(phrase: &str, mut found: impl FnMut(&str)) {
+    let mut before = ' ';
+    for (at, here) in phrase.char_indices() {
+        let tail = phrase.get(at..).unwrap_or_default();
+        if before != ' ' && here != ' ' && tail.chars().nth(1).is_some() {
+            let end = tail.char_indices().nth(MAX_PART).map_or(tail.len(), |(end, _)| end);
+            found(tail.get(..end).unwrap_or_default());
+        }
+        before = here;
     }
 }
 

@@ -5,6 +5,9 @@
 const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const VALUE = new Map([...DIGITS].map((digit, value) => [digit, value]));
 const escaped = (term) => term.replace(/[%|=]/g, encodeURIComponent);
+const plain = (term) => term.replace(/%(25|7C|3D)/g, decodeURIComponent);
+// Texts of a document in a chunk.
+const TEXTS = 5;
 
 const waiting = new Map();
 window.quireShard = (catalogue, name, payload) => waiting.get(`${catalogue}/${name}`)?.(payload);
@@ -73,9 +76,10 @@ class Index {
 
   root() {
     return (this.opened ??= this.load("index").then((root) => {
-      if (root?.v !== 1) return null;
+      if (root?.v !== 2) return null;
       this.labels = Object.fromEntries(Object.entries(root.blocks).map(([name, labels]) => [name, labels.split("|")]));
       this.tops = entries(root.tops);
+      this.facets = root.facets;
       return root;
     }));
   }
@@ -109,9 +113,23 @@ class Index {
     const chunk = (await this.root()).chunk;
     return Promise.all(numbers.map(async (number) => {
       const flat = (await this.load(`d${Math.floor(number / chunk)}`)) ?? [];
-      const [title = "", slug = "", key = "", summary = ""] = flat.slice((number % chunk) * 4);
-      return { title, key, summary, href: `${this.base}${slug}.html` };
+      const [title = "", slug = "", key = "", summary = "", tags = ""] = flat.slice((number % chunk) * TEXTS);
+      return { title, key, summary, href: `${this.base}${slug}.html`, tags: tags ? tags.split("|").map((tag) => this.value(tag)) : [] };
     }));
+  }
+
+  // A value of a filter, written `number:value`: the filter's name and the value.
+  value(term) {
+    const at = term.indexOf(":");
+    return [this.facets[Number(term.slice(0, at))]?.[0] ?? "", plain(term.slice(at + 1))];
+  }
+
+  // All values of a filter with the documents that have them.
+  async values(name) {
+    const root = await this.root();
+    const prefix = `${root.facets.findIndex(([facet]) => facet === name)}:`;
+    const found = (await this.range("f", prefix, 256)) ?? [];
+    return found.filter(([term]) => term.startsWith(prefix)).map(([term, list]) => [this.value(term)[1], documents(list)]);
   }
 
   // --- Finding ---
@@ -130,6 +148,17 @@ class Index {
       const top = tops.sort((a, b) => a[0].length - b[0].length)[0];
       if (top) add(top[1], [60, 100, 40]);
     }
+  }
+
+  // Documents with the query inside a word of a name; false if they are too many to tell.
+  async parts(whole, score) {
+    if (whole.length < 2 || !(await this.root()).parts) return true;
+    const sought = cut(whole, 16);
+    const found = await this.range("s", sought, 6);
+    for (const [term, text] of found ?? []) {
+      if (term.startsWith(sought)) postings(text, (document) => score(document, 20));
+    }
+    return found !== null;
   }
 
   // Points by document for one word; null if it is too short to tell.
@@ -190,12 +219,14 @@ class Index {
     let complete = true, partial = false;
     if (words.length) {
       const open = !/\s$/.test(text);
-      const [, ...all] = await Promise.all([
-        this.names(cut(words.join(" "), 64).trimEnd(), score),
+      const whole = cut(words.join(" "), 64).trimEnd();
+      const [, inside, ...all] = await Promise.all([
+        this.names(whole, score),
+        this.parts(whole, score),
         ...words.map((word, i) => this.word(word, open && i === words.length - 1)),
       ]);
       const told = all.filter(Boolean);
-      complete = told.length === all.length;
+      complete = inside && told.length === all.length;
       const sums = new Map(), counts = new Map();
       for (const points of told) {
         for (const [document, value] of points) {

@@ -10,6 +10,16 @@ function list(input, [index]) {
   const atRest = status.textContent;
   let picked = [], turn = 0, result = null, order = [], shown = 0;
 
+  // Documents of values that were asked for later.
+  const rare = new Map();
+
+  function pick(facet, chosen, wanted) {
+    picked = picked.filter(([name, value]) => name !== facet || value !== chosen);
+    if (wanted) picked.push([facet, chosen]);
+    show();
+  }
+  const watch = (box) => box.addEventListener("change", () => pick(facetOf(box), box.value, box.checked));
+
   const label = (name) => filters.querySelector(`fieldset[data-facet="${CSS.escape(name)}"] legend`)?.textContent ?? name;
 
   function address() {
@@ -37,6 +47,10 @@ function list(input, [index]) {
     return found.sort((a, b) => sign * (rank[a] - rank[b]));
   }
 
+  // A value that leads to all records that have it.
+  const tag = ([name, value]) =>
+    element("li", {}, element("a", { href: `${index.base}index.html?${new URLSearchParams([[name, value]])}`, "data-facet": name, "data-value": value }, value));
+
   async function page(mine) {
     more.disabled = true;
     const hits = await index.documents(order.slice(shown, shown + (shown ? 30 : 10)));
@@ -44,7 +58,9 @@ function list(input, [index]) {
     if (mine !== turn) return;
     const items = hits.map((hit) => {
       const part = (name, attributes, text) => element(name, attributes, ...marked(text, result.words));
-      return element("li", {}, part("a", { href: hit.href }, hit.title), " ", part("code", {}, hit.key), part("p", {}, hit.summary));
+      const line = element("li", {}, part("a", { href: hit.href }, hit.title), " ", ...(hit.key === hit.title ? [] : [part("code", {}, hit.key)]), part("p", {}, hit.summary));
+      if (hit.tags.length) line.append(element("ul", { class: "tags" }, ...hit.tags.map(tag)));
+      return line;
     });
     if (!shown) live.replaceChildren();
     live.append(...items);
@@ -60,8 +76,9 @@ function list(input, [index]) {
     if (mine !== turn) return;
     for (const box of boxes) {
       const text = lists.get(escaped(`${names.indexOf(facetOf(box))}:${box.value}`));
-      const known = result.complete && text !== undefined;
-      const count = known ? documents(text).filter((document) => inside.has(document)).length : undefined;
+      const members = rare.get(box) ?? (text === undefined ? undefined : documents(text));
+      const known = result.complete && members !== undefined;
+      const count = known ? [...members].filter((document) => inside.has(document)).length : undefined;
       const line = box.closest("label");
       line.hidden = count === 0 && !box.checked;
       line.querySelector(".n").textContent = count === undefined ? "" : grouped(count);
@@ -156,11 +173,37 @@ function list(input, [index]) {
   sort?.addEventListener("change", show);
   empty.querySelector("button").addEventListener("click", clear);
   more.addEventListener("click", async () => (await page(turn))?.querySelector("a").focus());
-  for (const box of boxes) {
-    box.addEventListener("change", () => {
-      picked = picked.filter(([name, value]) => name !== facetOf(box) || value !== box.value);
-      if (box.checked) picked.push([facetOf(box), box.value]);
-      show();
+  boxes.forEach(watch);
+
+  // A tag adds to what is chosen.
+  document.querySelector(".results").addEventListener("click", (event) => {
+    const link = event.target.closest?.(".tags a[data-facet]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    pick(link.dataset.facet, link.dataset.value, true);
+    status.scrollIntoView({ block: "nearest" });
+  });
+
+  // The list shows the most frequent values of a filter; the others come when they are asked for.
+  for (const button of filters.querySelectorAll("button[data-all]")) {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      button.disabled = true;
+      const group = button.closest("fieldset");
+      const known = new Set(boxes.filter((box) => group.contains(box)).map((box) => box.value));
+      const made = (await index.values(group.dataset.facet)).filter(([value]) => !known.has(value)).map(([value, found]) => {
+        const count = grouped(found.length);
+        const line = element("label", {}, element("input", { type: "checkbox", value }), " ", element("span", {}, value), " ",
+          element("span", { class: "n", "data-n": count }, count));
+        const box = line.querySelector("input");
+        rare.set(box, new Set(found));
+        boxes.push(box);
+        watch(box);
+        return line;
+      });
+      button.closest("p").replaceWith(...made);
+      made[0]?.querySelector("input").focus();
+      if (result && !live.hidden) await counts(turn);
     });
   }
 
