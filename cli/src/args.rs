@@ -3,6 +3,7 @@
 mod agents;
 mod cache;
 mod figure;
+mod queue;
 mod tls;
 
 use std::path::PathBuf;
@@ -14,6 +15,9 @@ pub use agents::{AgentArgs, AgentsAction, AgentsArgs, LaneAgentArgs, LanesArgs, 
 pub use cache::{CacheAction, CacheArgs};
 pub use figure::{
     CoordinatesArg, EyemapArgs, FigureArgs, FigureKind, PaletteArg, ScaleArg, SideArg, TooltipsArg, TopArg,
+};
+pub use queue::{
+    DeadJobsArgs, FillArgs, PopArgs, QueueAction, QueueArgs, QueueFolderArgs, ServeArgs, WorkArgs,
 };
 pub use tls::{OtherServerArgs, TlsArgs};
 
@@ -100,6 +104,16 @@ pub enum Command {
         after_help = "Examples:\n  quire dead list\n  quire dead replay --error 'connection refused' --dry-run\n  quire dead drop 17"
     )]
     Dead(DeadArgs),
+    /// A folder of queue files as work: fill it, do its jobs, list it, look after dead letters
+    #[command(
+        after_help = "Examples:\n  quire queue fill catalogues/neurons --all\n  quire queue pop catalogues/neurons --all\n  quire queue list --json"
+    )]
+    Queue(QueueArgs),
+    /// Do the jobs of a queue as they come, and serve the site on this machine
+    #[command(
+        after_help = "Examples:\n  quire serve catalogues/neurons --queue output/.queue\n  quire queue fill catalogues/neurons --type T4a --priority critical --queue output/.queue    overtakes all others\n  curl http://127.0.0.1:8000/-/queue"
+    )]
+    Serve(ServeArgs),
     /// Prepare a NATS server for the agents
     #[command(after_help = "Example:\n  quire admin apply --nats nats://broker:4222")]
     Admin(AdminArgs),

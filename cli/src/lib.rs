@@ -13,15 +13,17 @@ pub mod embedded;
 mod exit;
 mod output;
 mod progress;
+mod queue;
 mod remote;
 mod summary;
 
 pub use args::{
     AdminAction, AdminArgs, AgentArgs, AgentsAction, AgentsArgs, BuildArgs, CacheAction, CacheArgs,
-    CheckArgs, Cli, Command, CoordinatesArg, DeadAction, DeadArgs, DeadFilterArgs, DoctorArgs, ExplainArgs,
-    EyemapArgs, FigureArgs, FigureKind, LaneAgentArgs, LaneArg, LanesArgs, NewArgs, OtherServerArgs,
-    PaletteArg, RunAction, RunArgs, ScaleArg, SearchArgs, ServerArgs, SideArg, StartArgs, StateArgs, TlsArgs,
-    TooltipsArg, TopArg, TopArgs,
+    CheckArgs, Cli, Command, CoordinatesArg, DeadAction, DeadArgs, DeadFilterArgs, DeadJobsArgs, DoctorArgs,
+    ExplainArgs, EyemapArgs, FigureArgs, FigureKind, FillArgs, LaneAgentArgs, LaneArg, LanesArgs, NewArgs,
+    OtherServerArgs, PaletteArg, PopArgs, QueueAction, QueueArgs, QueueFolderArgs, RunAction, RunArgs,
+    ScaleArg, SearchArgs, ServeArgs, ServerArgs, SideArg, StartArgs, StateArgs, TlsArgs, TooltipsArg, TopArg,
+    TopArgs, WorkArgs,
 };
 pub use exit::Exit;
 use quire_runtime::telemetry::LogOptions;
@@ -56,6 +58,8 @@ pub fn run(cli: Cli) -> Exit {
         Command::Resume(args) => commands::agents::resume(args),
         Command::Drain(args) => commands::agents::drain(args),
         Command::Dead(args) => commands::dead::run(args),
+        Command::Queue(args) => commands::queue::run(args),
+        Command::Serve(args) => commands::serve::run(args),
         Command::Admin(args) => commands::admin::run(args),
     };
     result.unwrap_or_else(|error| {

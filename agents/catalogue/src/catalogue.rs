@@ -114,6 +114,19 @@ impl Catalogue {
         &self.0.definition.catalogue
     }
 
+    /// Where the item of this key lies, as source and location, if the sources themselves tell: whoever looks there need
+    /// not look elsewhere. `None`: it may be anywhere.
+    #[must_use]
+    pub fn places_of(&self, key: &str) -> Option<Vec<(String, String)>> {
+        let mut places = Vec::new();
+        for source in &self.definition().sources {
+            let neuprint = source.connector.neuprint().filter(|_| source.split.is_none())?;
+            let locations = neuprint.locations_of(key).into_iter();
+            places.extend(locations.map(|location| (source.name.clone(), location)));
+        }
+        Some(places)
+    }
+
     /// Digest of everything that a verdict depends on; while it stays, an item with the same content has the
     /// same verdict.
     #[must_use]

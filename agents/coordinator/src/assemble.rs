@@ -9,7 +9,7 @@ use quire_proto::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    RunError,
+    Loss, RunError,
     make::{Planned, same_files},
     manifest_io::ChunkWriter,
     runs::{Row, Sorted, SortedRuns, Spooled},
@@ -91,13 +91,14 @@ pub(crate) struct Assembled {
 /// Most failures told one by one.
 const MAX_FAILURES: usize = 20;
 
-/// Joins what was planned with what was made.
+/// Joins what was planned with what was made, and tells what was not.
 pub(crate) fn assemble(
     planned: Spooled<Planned>,
     products: Sorted<Product>,
     epoch: Epoch,
     shelf: &Shelf,
     workspace: &Workspace,
+    lost: &mut dyn FnMut(&Loss<'_>),
 ) -> Result<Assembled, RunError> {
     let mut products = products.into_rows().map_err(RunError::Spill)?.peekable();
     let mut writer = ChunkWriter::new(shelf);
@@ -114,7 +115,7 @@ pub(crate) fn assemble(
             workspace.check()?;
         }
         let own = products_of(&mut products, &row.entry.record.key)?;
-        if let Some(entry) = assembled.entry(row, own, epoch) {
+        if let Some(entry) = assembled.entry(row, own, epoch, lost) {
             writer.push(entry)?;
         }
     }
@@ -144,7 +145,13 @@ fn products_of(
 
 impl Assembled {
     /// The row of a record, counted; `None` if it is dead and never had a page.
-    fn entry(&mut self, row: Planned, products: Vec<Product>, epoch: Epoch) -> Option<Arc<Entry>> {
+    fn entry(
+        &mut self,
+        row: Planned,
+        products: Vec<Product>,
+        epoch: Epoch,
+        lost: &mut dyn FnMut(&Loss<'_>),
+    ) -> Option<Arc<Entry>> {
         let Planned { mut entry, former, render, index, dead, held } = row;
         if held {
             // It is not of this run.
@@ -170,7 +177,7 @@ impl Assembled {
         }
         if !rendered || !indexed {
             self.held_died += u64::from(held);
-            self.died(&entry, error, dead || held);
+            self.died(&entry, error, dead || held, lost);
             // Its last page stays, unless its name may be another's by now. A record that has no page is tried again by
             // the next run, as the manifest knows nothing of it.
             return former.filter(|former| former.record.slug == entry.record.slug);
@@ -182,11 +189,12 @@ impl Assembled {
         Some(keep_if_equal(entry, former, epoch))
     }
 
-    fn died(&mut self, entry: &Entry, error: Option<String>, counted: bool) {
+    fn died(&mut self, entry: &Entry, error: Option<String>, counted: bool, lost: &mut dyn FnMut(&Loss<'_>)) {
         self.counts.dead += u64::from(!counted);
         self.died += 1;
+        let error = error.unwrap_or_else(|| "made without a result".to_owned());
+        lost(&Loss::Record { key: &entry.record.key, why: &error });
         if self.failures.len() < MAX_FAILURES {
-            let error = error.unwrap_or_else(|| "made without a result".to_owned());
             self.failures.push(format!("{} ({}): {error}", entry.record.key, entry.item));
         }
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    RunError,
+    Loss, RunError,
     decide::{Candidate, Origin},
     gather::Gathered,
     listing::Listing,
@@ -39,13 +39,15 @@ pub(crate) struct Carried {
     pub(crate) scope: Option<Scope>,
 }
 
-/// Reads verdicts and the last manifest's rows. A run of some keys holds all that is not in its `scope`.
+/// Reads verdicts and the last manifest's rows. A run of some keys holds all that is not in its `scope`. Tells what could
+/// not be had.
 pub(crate) fn carry(
     mut gathered: Gathered,
     base: Option<&Committed>,
     scope: Option<&Scope>,
     shelf: &Shelf,
     workspace: &Workspace,
+    lost: &mut dyn FnMut(&Loss<'_>),
 ) -> Result<Carried, RunError> {
     let complete = gathered.is_complete();
     let scope = match scope {
@@ -98,6 +100,8 @@ pub(crate) fn carry(
             }
         }
     }
+    fates.tell(lost);
+    scope.iter().for_each(|scope| scope.tell_missing(lost));
     let missing = scope.iter().flat_map(Scope::missing);
     let failures = fates.failures().into_iter().chain(missing).collect();
     Ok(Carried { candidates: candidates.finish(), lost: fates.lost(), complete, failures, scope })
@@ -194,20 +198,33 @@ impl Fates {
         failed.chain(self.dead.iter().map(|(subject, reason)| (subject.clone(), reason.as_str())))
     }
 
+    fn tell(&self, lost: &mut dyn FnMut(&Loss<'_>)) {
+        for (source, why) in self.unlisted() {
+            lost(&Loss::Source { source, why });
+        }
+        for (subject, why) in self.failed() {
+            lost(&Loss::Item { subject: &subject, why });
+        }
+    }
+
+    /// Sources that were not listed completely, and why not.
+    fn unlisted(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.sources.iter().filter_map(|(source, listing)| match &listing.failure {
+            Some(reason) => Some((source.as_str(), reason.as_str())),
+            None if listing.listed => None,
+            None => Some((source.as_str(), "not listed")),
+        })
+    }
+
     /// Each counts as one item, as nobody knows better.
     fn lost(&self) -> u64 {
         self.failed().filter(|(subject, _)| !self.found.contains(subject)).count() as u64
     }
 
     fn failures(&self) -> Vec<String> {
-        let listings = self.sources.iter().filter_map(|(source, listing)| {
-            let reason = match &listing.failure {
-                Some(reason) => reason,
-                None if listing.listed => return None,
-                None => "not listed",
-            };
-            Some(format!("{OF_SOURCE}{source}: {reason}; nothing of it is removed"))
-        });
+        let listings = self
+            .unlisted()
+            .map(|(source, reason)| format!("{OF_SOURCE}{source}: {reason}; nothing of it is removed"));
         let mut failures: Vec<String> = listings.collect();
         failures
             .extend(self.failed().take(MAX_FAILURES).map(|(subject, reason)| format!("{subject}: {reason}")));

@@ -122,7 +122,7 @@ impl Coordinator {
             registered.active = Some(Arc::clone(&self.active).read_owned().await);
         }
         let waits = || request.progress.tell(&registered.id(), Event::Entered(Phase::Wait));
-        let queue = if request.keys.is_empty() { Queue::Whole } else { Queue::Keys };
+        let queue = Queue::of(request.keys.is_empty(), request.lane);
         let (catalogue, cancelled) = (registered.catalogue().to_owned(), &request.cancelled);
         let turn = self.turns.take(&catalogue, queue, request.lane, cancelled, waits).await?;
         let ended = self.passes(registered, request).await;
@@ -134,13 +134,12 @@ impl Coordinator {
         // One that mends what is damaged is of everything, whatever the run was before.
         registered.facts.keys.clone_from(&request.keys);
         registered.refresh().await?;
-        let (mut anew, mut overtaken, mut beside) = (request.anew, 0, None);
+        let (mut anew, mut overtaken) = (request.anew, 0);
         let is_whole = request.keys.is_empty();
+        let queue = Queue::of(is_whole, request.lane);
         // One that believes nothing does everything again each time.
         let patience = if request.full { 1 } else { PATIENT };
-        if !is_whole {
-            beside = Some(self.turns.beside(registered.catalogue(), &request.cancelled).await?);
-        }
+        let mut beside = self.turns.beside(registered.catalogue(), queue.held(), &request.cancelled).await?;
         loop {
             match self.pass(registered.facts.clone(), request, !anew).await {
                 Err(error) if error.is_damage() && !anew && is_whole => {
@@ -154,9 +153,10 @@ impl Coordinator {
                         "planning again beside what was committed"
                     );
                     overtaken += 1;
-                    if overtaken == patience && is_whole {
-                        // From now on runs of keys wait.
-                        beside = Some(self.turns.beside(registered.catalogue(), &request.cancelled).await?);
+                    if overtaken == patience {
+                        // From now on those that are more urgent wait.
+                        let catalogue = registered.catalogue();
+                        beside.extend(self.turns.beside(catalogue, queue.taken(), &request.cancelled).await?);
                     }
                 }
                 ended => {
@@ -185,6 +185,7 @@ impl Coordinator {
                     let name = &plan.reference.name;
                     SiteRecords::may_begin(shelf.store(), site.as_ref(), name)?;
                     plan.shown_without_base = plan.base.is_none() && site_record::shows(site.as_ref(), name)?;
+                    plan.may_begin()?;
                 }
                 Ok(plan)
             })

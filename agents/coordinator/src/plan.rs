@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use quire_catalogue::Catalogue;
 use quire_proto::{
     CatalogueRef, Digest, DigestBuilder, Epoch, ListSource, RecordCounts, RunId, Work,
-    manifest::{Chunk, SourceState},
+    manifest::{Chunk, Manifest, SourceState},
 };
 
 use crate::{
@@ -53,6 +53,9 @@ impl Plan {
             commit::ensure_blob(store, base)?;
         }
         let base_lost = base.is_none() && newest.is_some();
+        if base_lost && !keys.is_empty() {
+            return Err(RunError::KeysAlone { catalogue: reference.name, why: NOTHING_COMMITTED });
+        }
         let scope = scope_of(&keys, base.as_ref(), &catalogue, &reference, shelf)?;
         let run = RunId::new(&reference.name, epoch);
         let shown_without_base = false;
@@ -70,6 +73,15 @@ impl Plan {
             full,
             salt,
         })
+    }
+
+    /// A run of some keys would take what it does not look at off the site, if nothing is known of that.
+    pub(crate) fn may_begin(&self) -> Result<(), RunError> {
+        if self.scope.is_some() && self.shown_without_base {
+            let why = "the site shows more of it than is known";
+            return Err(RunError::KeysAlone { catalogue: self.reference.name.clone(), why });
+        }
+        Ok(())
     }
 
     /// The first parcels, of these sources and locations.
@@ -139,10 +151,7 @@ impl Plan {
             return false;
         };
         let basis = &manifest.basis;
-        let projection = self.projection(&manifest.entries, &manifest.rejects, basis.dead);
-        if !manifest.complete
-            || basis.dead > 0
-            || basis.projection != Some(projection)
+        if !self.stands(manifest)
             || !gathered.is_quiet()
             // Nobody has decided about all rows together.
             || basis.sources.is_empty() && !(manifest.entries.is_empty() && manifest.rejects.is_empty())
@@ -153,6 +162,19 @@ impl Plan {
             gathered.sources.iter().filter_map(|(name, listing)| listing.state(name)).collect();
         listed.sort_by(|one, other| one.source.cmp(&other.source));
         listed == basis.sources
+    }
+
+    /// Whether a manifest would be the same if it were made of the same rows again.
+    fn stands(&self, manifest: &Manifest) -> bool {
+        let Manifest { basis, entries, rejects, .. } = manifest;
+        let projection = self.projection(entries, rejects, basis.dead);
+        manifest.complete && basis.dead == 0 && basis.projection == Some(projection)
+    }
+
+    /// The last manifest, if the listings alone show that nothing of what a run of some keys looks at has changed since.
+    pub(crate) fn nothing_changed_in(&self, scope: &Scope, gathered: &Gathered) -> Option<&Committed> {
+        let base = self.base.as_ref().filter(|base| !self.full && self.stands(&base.manifest))?;
+        scope.is_unchanged(gathered).then_some(base)
     }
 
     /// How many records are dead, as the manifest tells: what a run of some keys does not look at may still be.
@@ -184,6 +206,9 @@ impl Plan {
     }
 }
 
+/// Why a run of some keys cannot begin.
+const NOTHING_COMMITTED: &str = "nothing of it is committed that could be read";
+
 /// What a run of `keys` looks at, beside a last manifest of the same definition.
 fn scope_of(
     keys: &BTreeSet<String>,
@@ -196,10 +221,12 @@ fn scope_of(
         return Ok(None);
     }
     let refused = |why| RunError::KeysAlone { catalogue: reference.name.clone(), why };
-    let base = base.ok_or_else(|| refused("nothing of it is committed that could be read"))?;
-    let manifest = &base.manifest;
-    if manifest.catalogue != *reference || manifest.validation != catalogue.validation_digest() {
+    let same = |base: &Committed| {
+        base.manifest.catalogue == *reference && base.manifest.validation == catalogue.validation_digest()
+    };
+    if base.is_some_and(|base| !same(base)) {
         return Err(refused("its definition has changed since the last run"));
     }
-    Scope::find(keys, base, shelf).map(Some)
+    let scope = Scope::find(keys, base, catalogue, shelf)?;
+    scope.ok_or_else(|| refused(NOTHING_COMMITTED)).map(Some)
 }

@@ -6,6 +6,42 @@ use quire_proto::{RunId, StageName};
 pub trait Progress: Send + Sync + 'static {
     /// Something happened.
     fn tell(&self, run: &RunId, event: Event);
+
+    /// Something could not be done. A run that is planned again tells it again.
+    fn lost(&self, _run: &RunId, _loss: &Loss<'_>) {}
+}
+
+/// What a run could not do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Loss<'a> {
+    /// A source was not listed completely.
+    Source {
+        /// Its name.
+        source: &'a str,
+        /// Why not.
+        why: &'a str,
+    },
+    /// An item could not be read or judged.
+    Item {
+        /// `source:location`, with `#ordinal` where the location has several.
+        subject: &'a str,
+        /// Why not.
+        why: &'a str,
+    },
+    /// Pages or the index document of a record could not be made.
+    Record {
+        /// Its key.
+        key: &'a str,
+        /// Why not.
+        why: &'a str,
+    },
+    /// A run of some keys found no record of this one, nor had there been one.
+    Key {
+        /// The key.
+        key: &'a str,
+        /// So many locations and items could not be looked at.
+        unread: usize,
+    },
 }
 
 /// What happens in a run.

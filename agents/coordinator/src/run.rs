@@ -10,7 +10,7 @@ use quire_runtime::{Store, crash_point};
 use tokio::sync::{RwLock, RwLockReadGuard, mpsc};
 
 use crate::{
-    CoordinatorOptions, Event, Phase, RunError,
+    CoordinatorOptions, Event, Loss, Phase, RunError,
     announce::announce,
     assemble::{Assembled, Products, assemble},
     carry::{carry, each_verdict},
@@ -85,6 +85,10 @@ impl<'a> Run<'a> {
         if self.plan.nothing_changed(&gathered) {
             return self.end_unchanged().await;
         }
+        if let Some(counts) = self.unchanged_keys(&gathered).await? {
+            self.enter(Phase::Publish);
+            return self.end(counts, Vec::new(), Written::default(), None).await;
+        }
         self.enter(Phase::Decide);
         let settled = self.decide(gathered).await?;
         crash_point("coordinator.decided");
@@ -137,10 +141,11 @@ impl<'a> Run<'a> {
 
     async fn look_for_moved(&mut self, gathered: Gathered) -> Result<(Gathered, bool), RunError> {
         let Some(mut scope) = self.scope.take() else { return Ok((gathered, false)) };
-        let (shelf, workspace) = (self.shelf.clone(), self.workspace.clone());
+        let (shelf, workspace, plan) = (self.shelf.clone(), self.workspace.clone(), Arc::clone(&self.plan));
         let (scope, gathered, moved) = on_thread(move || {
-            let moved = scope
-                .seek_moved(&gathered, &mut |visit| each_verdict(&gathered, &shelf, &workspace, visit))?;
+            let moved = scope.seek_moved(&gathered, &plan.catalogue, &mut |visit| {
+                each_verdict(&gathered, &shelf, &workspace, visit)
+            })?;
             Ok((scope, gathered, moved))
         })
         .await?;
@@ -165,10 +170,11 @@ impl<'a> Run<'a> {
 
     async fn decide(&self, gathered: Gathered) -> Result<Settled, RunError> {
         let (shelf, workspace, plan) = (self.shelf.clone(), self.workspace.clone(), Arc::clone(&self.plan));
-        let scope = self.scope.clone();
+        let (scope, progress) = (self.scope.clone(), Arc::clone(&self.lines.progress));
         on_thread(move || {
             let base = plan.base.as_ref();
-            let carried = carry(gathered, base, scope.as_ref(), &shelf, &workspace)?;
+            let lost = &mut |loss: &Loss<'_>| progress.lost(&plan.run, loss);
+            let carried = carry(gathered, base, scope.as_ref(), &shelf, &workspace, lost)?;
             let mut held = HeldRejects::of(carried.scope.as_ref(), base, &shelf);
             let mut rejects = ChunkWriter::new(&shelf);
             let decided = decide(carried.candidates, &plan.messages(), &workspace, &mut |row| {
@@ -198,9 +204,11 @@ impl<'a> Run<'a> {
         let made = made?;
 
         let (shelf, workspace, plan) = (self.shelf.clone(), self.workspace.clone(), Arc::clone(&self.plan));
+        let progress = Arc::clone(&self.lines.progress);
         on_thread(move || {
+            let tell = &mut |loss: &Loss<'_>| progress.lost(&plan.run, loss);
             let Assembled { entries, mut counts, failures: more, held_died, .. } =
-                assemble(made.planned, products.finish(), plan.epoch, &shelf, &workspace)?;
+                assemble(made.planned, products.finish(), plan.epoch, &shelf, &workspace, tell)?;
             counts.seen = items + lost;
             counts.rejected = rejected;
             counts.dead += dead;
@@ -302,6 +310,16 @@ impl<'a> Run<'a> {
         let (wanted, written) =
             publish_catalogue(lines, site, shelf, committed, &self.workspace, wanted).await?;
         Ok((Some(wanted.finish()), written))
+    }
+
+    /// What a run of some keys looked at, if nothing of it has changed.
+    async fn unchanged_keys(&self, gathered: &Gathered) -> Result<Option<RecordCounts>, RunError> {
+        let Some(scope) = &self.scope else { return Ok(None) };
+        if self.plan.nothing_changed_in(scope, gathered).is_none() {
+            return Ok(None);
+        }
+        let (plan, scope, shelf) = (Arc::clone(&self.plan), scope.clone(), self.shelf.clone());
+        on_thread(move || plan.base.as_ref().map(|base| scope.count(base, &shelf)).transpose()).await
     }
 
     /// Nothing is new, nothing is gone: the site is looked at when it is finished.

@@ -6,10 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quire_proto::{ItemId, Judged, Verdict, manifest::RejectRow};
+use quire_catalogue::Catalogue;
+use quire_proto::{ItemId, Judged, RecordCounts, Verdict, manifest::RejectRow};
 
 use crate::{
-    RunError,
+    Loss, RunError,
     gather::Gathered,
     manifest_io::{Committed, EntryReader, RejectReader},
     shelf::Shelf,
@@ -25,6 +26,8 @@ pub(crate) struct Scope {
     locations: BTreeMap<String, BTreeSet<String>>,
     /// Keys that no location is known for.
     sought: BTreeSet<String>,
+    /// Keys that the last manifest does not know, of which the sources themselves tell where they are if they are.
+    told: BTreeSet<String>,
     /// Where the last manifest has the others.
     placed: BTreeMap<String, BTreeSet<ItemId>>,
     /// Locations and items beside those that could not be read or judged.
@@ -32,20 +35,53 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    /// The places of `keys` in the last manifest.
-    pub(crate) fn find(keys: &BTreeSet<String>, base: &Committed, shelf: &Shelf) -> Result<Self, RunError> {
+    /// The places of `keys` that the last manifest knows, or the sources themselves. `None` if there is no manifest and
+    /// these do not tell.
+    pub(crate) fn find(
+        keys: &BTreeSet<String>,
+        base: Option<&Committed>,
+        catalogue: &Catalogue,
+        shelf: &Shelf,
+    ) -> Result<Option<Self>, RunError> {
         let mut scope = Self { sought: keys.clone(), ..Self::default() };
-        for entry in EntryReader::new(shelf, base.manifest.entries.clone()) {
-            let entry = entry?;
-            scope.place(keys, &entry.record.key, &entry.item);
+        if let Some(base) = base {
+            scope.find_in(keys, base, shelf)?;
+        }
+        for key in std::mem::take(&mut scope.sought) {
+            match catalogue.places_of(&key) {
+                Some(places) => {
+                    for (source, location) in places {
+                        scope.locations.entry(source).or_default().insert(location);
+                    }
+                    scope.told.insert(key);
+                }
+                None => drop(scope.sought.insert(key)),
+            }
+        }
+        Ok((base.is_some() || scope.sought.is_empty()).then_some(scope))
+    }
+
+    fn find_in(&mut self, keys: &BTreeSet<String>, base: &Committed, shelf: &Shelf) -> Result<(), RunError> {
+        let mut wanted = keys.iter().peekable();
+        for chunk in &base.manifest.entries {
+            // Chunks are sorted by key: many have none of these.
+            let mut is_here = false;
+            while wanted.next_if(|key| **key <= chunk.last).is_some() {
+                is_here = true;
+            }
+            if is_here {
+                for entry in shelf.entries(chunk)?.iter() {
+                    self.place(keys, &entry.record.key, &entry.item);
+                }
+            }
         }
         for reject in RejectReader::new(shelf, base.manifest.rejects.clone()) {
             let RejectRow { item, key, .. } = reject?;
             if let Some(key) = key {
-                scope.place(keys, &key, &item);
+                self.place(keys, &key, &item);
             }
         }
-        Ok(scope)
+        Ok(())
     }
 
     fn place(&mut self, keys: &BTreeSet<String>, key: &str, item: &ItemId) {
@@ -60,11 +96,13 @@ impl Scope {
     pub(crate) fn seek_moved(
         &mut self,
         gathered: &Gathered,
+        catalogue: &Catalogue,
         verdicts: &mut VerdictsOf<'_>,
     ) -> Result<bool, RunError> {
         let mut moved: BTreeSet<&String> = BTreeSet::new();
         for (key, items) in &self.placed {
-            if items.iter().all(|item| !gathered.may_have(item)) {
+            let is_told = catalogue.places_of(key).is_some();
+            if !is_told && items.iter().all(|item| !gathered.may_have(item)) {
                 moved.insert(key);
             }
         }
@@ -75,6 +113,32 @@ impl Scope {
         })?;
         self.sought.extend(moved.iter().map(|key| (*key).clone()));
         Ok(!moved.is_empty())
+    }
+
+    /// Whether all that is looked at is known, and listed as the last manifest has it.
+    pub(crate) fn is_unchanged(&self, gathered: &Gathered) -> bool {
+        self.sought.is_empty()
+            && self.told.is_empty()
+            && gathered.is_quiet()
+            && self.locations.iter().all(|(source, locations)| {
+                let listed = gathered.sources.get(source);
+                listed.is_some_and(|listed| {
+                    locations.iter().all(|location| listed.unchanged.contains(location.as_str()))
+                })
+            })
+    }
+
+    /// What is looked at, if nothing of it has changed.
+    pub(crate) fn count(&self, base: &Committed, shelf: &Shelf) -> Result<RecordCounts, RunError> {
+        let mut counts = RecordCounts::default();
+        for entry in EntryReader::new(shelf, base.manifest.entries.clone()) {
+            counts.unchanged += u64::from(self.has(&entry?.item));
+        }
+        for reject in RejectReader::new(shelf, base.manifest.rejects.clone()) {
+            counts.rejected += u64::from(self.has(&reject?.item));
+        }
+        counts.seen = counts.unchanged + counts.rejected;
+        Ok(counts)
     }
 
     fn add(&mut self, item: &ItemId) {
@@ -108,13 +172,16 @@ impl Scope {
     pub(crate) fn take_found(&mut self, verdicts: &mut VerdictsOf<'_>) -> Result<(), RunError> {
         let (mut found, mut items) = (BTreeSet::new(), Vec::new());
         verdicts(&mut |verdict| {
-            if let Some(key) = key_of(verdict).filter(|key| self.sought.contains(*key)) {
+            if let Some(key) =
+                key_of(verdict).filter(|key| self.sought.contains(*key) || self.told.contains(*key))
+            {
                 found.insert(key.clone());
                 items.push(verdict.item.clone());
             }
         })?;
         items.iter().for_each(|item| self.add(item));
         self.sought.retain(|key| !found.contains(key));
+        self.told.retain(|key| !found.contains(key));
         Ok(())
     }
 
@@ -135,9 +202,18 @@ impl Scope {
         self.unread = before - gathered.unread();
     }
 
-    /// What is to be said of keys that are nowhere, and never were: one that was is a record that is removed.
+    /// Keys that are nowhere, and never were: one that was is a record that is removed.
+    fn unknown(&self) -> impl Iterator<Item = &String> {
+        self.sought.iter().chain(&self.told).filter(|key| !self.placed.contains_key(*key))
+    }
+
+    pub(crate) fn tell_missing(&self, lost: &mut dyn FnMut(&Loss<'_>)) {
+        self.unknown().for_each(|key| lost(&Loss::Key { key, unread: self.unread }));
+    }
+
+    /// What is to be said of keys that are nowhere.
     pub(crate) fn missing(&self) -> impl Iterator<Item = String> + '_ {
-        let unknown = self.sought.iter().filter(|key| !self.placed.contains_key(*key));
+        let unknown = self.unknown();
         let unread = match self.unread {
             0 => String::new(),
             count => format!(", as far as they could be read: {count} could not"),

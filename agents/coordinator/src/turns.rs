@@ -2,8 +2,8 @@
 //!
 //! Runs of one catalogue go one after the other, in the order in which they came: the later one compares with what the
 //! earlier one committed, so that both end, nothing is done twice and none overtakes the other. Runs of some keys have a
-//! queue of their own: they do not wait for one of everything, but whoever commits and publishes does so alone. Runs of
-//! several catalogues share a number of places. One place more is kept for critical runs, which never wait for others to
+//! queue of their own, and those of them that are critical another one: they do not wait for one of everything, nor these
+//! for others of some keys, but whoever commits and publishes does so alone. Runs of several catalogues share a number of places. One place more is kept for critical runs, which never wait for others to
 //! end.
 
 use std::{
@@ -34,10 +34,43 @@ pub(crate) enum Queue {
     Whole,
     /// To be the run of some keys.
     Keys,
+    /// To be the run of some keys that someone waits for.
+    Critical,
     /// To go on without runs of some keys, or with one.
-    Beside,
+    BesideKeys,
+    /// The same of those that someone waits for.
+    BesideCritical,
     /// To commit and publish.
     Commit,
+}
+
+impl Queue {
+    /// What a run queues up for. One that someone waits for does not wait for others of some keys.
+    pub(crate) fn of(is_whole: bool, lane: Lane) -> Self {
+        match (is_whole, lane) {
+            (true, _) => Self::Whole,
+            (false, Lane::Critical) => Self::Critical,
+            (false, _) => Self::Keys,
+        }
+    }
+
+    /// What a run of this queue holds as long as it goes on.
+    pub(crate) const fn held(self) -> &'static [Self] {
+        match self {
+            Self::Keys => &[Self::BesideKeys],
+            Self::Critical => &[Self::BesideCritical],
+            _ => &[],
+        }
+    }
+
+    /// What it takes so that nobody overtakes it any more, in the one order that everybody takes them in.
+    pub(crate) const fn taken(self) -> &'static [Self] {
+        match self {
+            Self::Whole => &[Self::BesideKeys, Self::BesideCritical],
+            Self::Keys => &[Self::BesideCritical],
+            _ => &[],
+        }
+    }
 }
 
 /// A run's turn; it ends when this is dropped.
@@ -84,14 +117,19 @@ impl Turns {
         }
     }
 
-    /// Lets a run of everything go on without runs of some keys, or one of those go on. Whoever asks has its place: so
+    /// Lets a run go on without those that could overtake it, or one of those go on. Whoever asks has its place: so
     /// nobody who waits here is waited for elsewhere.
     pub(crate) async fn beside(
         &self,
         catalogue: &str,
+        queues: &[Queue],
         cancelled: &CancellationToken,
-    ) -> Result<OwnedMutexGuard<()>, RunError> {
-        self.alone(catalogue, Queue::Beside, cancelled).await
+    ) -> Result<Vec<OwnedMutexGuard<()>>, RunError> {
+        let mut held = Vec::with_capacity(queues.len());
+        for queue in queues {
+            held.push(self.alone(catalogue, *queue, cancelled).await?);
+        }
+        Ok(held)
     }
 
     /// Has no other run of the catalogue commit and publish.

@@ -12,7 +12,7 @@ use crate::{
     BuildArgs, Exit,
     commands::place,
     definition,
-    embedded::{CatalogueFolder, Embedded, Options, find_catalogues},
+    embedded::{CatalogueFolder, ENTRY_MEMORY_BYTES, Embedded, Options, find_catalogues},
     output,
     progress::Reporter,
     summary,
@@ -43,7 +43,14 @@ async fn build(
 ) -> anyhow::Result<Exit> {
     let cancelled = interruptible();
     let progress = Arc::new(Reporter::new());
-    let options = Options { out: args.out.clone(), workers, full: args.full, prune: args.prune, progress };
+    let options = Options {
+        out: args.out.clone(),
+        workers,
+        full: args.full,
+        prune: args.prune,
+        entry_bytes: ENTRY_MEMORY_BYTES,
+        progress,
+    };
     definition::refuse_broken(folders, &Store::open(&state.store()).context("cannot open the store")?)?;
     let embedded = Embedded::start(state, folders, options)?;
     let result = embedded.build(folders, &cancelled).await;
@@ -68,7 +75,7 @@ async fn build(
 }
 
 /// Cancelled by the first interrupt or termination; a second one ends the process at once.
-fn interruptible() -> CancellationToken {
+pub(super) fn interruptible() -> CancellationToken {
     let token = CancellationToken::new();
     let cancelled = token.clone();
     tokio::spawn(async move {
@@ -101,6 +108,6 @@ pub(super) fn is_incomplete(run: &RunReport) -> bool {
     run.records.rejected + run.records.dead > 0 || !run.failures.is_empty()
 }
 
-fn cores() -> usize {
+pub(super) fn cores() -> usize {
     thread::available_parallelism().map_or(2, std::num::NonZero::get)
 }

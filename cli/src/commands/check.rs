@@ -1,12 +1,16 @@
 //! `quire check`: the definition, then every record and page, without touching the site.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use anyhow::Context as _;
 use quire_catalogue::Diagnostic;
-use quire_coordinator::{NoProgress, OF_SOURCE};
-use quire_proto::{Problem, RecordCounts, RunReport, Severity};
-use quire_runtime::State;
+use quire_coordinator::{Event, Loss, NoProgress, OF_SOURCE, Progress};
+use quire_proto::{Problem, RecordCounts, RunId, RunReport, Severity};
+use quire_runtime::{State, Store};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +18,7 @@ use crate::{
     CheckArgs, Exit,
     commands::build::is_incomplete,
     definition,
-    embedded::{CatalogueFolder, Embedded, Options, load_catalogue},
+    embedded::{CatalogueFolder, ENTRY_MEMORY_BYTES, Embedded, Options, load_catalogue},
     output,
 };
 
@@ -81,7 +85,9 @@ fn look(folder: &CatalogueFolder, no_records: bool) -> anyhow::Result<(Answer, b
     if !answer.definition.is_empty() || no_records {
         return Ok((answer, false));
     }
-    let (run, problems) = dry_build(folder)?;
+    let rejects = Path::new("site").join(&folder.name).join("rejects.json");
+    let (run, problems) =
+        dry_build(folder, Arc::new(NoProgress), |scratch| read_rejects(&scratch.join(rejects)))?;
     let incomplete = is_incomplete(&run);
     Ok((Answer { records: Some(run.records), failures: run.failures, problems, ..answer }, incomplete))
 }
@@ -92,8 +98,12 @@ fn named_after(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// Builds into a folder that is thrown away, so that templates meet every record too.
-fn dry_build(folder: &CatalogueFolder) -> anyhow::Result<(RunReport, Vec<Listed>)> {
+/// Builds into a folder that is thrown away, so that templates meet every record too; what `look` sees in it.
+fn dry_build<T>(
+    folder: &CatalogueFolder,
+    progress: Arc<dyn Progress>,
+    look: impl FnOnce(&Path) -> anyhow::Result<T>,
+) -> anyhow::Result<(RunReport, T)> {
     let scratch = Scratch::new()?;
     let state = State::open(&scratch.0.join("state"))?;
     let out = scratch.0.join("site");
@@ -104,8 +114,14 @@ fn dry_build(folder: &CatalogueFolder) -> anyhow::Result<(RunReport, Vec<Listed>
         .context("cannot start the runtime")?;
     let folders = std::slice::from_ref(folder);
     let built = runtime.block_on(async {
-        let options =
-            Options { out: out.clone(), workers, full: true, prune: false, progress: Arc::new(NoProgress) };
+        let options = Options {
+            out: out.clone(),
+            workers,
+            full: true,
+            prune: false,
+            entry_bytes: ENTRY_MEMORY_BYTES,
+            progress,
+        };
         let embedded = Embedded::start(&state, folders, options)?;
         let built = embedded.build(folders, &CancellationToken::new()).await;
         let stopped = embedded.stop().await;
@@ -113,7 +129,38 @@ fn dry_build(folder: &CatalogueFolder) -> anyhow::Result<(RunReport, Vec<Listed>
         built.and_then(|built| stopped.map(|()| built))
     })?;
     let run = built.report.runs.into_iter().next().context("the catalogue was not run")?;
-    Ok((run, read_rejects(&out.join(&folder.name).join("rejects.json"))?))
+    drop(state);
+    Ok((run, look(&scratch.0)?))
+}
+
+/// Keys of all records that the sources have, published, rejected or dead.
+///
+/// # Errors
+/// As of a check.
+pub(super) fn keys(folder: &CatalogueFolder) -> anyhow::Result<BTreeSet<String>> {
+    let dead = Arc::new(DeadKeys::default());
+    let progress = Arc::clone(&dead) as Arc<dyn Progress>;
+    let (_, mut keys) = dry_build(folder, progress, |scratch| {
+        let store =
+            Store::open(&State::open(&scratch.join("state"))?.store()).context("cannot open the store")?;
+        Ok(quire_coordinator::known_keys(&store, &folder.name)?)
+    })?;
+    keys.append(&mut dead.0.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(keys)
+}
+
+/// Keys of records that could not be made.
+#[derive(Default)]
+struct DeadKeys(Mutex<BTreeSet<String>>);
+
+impl Progress for DeadKeys {
+    fn tell(&self, _run: &RunId, _event: Event) {}
+
+    fn lost(&self, _run: &RunId, loss: &Loss<'_>) {
+        if let Loss::Record { key, .. } = loss {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((*key).to_owned());
+        }
+    }
 }
 
 fn read_rejects(path: &Path) -> anyhow::Result<Vec<Listed>> {

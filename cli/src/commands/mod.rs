@@ -12,6 +12,8 @@ pub mod figure;
 pub mod lanes;
 pub mod new;
 mod place;
+pub mod queue;
 pub mod run;
 pub mod search;
+pub mod serve;
 pub mod top;

@@ -4,8 +4,10 @@
 
 mod catalogues;
 mod index;
+mod keys;
 
 pub use catalogues::{CatalogueFolder, find as find_catalogues, load as load_catalogue};
+pub use keys::{KeysAsked, KeysMade, Losses};
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,7 +36,7 @@ use crate::edge::{RendererProjector, Site};
 /// Memory for rows on their way through a run; more of them spill to the state folder.
 const ROW_MEMORY_BYTES: usize = 16 << 20;
 /// Memory for entries of manifests: those of some five thousand records.
-const ENTRY_MEMORY_BYTES: usize = 24 << 20;
+pub const ENTRY_MEMORY_BYTES: usize = 24 << 20;
 /// How long agents may take to finish what they have begun.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -48,6 +50,8 @@ pub struct Options {
     pub full: bool,
     /// Take catalogues off the site that are not built.
     pub prune: bool,
+    /// Memory for entries of manifests: whoever makes many runs goes over them as often.
+    pub entry_bytes: usize,
     /// Who watches.
     pub progress: Arc<dyn Progress>,
 }
@@ -65,6 +69,7 @@ pub struct Built {
 /// All agents, running in this process.
 pub struct Embedded {
     coordinator: Coordinator,
+    store: Store,
     agents: Vec<Agent>,
     caches: CacheStore,
     metrics: Metrics,
@@ -99,14 +104,20 @@ impl Embedded {
         );
         coordination.site = Some(site.clone());
         coordination.memory_bytes = ROW_MEMORY_BYTES;
-        coordination.entry_bytes = ENTRY_MEMORY_BYTES;
+        coordination.entry_bytes = options.entry_bytes;
         let roots: BTreeMap<String, PathBuf> =
             folders.iter().map(|folder| (folder.name.clone(), folder.path.clone())).collect();
         let left_out = [&options.out, state.folder()].into_iter().filter_map(|path| path.canonicalize().ok());
         let fetching = FetcherOptions { roots, left_out: left_out.collect(), ..FetcherOptions::default() };
         let memo = caches.cache(MEMO, CacheOptions::default());
-        let launch =
-            Launch { broker, store, pool, caches: &caches, metrics: &metrics, workers: options.workers };
+        let launch = Launch {
+            broker,
+            store: store.clone(),
+            pool,
+            caches: &caches,
+            metrics: &metrics,
+            workers: options.workers,
+        };
         let agents = vec![
             launch.agent(Fetcher::new(fetching, catalogues.clone(), memo)),
             launch.agent(Validator::new(catalogues.clone())),
@@ -115,7 +126,7 @@ impl Embedded {
         ];
         let coordinator = Coordinator::new(coordination);
         let Options { full, prune, .. } = options;
-        Ok(Self { coordinator, agents, caches, metrics, follower, site, full, prune })
+        Ok(Self { coordinator, store, agents, caches, metrics, follower, site, full, prune })
     }
 
     /// Runs every catalogue once and publishes the site.

@@ -61,6 +61,14 @@ pub enum Token {
 }
 
 impl Neuprint {
+    /// Where the item of a key lies: a type's is at its name. The dataset has an item of its own, whose key begins with
+    /// that word.
+    #[must_use]
+    pub fn locations_of(&self, key: &str) -> Vec<String> {
+        let dataset = key.starts_with("dataset").then(|| "dataset".to_owned());
+        std::iter::once(format!("types/{key}")).chain(dataset).collect()
+    }
+
     /// Which types the source takes.
     ///
     /// # Errors

@@ -1,0 +1,467 @@
+//! Drains a queue: once, or as long as the process lives.
+//!
+//! Two runs go on at once: one of jobs that someone waits for, and one of all others, the most urgent first. What goes
+//! wrong with one job is its own: it is tried again later, and in the end it is a dead letter; others go on.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use quire_coordinator::{Ground, RunError};
+use quire_proto::Lane;
+use quire_queue::{Claims, Job, Pick, Scan, Waiting, pick, unix_now};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    batch::{Batch, Ended, Panicked, Slot, parted},
+    hold::{Held, Pause, Size},
+    judge::{Verdict, judge},
+    teller::{Teller, jobs},
+};
+use crate::embedded::{CatalogueFolder, Embedded};
+
+/// Between two looks at the folder.
+const LOOK: Duration = Duration::from_millis(100);
+/// Between two looks for jobs whose claimer is gone.
+const RECOVER: Duration = Duration::from_secs(5);
+/// Jobs that someone waits for go together, so many at most: none shall wait for many others.
+const CRITICAL_TOGETHER: usize = 32;
+/// Most jobs of a run of everything.
+const MAX_TOGETHER: usize = 100_000;
+/// So many jobs make a run of everything where there is no manifest yet: each batch would make again what the ones before
+/// it made, as links between pages come with what they lead to.
+const MANY: usize = 2_000;
+/// A job is dead after its process has ended so often over it; the last times it was alone.
+const MAX_CRASHES: u32 = 6;
+/// One run in so many takes the least urgent jobs first, so that these come to an end, too.
+const TURN_OF_THE_LAST: u32 = 16;
+
+/// How a queue is drained.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Options {
+    /// So many jobs and no more.
+    pub(crate) limit: Option<usize>,
+    /// Wait for more when there is nothing left.
+    pub(crate) watch: bool,
+    /// So many jobs go together.
+    pub(crate) together: usize,
+    /// A job is dead after so many attempts.
+    pub(crate) attempts: u32,
+    /// Claims of unknown origin are given back after so long.
+    pub(crate) orphan_after: Duration,
+}
+
+/// A queue that is being drained.
+pub(crate) struct Drain {
+    embedded: Arc<Embedded>,
+    folder: Arc<CatalogueFolder>,
+    claims: Claims,
+    scan: Scan,
+    options: Options,
+    cancelled: CancellationToken,
+    running: JoinSet<Ended>,
+    busy: Vec<(Slot, usize)>,
+    ground: Ground,
+    size: Size,
+    pause: Pause,
+    held: Held,
+    begun: usize,
+    turns: u32,
+    recovered: Option<Instant>,
+    /// Claims of unknown origin that are not old enough to be given back.
+    pub(crate) young: u64,
+    /// Why the last run that failed as a whole did, if none went well since.
+    pub(crate) trouble: Option<anyhow::Error>,
+    pub(crate) teller: Teller,
+}
+
+impl Drain {
+    /// Begins nothing yet.
+    pub(crate) fn new(
+        embedded: Arc<Embedded>,
+        folder: CatalogueFolder,
+        claims: Claims,
+        options: Options,
+        cancelled: CancellationToken,
+    ) -> Self {
+        let scan = Scan::new(claims.folder());
+        Self {
+            embedded,
+            folder: Arc::new(folder),
+            claims,
+            scan,
+            options,
+            cancelled,
+            running: JoinSet::new(),
+            busy: Vec::new(),
+            ground: Ground::Nothing,
+            size: Size::new(options.together),
+            pause: Pause::default(),
+            held: Held::default(),
+            begun: 0,
+            turns: 0,
+            recovered: None,
+            young: 0,
+            trouble: None,
+            teller: Teller::new(),
+        }
+    }
+
+    /// Works until there is nothing left, or it is cancelled; then nothing is claimed any more.
+    ///
+    /// # Errors
+    /// If the folder cannot be used; a watch tries again instead.
+    pub(crate) async fn run(&mut self) -> anyhow::Result<()> {
+        loop {
+            match self.turn().await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error) if self.options.watch && !self.cancelled.is_cancelled() => {
+                    let pause = self.pause.begin().as_secs();
+                    eprintln!("queue: {error:#}; trying again in {pause} s");
+                }
+                Err(error) => {
+                    self.settle_all().await;
+                    return Err(error);
+                }
+            }
+            let (cancelled, is_cancelled) = (self.cancelled.clone(), self.cancelled.is_cancelled());
+            tokio::select! {
+                Some(ended) = self.running.join_next() => self.joined(ended)?,
+                () = tokio::time::sleep(LOOK) => {}
+                () = cancelled.cancelled(), if !is_cancelled => {}
+            }
+        }
+    }
+
+    /// One look and what follows from it; whether this is the end.
+    async fn turn(&mut self) -> anyhow::Result<bool> {
+        let stops = self.cancelled.is_cancelled();
+        if !stops {
+            self.recover()?;
+            self.scan.look()?;
+            self.bury_odd()?;
+            if !self.pause.is_on() {
+                self.start().await?;
+            }
+        }
+        if !self.running.is_empty() {
+            self.teller.progress(self.left());
+            return Ok(false);
+        }
+        Ok(stops || !self.options.watch && self.is_over())
+    }
+
+    fn is_over(&self) -> bool {
+        let limited = self.options.limit.is_some();
+        let is_full = self.options.limit.is_some_and(|limit| self.begun >= limit);
+        let is_empty = self.left() == 0 && (limited || self.scan.odd().is_empty());
+        // What is held, or failed as a whole, is for whoever runs the command to look at.
+        is_full || is_empty || self.trouble.is_some() && self.pause.is_on() || self.is_stuck()
+    }
+
+    /// Whether all that is left waits for sources that are away.
+    fn is_stuck(&self) -> bool {
+        let left = self.left();
+        left > 0 && self.waiting().filter(|job| self.held.has(&job.name)).count() == left
+    }
+
+    /// Gives back what is still claimed, and sees what is left.
+    pub(crate) fn leave(&mut self) {
+        let left = self.claims.names().into_iter().map(|name| (name, None)).collect::<Vec<_>>();
+        let ended = self.claims.give_back(&left).map_err(anyhow::Error::from);
+        self.scan.again();
+        if let Err(error) = ended.and_then(|()| Ok(self.scan.look()?)) {
+            eprintln!("queue: {error:#}");
+        }
+    }
+
+    fn asked(&self) -> Pick<'_> {
+        Pick { lanes: &Lane::ALL, limit: usize::MAX, now: unix_now(), catalogue: &self.folder.name }
+    }
+
+    /// Jobs of the catalogue that wait.
+    fn waiting(&self) -> impl Iterator<Item = &Waiting> {
+        let asked = self.asked();
+        self.scan.waiting().filter(move |job| asked.is_ours(job))
+    }
+
+    /// How many jobs of the catalogue wait.
+    pub(crate) fn left(&self) -> usize {
+        self.waiting().count()
+    }
+
+    /// How many jobs wait for a source that is away.
+    pub(crate) fn held(&self) -> usize {
+        self.held.count()
+    }
+
+    fn recover(&mut self) -> anyhow::Result<()> {
+        if self.recovered.is_some_and(|at| at.elapsed() < RECOVER) {
+            return Ok(());
+        }
+        self.recovered = Some(Instant::now());
+        let recovered = self.claims.recover(self.options.orphan_after)?;
+        self.young = recovered.young;
+        let (ours, orphans) = (recovered.ours.len(), recovered.orphans.len());
+        self.teller.counts.recovered += (ours + orphans) as u64;
+        if ours > 0 {
+            eprintln!("queue: {} of processes that are gone wait again", jobs(ours as u64));
+        }
+        if orphans > 0 {
+            let seconds = self.options.orphan_after.as_secs();
+            eprintln!(
+                "queue: {} of another tool, claimed more than {seconds} s ago, wait again",
+                jobs(orphans as u64)
+            );
+        }
+        if ours + orphans > 0 {
+            self.scan.again();
+        }
+        Ok(())
+    }
+
+    fn bury_odd(&mut self) -> anyhow::Result<()> {
+        for odd in self.scan.odd().into_iter().filter(|odd| odd.settled) {
+            if self.claims.folder().bury_odd(&odd.file, &odd.why)? {
+                self.teller.died(&odd.file.to_string_lossy(), &odd.why.0);
+            }
+            self.scan.again();
+        }
+        Ok(())
+    }
+
+    /// Begins what there is room for.
+    async fn start(&mut self) -> anyhow::Result<()> {
+        if self.left() == 0 {
+            return Ok(());
+        }
+        if self.ground != Ground::Manifest {
+            self.ground = self.embedded.ground(&self.folder).await?;
+        }
+        if self.ground == Ground::Nothing {
+            return if self.busy.is_empty() { self.start_everything(&Lane::ALL) } else { Ok(()) };
+        }
+        if !self.is_busy(Slot::Critical) {
+            self.start_one(Slot::Critical, &[Lane::Critical], CRITICAL_TOGETHER)?;
+        }
+        if !self.is_busy(Slot::Others) {
+            if self.ground == Ground::Sources && self.left() > MANY {
+                return self.start_everything(&Lane::ALL[1..]);
+            }
+            let mut lanes = [Lane::High, Lane::Normal, Lane::Low];
+            if self.turns % TURN_OF_THE_LAST == TURN_OF_THE_LAST - 1 {
+                lanes.reverse();
+            }
+            self.start_one(Slot::Others, &lanes, self.size.now())?;
+        }
+        Ok(())
+    }
+
+    fn is_busy(&self, slot: Slot) -> bool {
+        self.busy.iter().any(|(busy, _)| *busy == slot)
+    }
+
+    /// The next jobs of one of these lanes.
+    fn start_one(&mut self, slot: Slot, lanes: &[Lane], most: usize) -> anyhow::Result<()> {
+        let names = self.next(lanes, most);
+        let lane = self.scan.waiting().find(|job| names.first() == Some(&job.name)).map(|job| job.lane);
+        match lane {
+            Some(lane) => self.begin(slot, lane, &names, false),
+            None => Ok(()),
+        }
+    }
+
+    /// All that wait in these lanes: the run that makes the first manifest looks at everything.
+    fn start_everything(&mut self, lanes: &[Lane]) -> anyhow::Result<()> {
+        let mut names = Vec::new();
+        for lane in lanes {
+            let room = MAX_TOGETHER.min(self.room()).saturating_sub(names.len());
+            names.append(&mut self.next(&[*lane], room));
+        }
+        if names.is_empty() { Ok(()) } else { self.begin(Slot::Others, Lane::Normal, &names, true) }
+    }
+
+    /// How many jobs may still be begun.
+    fn room(&self) -> usize {
+        self.options.limit.map_or(usize::MAX, |limit| limit.saturating_sub(self.begun))
+    }
+
+    fn next(&self, lanes: &[Lane], most: usize) -> Vec<String> {
+        let limit = most.min(self.room());
+        let asked = Pick { lanes, limit, ..self.asked() };
+        let free = || self.scan.waiting().filter(|job| !self.held.has(&job.name));
+        let due = pick(free(), &asked);
+        // Who asks for some jobs now shall have them now.
+        let early = due.is_empty() && self.options.limit.is_some() && !free().any(|job| asked.may(job));
+        if early { pick(free(), &Pick { now: u64::MAX, ..asked }) } else { due }
+    }
+
+    fn begin(&mut self, slot: Slot, lane: Lane, names: &[String], everything: bool) -> anyhow::Result<()> {
+        let claimed = self.claims.claim(names);
+        self.scan.forget(names);
+        let (mut jobs, odd) = parted(claimed?);
+        for (name, why) in odd {
+            self.bury(&name, None, &why)?;
+        }
+        let (fit, worn) = jobs.into_iter().partition(|(_, job)| job.crashes < MAX_CRASHES);
+        jobs = fit;
+        let worn: Vec<(String, Job)> = worn;
+        for (name, job) in worn {
+            let why = format!("the process that did it ended {} times before it was done", job.crashes);
+            self.bury(&name, Some(&job), &why)?;
+        }
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<String> = jobs.iter().map(|(_, job)| job.key.clone()).collect();
+        self.teller.begun(lane, &keys, everything);
+        self.begun += jobs.len();
+        self.turns = self.turns.wrapping_add(u32::from(slot == Slot::Others));
+        self.busy.push((slot, jobs.len()));
+        let batch = Batch { slot, lane, everything, jobs };
+        self.running.spawn(batch.run(
+            Arc::clone(&self.embedded),
+            Arc::clone(&self.folder),
+            self.cancelled.clone(),
+        ));
+        Ok(())
+    }
+
+    fn bury(&mut self, name: &str, job: Option<&Job>, why: &str) -> anyhow::Result<()> {
+        self.claims.bury(name, job, why)?;
+        self.teller.died(job.map_or(name, |job| &job.key), why);
+        Ok(())
+    }
+
+    /// Waits for what runs, whatever else has gone wrong.
+    async fn settle_all(&mut self) {
+        self.cancelled.cancel();
+        while let Some(ended) = self.running.join_next().await {
+            if let Err(error) = self.joined(ended) {
+                eprintln!("queue: {error:#}");
+            }
+        }
+    }
+
+    fn joined(&mut self, ended: Result<Ended, tokio::task::JoinError>) -> anyhow::Result<()> {
+        let ended = ended?;
+        self.busy.retain(|(slot, _)| *slot != ended.batch.slot);
+        let settled = self.settle(ended);
+        self.scan.again();
+        settled
+    }
+
+    fn settle(&mut self, ended: Ended) -> anyhow::Result<()> {
+        let Ended { batch, made } = ended;
+        match made {
+            Ok(made) => {
+                let lane = batch.lane;
+                self.teller.ended(made.report.run.as_str(), lane, batch.jobs.len(), made.report.duration_ms);
+                self.pause.end();
+                self.size.more();
+                self.trouble = None;
+                self.settle_each(batch, |key| judge(key, &made))
+            }
+            Err(error) if is_interrupt(&error) => self.give_back(batch),
+            Err(error) if !is_suspect(&error) => {
+                let pause = self.pause.begin().as_secs();
+                eprintln!("queue: {}, given back for {pause} s: {error:#}", jobs(batch.jobs.len() as u64));
+                self.trouble = Some(error);
+                self.give_back(batch)
+            }
+            Err(error) if batch.jobs.len() > 1 => {
+                self.size.less(batch.jobs.len());
+                eprintln!(
+                    "queue: a run of {} failed, trying fewer: {error:#}",
+                    jobs(batch.jobs.len() as u64)
+                );
+                self.give_back(batch)
+            }
+            Err(error) => {
+                let why = format!("{error:#}");
+                // Should it be the fault of something else after all, not every job dies of it at once.
+                self.pause.begin();
+                self.settle_each(batch, |_| Verdict::Failed(why.clone()))
+            }
+        }
+    }
+
+    fn give_back(&mut self, batch: Batch) -> anyhow::Result<()> {
+        self.begun -= batch.jobs.len();
+        let jobs: Vec<_> = batch.jobs.into_iter().map(|(name, _)| (name, None)).collect();
+        Ok(self.claims.give_back(&jobs)?)
+    }
+
+    fn settle_each(&mut self, batch: Batch, judge: impl Fn(&str) -> Verdict) -> anyhow::Result<()> {
+        let (mut done, mut back) = (Vec::new(), Vec::new());
+        for (name, job) in batch.jobs {
+            let verdict = judge(&job.key);
+            if !matches!(verdict, Verdict::Away(_)) {
+                self.held.forget(&name);
+            }
+            match verdict {
+                Verdict::Published => {
+                    self.teller.counts.published += 1;
+                    done.push(name);
+                }
+                Verdict::Unchanged => {
+                    self.teller.counts.unchanged += 1;
+                    done.push(name);
+                }
+                Verdict::Rejected(why) => {
+                    self.teller.rejected(&job.key, &why);
+                    done.push(name);
+                }
+                Verdict::Dead(why) => self.bury(&name, Some(&job), &why)?,
+                Verdict::Failed(why) => {
+                    if let Some(job) = self.failed(&name, job, &why)? {
+                        back.push((name, Some(job)));
+                    }
+                }
+                Verdict::Away(why) => {
+                    self.teller.line(&format!("{}: {why}; waits", job.key));
+                    self.held.hold(&name);
+                    self.begun -= 1;
+                    back.push((name, None));
+                }
+            }
+        }
+        self.claims.done(&done)?;
+        Ok(self.claims.give_back(&back)?)
+    }
+
+    /// The job after an attempt in vain; `None` if it was the last one.
+    fn failed(&mut self, name: &str, job: Job, why: &str) -> anyhow::Result<Option<Job>> {
+        let pause = 2_u64.saturating_mul(4_u64.saturating_pow(job.attempts.min(4)));
+        let (key, job) = (job.key.clone(), job.failed(why, unix_now(), pause));
+        if job.attempts >= self.options.attempts {
+            self.bury(name, Some(&job), why)?;
+            return Ok(None);
+        }
+        self.teller.again(&key, job.attempts, self.options.attempts, pause, why);
+        Ok(Some(job))
+    }
+}
+
+fn is_interrupt(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(RunError::Interrupted))
+}
+
+/// Whether a job may be at fault: its record's pages cannot be put beside others, or something panicked over it. All else
+/// is the store, the disk, the index, the site as a whole.
+fn is_suspect(error: &anyhow::Error) -> bool {
+    match error.downcast_ref() {
+        Some(error) => matches!(
+            error,
+            RunError::PathClash { .. }
+                | RunError::Counts(_)
+                | RunError::Project(_)
+                | RunError::Publish { .. }
+                | RunError::Task(_)
+        ),
+        None => error.is::<Panicked>(),
+    }
+}
