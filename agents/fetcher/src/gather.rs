@@ -93,6 +93,13 @@ impl Gather {
         }
     }
 
+    /// Counts requests to the upstream by how they ended.
+    pub(crate) fn asked_all(&mut self, requests: BTreeMap<String, u64>) {
+        for (status, count) in requests {
+            *self.requests.entry(status).or_default() += count;
+        }
+    }
+
     /// Requests to the upstream by how they ended.
     pub(crate) const fn requests(&self) -> &BTreeMap<String, u64> {
         &self.requests

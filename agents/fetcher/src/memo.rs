@@ -22,6 +22,8 @@ use crate::frame::Part;
 pub const MEMO: &str = "memo";
 /// A time must be this much older than the reading: a file system's clock may be that coarse.
 const SETTLED_NS: i64 = 2_000_000_000;
+/// Most names of a listing that is kept.
+const MAX_LISTED: usize = 100_000;
 /// Most stamps in a block.
 const MAX_BLOCK_STAMPS: usize = 512;
 
@@ -33,6 +35,17 @@ pub struct Memo(Entry);
 enum Entry {
     Stamps(Arc<Vec<Stamp>>),
     Rows(Arc<Vec<BaseRow>>),
+    Listing(Arc<Remembered>),
+}
+
+/// Names and sizes that a source listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Remembered {
+    /// When what was listed was changed last.
+    modified_ns: i64,
+    /// When the listing began.
+    made_ns: i64,
+    listed: Vec<(String, u64)>,
 }
 
 /// With which stamp a location was read, and what came out.
@@ -189,13 +202,42 @@ impl MemoBook {
     pub(crate) fn rows(&self, chunk: &PackSlice) -> Option<Arc<Vec<BaseRow>>> {
         match self.cache.get(&rows_key(chunk))? {
             Memo(Entry::Rows(rows)) => Some(rows),
-            Memo(Entry::Stamps(_)) => None,
+            Memo(Entry::Stamps(_) | Entry::Listing(_)) => None,
         }
+    }
+
+    /// What was listed below `scope` when it had been changed last at `modified_ns`.
+    pub(crate) fn listing(&self, scope: &[u8], modified_ns: i64) -> Option<Vec<(String, u64)>> {
+        let Memo(Entry::Listing(known)) = self.cache.get(&listing_key(scope))? else { return None };
+        let settled = known.made_ns.saturating_sub(modified_ns) > SETTLED_NS;
+        (known.modified_ns == modified_ns && settled).then(|| known.listed.clone())
+    }
+
+    /// Keeps a listing: when what was listed was changed last, and when the listing began.
+    pub(crate) fn keep_listing(
+        &self,
+        scope: &[u8],
+        [modified_ns, made_ns]: [i64; 2],
+        listed: &[(String, u64)],
+    ) {
+        if listed.len() <= MAX_LISTED {
+            let known = Remembered { modified_ns, made_ns, listed: listed.to_vec() };
+            self.cache.put(&listing_key(scope), &Memo(Entry::Listing(Arc::new(known))));
+        }
+    }
+
+    /// Has the next listing ask for everything.
+    pub(crate) fn forget_listing(&self, scope: &[u8]) {
+        self.cache.remove(&listing_key(scope));
     }
 
     pub(crate) fn keep_rows(&self, chunk: &PackSlice, rows: &Arc<Vec<BaseRow>>) {
         self.cache.put(&rows_key(chunk), &Memo(Entry::Rows(Arc::clone(rows))));
     }
+}
+
+fn listing_key(scope: &[u8]) -> Vec<u8> {
+    [b"l", scope].concat()
 }
 
 fn rows_key(chunk: &PackSlice) -> Vec<u8> {

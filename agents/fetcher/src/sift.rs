@@ -33,7 +33,7 @@ pub(crate) fn sift(
     known: Option<&Known<'_>>,
     base: Option<Digest>,
 ) -> Processed {
-    let Listing { found, failure } = listing;
+    let Listing { found, failure, .. } = listing;
     let (unchanged, to_read) = match known {
         Some(known) => compare(found, known),
         None => (Vec::new(), found),
@@ -142,7 +142,7 @@ mod tests {
     }
 
     fn listing(found: Vec<Listed>) -> Listing {
-        Listing { found, failure: None }
+        Listing { found, ..Listing::default() }
     }
 
     fn stamp(listed: &Listed) -> Stamp {

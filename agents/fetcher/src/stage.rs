@@ -12,10 +12,11 @@ use crate::{
     base::{BaseIndex, Bases},
     gather::Gather,
     memo::{MemoBook, MemoScope},
+    neuprint::Meters,
     requests::Requests,
     sift::{Known, sift},
     take::Taker,
-    upstream::{Listing, Unreachable, Upstream, connect},
+    upstream::{Listing, Means, Unreachable, Upstream, Wanted, connect},
 };
 
 /// The fetcher. A cheap handle.
@@ -30,6 +31,7 @@ struct Inner {
     memo: MemoBook,
     bases: Bases,
     requests: Requests,
+    means: Means,
 }
 
 /// A source of one parcel, ready to be asked.
@@ -46,7 +48,9 @@ impl Fetcher {
     pub fn new(options: FetcherOptions, catalogues: Catalogues, memo: Cache<Memo>) -> Self {
         let (memo, bases) = (MemoBook::new(memo), Bases::default());
         let requests = Requests::new(options.meter.as_ref());
-        Self { inner: Arc::new(Inner { options, catalogues, memo, bases, requests }) }
+        let meters = Arc::new(Meters::new(options.meter.as_ref()));
+        let means = Means { clients: Arc::default(), memo: memo.clone(), meters };
+        Self { inner: Arc::new(Inner { options, catalogues, memo, bases, requests, means }) }
     }
 
     async fn list(&self, ctx: Context, parcel: &Parcel, ask: &ListSource) -> Result<Processed, StageError> {
@@ -54,15 +58,18 @@ impl Fetcher {
         let upstream = match asked.upstream {
             Ok(upstream) => upstream,
             Err(error) => {
-                let listing = Listing { found: Vec::new(), failure: Some(error.to_string()) };
+                let listing = Listing::failed(error.to_string());
                 return Ok(sift(&ask.source, listing, None, ask.base));
             }
         };
         let scope = upstream.memo(&asked.taker);
+        let anew = ask.base.is_none() || parcel.header.anew;
+        let wanted = Wanted { only: ask.only.clone(), anew };
         let (base, listing) = tokio::try_join!(
             self.base(&ctx, ask.base, &ask.source, asked.validation),
-            upstream.list(ctx.clone()),
+            upstream.list(ctx.clone(), wanted),
         )?;
+        self.inner.requests.count(&parcel.header.catalogue.name, &ask.source, &listing.requests);
         let (inner, source, digest) = (Arc::clone(&self.inner), ask.source.clone(), ask.base);
         let only = ask.only.clone();
         ctx.compute(move || {
@@ -139,7 +146,7 @@ impl Fetcher {
             let source = find(&catalogue, &source)?;
             let taker = Arc::new(Taker::new(&catalogue, source));
             let validation = catalogue.validation_digest();
-            Ok(Asked { taker, validation, upstream: connect(&name, source, &inner.options) })
+            Ok(Asked { taker, validation, upstream: connect(&name, source, &inner.options, &inner.means) })
         })
         .await?
     }

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use proptest::{prelude::*, test_runner::TestRunner};
 use quire_fetcher::neuprint::{
     answer::{self, Row},
-    query,
-    record::{self, Answers},
+    query::{self, Sides},
+    record::{self, Answers, Central},
     rows,
 };
 use serde_json::{Value, json};
@@ -34,32 +34,33 @@ fn every_query_is_understood_and_its_rows_are_read_in_every_dataset() {
         );
         let types = ask::<rows::Type>(&server, dataset, query::TYPES);
         let names: Vec<&str> = types.iter().map(|found| found.name.as_str()).collect();
-        let cells = ask::<rows::Cells>(&server, dataset, &query::cells(&names));
+        let cells = ask::<rows::Cells>(&server, dataset, &query::cells(Sides::of(dataset), &names));
         let found: BTreeSet<&str> = cells.iter().map(|row| row.name.as_str()).collect();
         assert_eq!(found, names.iter().copied().collect::<BTreeSet<&str>>());
         let count: usize = cells.iter().map(|row| row.cells.len()).sum();
         assert_eq!(count as i64, types.iter().map(|found| found.cells.0).sum::<i64>());
         let bodies: Vec<i64> =
             cells.iter().flat_map(|row| row.cells.iter().map(|cell| cell.body.0)).collect();
-        let partners = ask::<rows::Partner>(&server, dataset, &query::partners(&names, &bodies));
+        let partners =
+            ask::<rows::Partner>(&server, dataset, &query::partners(Sides::of(dataset), &names, &bodies));
         let about_cells = partners.iter().filter(|row| matches!(row.of, rows::Of::Body(_))).count();
         assert!(about_cells > 0 && about_cells < partners.len());
-        ask::<rows::Layers>(&server, dataset, &query::layers(&names));
+        ask::<rows::Layers>(&server, dataset, &query::layers(Sides::of(dataset), &names));
     }
 }
 
 /// The records of some types, read as the upstream reads a batch: two queries, and a third if some have columns.
 fn records(server: &Neuprint, dataset: &str, names: &[&str]) -> Vec<Value> {
-    let cells = ask::<rows::Cells>(server, dataset, &query::cells(names));
+    let cells = ask::<rows::Cells>(server, dataset, &query::cells(Sides::of(dataset), names));
     let of = |name: &str| -> Vec<&rows::Cells> { cells.iter().filter(|row| row.name == name).collect() };
     let shown: BTreeSet<i64> = names.iter().flat_map(|name| record::shown(&of(name))).collect();
     let shown: Vec<i64> = shown.into_iter().collect();
-    let partners = ask::<rows::Partner>(server, dataset, &query::partners(names, &shown));
+    let partners = ask::<rows::Partner>(server, dataset, &query::partners(Sides::of(dataset), names, &shown));
     let columnar: Vec<&str> = names.iter().copied().filter(|name| record::has_columns(&of(name))).collect();
     let layers = if columnar.is_empty() {
         Vec::new()
     } else {
-        ask::<rows::Layers>(server, dataset, &query::layers(&columnar))
+        ask::<rows::Layers>(server, dataset, &query::layers(Sides::of(dataset), &columnar))
     };
     let one = |name: &&str| {
         let ours = record::shown(&of(name));
@@ -72,7 +73,7 @@ fn records(server: &Neuprint, dataset: &str, names: &[&str]) -> Vec<Value> {
             partners: partners.iter().filter(about).collect(),
             layers: layers.iter().filter(|row| row.name == *name).collect(),
         };
-        serde_json::from_slice(&record::record(name, &answers).unwrap()).unwrap()
+        serde_json::from_slice(&record::record(name, &answers, Central::of(dataset)).unwrap()).unwrap()
     };
     names.iter().map(one).collect()
 }
@@ -92,7 +93,7 @@ fn a_record_says_what_was_worked_out_by_hand() {
     assert_eq!(mi1["transmitters"], json!([{ "name": "acetylcholine", "cells": 3, "confidence": 0.9 }]));
     let all = &mi1["views"]["all"];
     assert_eq!((&all["cells"], &all["pre"], &all["shown"]), (&json!(3), &json!(30), &json!("102")));
-    assert_eq!(all["regions"], json!([["ME(L)", 8, 9], ["ME(R)", 22, 40]]));
+    assert_eq!(all["regions"], json!([["ME(L)", 8, 9, 1], ["ME(R)", 22, 40, 2]]));
     assert_eq!(all["layers"], json!([["ME", "R", "01", 0, 20, 1], ["ME", "R", "02", 10, 0, 1]]));
     // T4a: bodies 111 and 112 on the right (11 and 2), 113 on the left (5). DNp01: 121 (3) and 122 (7).
     let expected = json!([
@@ -135,7 +136,7 @@ fn a_record_of_a_real_type_is_small() {
 #[test]
 fn no_types_and_no_bodies_are_a_query_too() {
     let Some(server) = Neuprint::start(&NeuprintOptions::default()) else { return };
-    assert_eq!(ask::<rows::Partner>(&server, DATASETS[0], &query::partners(&[], &[])), []);
+    assert_eq!(ask::<rows::Partner>(&server, DATASETS[0], &query::partners(Sides::Written, &[], &[])), []);
 }
 
 #[test]

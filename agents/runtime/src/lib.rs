@@ -27,6 +27,7 @@ mod stage;
 mod state;
 mod store;
 pub mod telemetry;
+mod tls;
 
 /// The broker, for the coordinator and the composition root; stages never see it.
 pub use quire_broker as broker;
@@ -48,3 +49,4 @@ pub use state::{State, StateError};
 pub use store::{
     Bucket, BucketTrouble, Labels, Listed, Listing, Look, S3Settings, Store, StoreError, StorePlace,
 };
+pub use tls::install_tls;

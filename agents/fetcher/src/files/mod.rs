@@ -30,7 +30,7 @@ use crate::{
     inflate::{InflateError, Packing, read_all},
     memo::{MemoScope, Stamp, now_ns},
     take::{MAX_LOCATION_BYTES, Taker},
-    upstream::{Answer, Listing, Unreachable, Upstream},
+    upstream::{Answer, Listing, Unreachable, Upstream, Wanted},
 };
 
 /// How often a file that changes while it is read is read again.
@@ -84,7 +84,7 @@ fn open_root(path: &Path) -> io::Result<Root> {
 }
 
 impl Upstream for FilesUpstream {
-    fn list(&self, ctx: Context) -> Answer<'_, Listing> {
+    fn list(&self, ctx: Context, _: Wanted) -> Answer<'_, Listing> {
         let (root, patterns) = (Arc::clone(&self.root), Arc::clone(&self.patterns));
         let (left_out, follow, limits) = (Arc::clone(&self.left_out), self.follow_symlinks, self.limits);
         Box::pin(async move {
@@ -97,7 +97,8 @@ impl Upstream for FilesUpstream {
                         tracing::warn!(%root, pattern, "no file matches this pattern of the source");
                     }
                 }
-                Listing { found: walked.found, failure: told(&walked.failures) }
+                let failure = told(&walked.failures);
+                Listing { found: walked.found, failure, ..Listing::default() }
             })
             .await
         })

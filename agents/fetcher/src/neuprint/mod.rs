@@ -1,4 +1,4 @@
-//! What the upstream `neuprint` asks and reads. Pure: texts out, rows in.
+//! The upstream `neuprint`: neuron types of a dataset.
 //!
 //! neuPrint is a graph database (Neo4j) of neurons: `Neuron` nodes with a `type`, edges `ConnectsTo` with a `weight`, their
 //! `Synapse`s in `SynapseSet`s, one `Meta` node. It takes Cypher texts without parameters. Asking type by type costs 20 to 38
@@ -9,11 +9,29 @@
 //!    which [`rows::Cells`] tells.
 //! 3. [`query::layers`]: synapses by column and layer.
 //!
-//! Asked once a run: [`query::EDITED`], [`query::TYPES`], [`query::META`].
+//! Asked once a run: [`query::EDITED`]; and [`query::TYPES`], [`query::META`] if that is not what it was. A run for some pages asks
+//! [`query::known`] in place of all types.
+//!
+//! The texts and rows of these, and the records made of them, are pure: [`query`], [`rows`], [`record`], [`dataset`]. How they are asked
+//! is in `client`, `gate` and `ask`; what becomes of the answers in `listing`, `batch` and `upstream`.
 
 pub mod answer;
+mod ask;
+mod batch;
+mod client;
+mod clients;
+pub mod dataset;
+mod edit;
+mod gate;
+mod listing;
+mod meters;
 pub mod query;
 pub mod record;
 pub mod region;
 pub mod rows;
+mod upstream;
 mod view;
+
+pub(crate) use clients::Clients;
+pub(crate) use meters::Meters;
+pub(crate) use upstream::NeuprintUpstream;

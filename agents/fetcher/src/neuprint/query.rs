@@ -18,24 +18,61 @@ pub const META: &str = include_str!("queries/meta.cypher");
 /// All types, with how many cells they have and how long the texts of their regions are: see [`super::rows::Type`].
 pub const TYPES: &str = include_str!("queries/types.cypher");
 
+/// What a dataset calls the side of a cell that has no `rootSide`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sides {
+    /// `somaSide`, or `side` as in FlyWire.
+    #[default]
+    Written,
+    /// Also the end of `instance`, as in `KCg-m_R` and `EPG(PB08)_L4`: the hemibrain has no property for it.
+    Instance,
+}
+
+impl Sides {
+    /// How the dataset of this name says it.
+    #[must_use]
+    pub fn of(dataset: &str) -> Self {
+        match dataset.split(':').next() {
+            Some("hemibrain") => Self::Instance,
+            _ => Self::Written,
+        }
+    }
+
+    fn expression(self, node: &str) -> String {
+        match self {
+            Self::Written => format!("coalesce({node}.somaSide, {node}.side)"),
+            Self::Instance => format!(
+                "coalesce({node}.somaSide, {node}.side, CASE WHEN {node}.instance CONTAINS '_' AND \
+                 size(last(split({node}.instance, '_'))) <= 2 THEN left(last(split({node}.instance, '_')), 1) END)"
+            ),
+        }
+    }
+}
+
+/// Whether there are cells of `types`, and when the dataset was changed last: see [`super::rows::Known`].
+#[must_use]
+pub fn known(types: &[&str]) -> String {
+    fill(include_str!("queries/known.cypher"), Sides::Written, types, &[])
+}
+
 /// The cells of `types`: see [`super::rows::Cells`].
 #[must_use]
-pub fn cells(types: &[&str]) -> String {
-    fill(include_str!("queries/cells.cypher"), types, &[])
+pub fn cells(sides: Sides, types: &[&str]) -> String {
+    fill(include_str!("queries/cells.cypher"), sides, types, &[])
 }
 
 /// Who `types` are connected with, both ways, and the strongest partner cells of the cells `bodies`: see
 /// [`super::rows::Partner`], which tells one from the other.
 #[must_use]
-pub fn partners(types: &[&str], bodies: &[i64]) -> String {
-    fill(include_str!("queries/partners.cypher"), types, bodies)
+pub fn partners(sides: Sides, types: &[&str], bodies: &[i64]) -> String {
+    fill(include_str!("queries/partners.cypher"), sides, types, bodies)
 }
 
 /// Synapses of `types` by side, region, column and layer: see [`super::rows::Layers`]. Worth asking of types that have
 /// columns only: the server looks at every synapse.
 #[must_use]
-pub fn layers(types: &[&str]) -> String {
-    fill(include_str!("queries/layers.cypher"), types, &[])
+pub fn layers(sides: Sides, types: &[&str]) -> String {
+    fill(include_str!("queries/layers.cypher"), sides, types, &[])
 }
 
 /// A string literal that means `text`, whatever is in it.
@@ -58,11 +95,18 @@ pub fn literal(text: &str) -> String {
 }
 
 /// Fills in a text in one go: what a type is called is not looked at again.
-fn fill(text: &str, types: &[&str], bodies: &[i64]) -> String {
+fn fill(text: &str, sides: Sides, types: &[&str], bodies: &[i64]) -> String {
     let types = types.iter().map(|name| literal(name)).collect::<Vec<_>>().join(", ");
     let bodies = bodies.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
     let most = MOST_PARTNER_CELLS.to_string();
-    let blanks = [("{types}", &types), ("{bodies}", &bodies), ("{most}", &most)];
+    let [of_n, of_m] = ["n", "m"].map(|node| sides.expression(node));
+    let blanks = [
+        ("{types}", &types),
+        ("{bodies}", &bodies),
+        ("{most}", &most),
+        ("{side of n}", &of_n),
+        ("{side of m}", &of_m),
+    ];
     let mut out = String::with_capacity(text.len() + 2 * types.len());
     let mut rest = text;
     while let Some(at) = rest.find('{') {
@@ -98,17 +142,22 @@ mod tests {
 
     #[test]
     fn blanks_are_filled_in_once() {
-        let text = fill("a {types} b {bodies} {most} {other} {", &["{bodies}", "x"], &[-1, 2]);
+        let text =
+            fill("a {types} b {bodies} {most} {other} {", Sides::Written, &["{bodies}", "x"], &[-1, 2]);
         assert_eq!(text, "a '{bodies}', 'x' b -1, 2 10 {other} {");
     }
 
     #[test]
     fn every_query_names_itself_and_has_no_blank_left() {
-        let filled = [cells(&["a"]), partners(&["a"], &[1]), layers(&["a"])];
-        let texts = [EDITED, META, TYPES].map(str::to_owned).into_iter().chain(filled);
-        for (text, name) in texts.zip(["edited", "meta", "types", "cells", "partners", "layers"]) {
-            assert!(text.starts_with(&format!("/* quire: {name} */")), "{text}");
-            assert!(!text.contains('{'), "{text}");
+        for sides in [Sides::Written, Sides::Instance] {
+            let filled =
+                [cells(sides, &["a"]), partners(sides, &["a"], &[1]), layers(sides, &["a"]), known(&["a"])];
+            let texts = [EDITED, META, TYPES].map(str::to_owned).into_iter().chain(filled);
+            let names = ["edited", "meta", "types", "cells", "partners", "layers", "known"];
+            for (text, name) in texts.zip(names) {
+                assert!(text.starts_with(&format!("/* quire: {name} */")), "{text}");
+                assert!(!text.contains('{'), "{text}");
+            }
         }
     }
 }

@@ -11,6 +11,8 @@ use super::{
     view::{self, Known, View, number},
 };
 
+pub use super::view::Central;
+
 /// Version of what is made of answers. Raised when the same answers would make another record.
 pub const VERSION: u64 = 1;
 
@@ -43,6 +45,7 @@ pub enum RecordError {
 
 #[derive(Serialize)]
 struct Record<'a> {
+    kind: &'static str,
     #[serde(rename = "type")]
     name: &'a str,
     sides: BTreeMap<&'static str, usize>,
@@ -105,7 +108,7 @@ fn side_of(cell: &Cell) -> Option<Side> {
 ///
 /// # Errors
 /// [`RecordError`].
-pub fn record(name: &str, answers: &Answers<'_>) -> Result<Vec<u8>, RecordError> {
+pub fn record(name: &str, answers: &Answers<'_>, central: Central) -> Result<Vec<u8>, RecordError> {
     let mut cells: Vec<&Cell> = answers.cells.iter().flat_map(|row| &row.cells).collect();
     cells.sort_by_key(|cell| cell.body);
     if cells.is_empty() {
@@ -124,12 +127,13 @@ pub fn record(name: &str, answers: &Answers<'_>) -> Result<Vec<u8>, RecordError>
     let names = [("all", None), ("L", Some(Side::L)), ("M", Some(Side::M)), ("R", Some(Side::R))];
     let views = names
         .into_iter()
-        .filter_map(|(name, side)| Some((name, view::view(&known, &answers.partners, side)?)));
+        .filter_map(|(name, side)| Some((name, view::view(&known, &answers.partners, central, side)?)));
     let mut sides = BTreeMap::new();
     for (_, side, _) in &known {
         *sides.entry(side.map_or("unknown", word)).or_default() += 1;
     }
     let record = Record {
+        kind: "type",
         name,
         sides,
         superclasses: distinct(|row| &row.superclass),

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::answer::{Row, Text, Whole};
 
 /// A row of [`super::query::EDITED`].
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 pub struct Edited(
     /// Version of the dataset.
     pub Option<Text>,
@@ -45,13 +45,26 @@ pub struct Type {
     pub characters: Whole,
 }
 
+/// A row of [`super::query::known`].
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Known {
+    /// A type; `None` in the one row of an answer that knows none.
+    pub name: Option<String>,
+    /// How many cells it has.
+    pub cells: Whole,
+    /// Characters of their `roiInfo`.
+    pub characters: Whole,
+    /// When the dataset was changed last.
+    pub edited: Edited,
+}
+
 /// A row of [`super::query::cells`]: cells of a type that share these properties.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Cells {
     /// The type.
     pub name: String,
     /// When the dataset was changed last, as this very answer saw it.
-    pub edited: Option<Text>,
+    pub edited: Edited,
     /// `superclass`.
     pub superclass: Option<Text>,
     /// `class`.
@@ -196,6 +209,10 @@ impl Row for Meta {
 
 impl Row for Type {
     const COLUMNS: &'static [&'static str] = &["type", "cells", "bytes"];
+}
+
+impl Row for Known {
+    const COLUMNS: &'static [&'static str] = &["type", "cells", "bytes", "edited"];
 }
 
 impl Row for Cells {

@@ -13,6 +13,35 @@ use super::{
 /// A cell and what is known of its regions.
 pub(super) type Known<'a> = (&'a Cell, Option<Side>, &'a BTreeMap<String, Counts>);
 
+/// Which regions are the central brain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Central {
+    /// The one of that name.
+    #[default]
+    Named,
+    /// All that are not of the optic lobes: the dataset names none.
+    Rest,
+}
+
+impl Central {
+    /// How the dataset of this name has it.
+    #[must_use]
+    pub fn of(dataset: &str) -> Self {
+        match dataset.split(':').next() {
+            Some("optic-lobe") => Self::Rest,
+            _ => Self::Named,
+        }
+    }
+
+    fn takes(self, region: &str) -> bool {
+        let name = region.split_once('(').map_or(region, |(name, _)| name);
+        match self {
+            Self::Named => name == "CentralBrain",
+            Self::Rest => !matches!(name, "ME" | "LO" | "LOP" | "AME" | "LA" | "OL"),
+        }
+    }
+}
+
 /// The cells of a type that a page is about.
 #[derive(Debug, Serialize)]
 pub(super) struct View {
@@ -23,10 +52,12 @@ pub(super) struct View {
     upstream: i64,
     /// The cell with most synapses: a body id, as text for those who read numbers as floats.
     shown: Option<String>,
-    /// Region, synapses made and received; sorted by name.
-    regions: Vec<(String, i64, i64)>,
+    /// Region, synapses made and received, cells that have any there; sorted by name.
+    regions: Vec<(String, i64, i64, usize)>,
     /// Region with its side, layer, synapses made and received, cells that have any there.
     layers: Vec<(String, Side, String, i64, i64, usize)>,
+    /// The same of the central brain.
+    central: (i64, i64, usize),
     inputs: Vec<Connection>,
     outputs: Vec<Connection>,
 }
@@ -58,7 +89,12 @@ pub(super) fn number(whole: Option<Whole>) -> i64 {
 }
 
 /// The view of the cells of one side, or of all (`None`); `None` if there are none.
-pub(super) fn view(cells: &[Known<'_>], partners: &[&Partner], side: Option<Side>) -> Option<View> {
+pub(super) fn view(
+    cells: &[Known<'_>],
+    partners: &[&Partner],
+    central: Central,
+    side: Option<Side>,
+) -> Option<View> {
     let ours: Vec<_> = cells.iter().filter(|(_, own, _)| side.is_none() || *own == side).collect();
     let shown = shown(ours.iter().map(|(cell, ..)| *cell))?;
     let sum = |of: fn(&Cell) -> Option<Whole>| ours.iter().map(|(cell, ..)| number(of(cell))).sum();
@@ -73,7 +109,7 @@ pub(super) fn view(cells: &[Known<'_>], partners: &[&Partner], side: Option<Side
             Place::Column(..) => {}
         }
     }
-    let region = |(name, (pre, post, _)): (&str, _)| (name.to_owned(), pre, post);
+    let region = |(name, (pre, post, cells)): (&str, _)| (name.to_owned(), pre, post, cells);
     let layer = |((region, side, layer), (pre, post, cells)): ((&str, Side, &str), _)| {
         (region.to_owned(), side, layer.to_owned(), pre, post, cells)
     };
@@ -86,9 +122,25 @@ pub(super) fn view(cells: &[Known<'_>], partners: &[&Partner], side: Option<Side
         shown: Some(shown.to_string()),
         regions: regions.into_iter().map(region).collect(),
         layers: layers.into_iter().map(layer).collect(),
+        central: sum_of(&ours, central),
         inputs: connections(partners, Way::In, side, shown),
         outputs: connections(partners, Way::Out, side, shown),
     })
+}
+
+/// Synapses in the central brain, and cells that have any there.
+fn sum_of(cells: &[&Known<'_>], central: Central) -> (i64, i64, usize) {
+    let mut all = (0, 0, 0);
+    for (_, _, places) in cells {
+        let here = places.iter().filter(|(name, _)| match Place::read(name) {
+            Place::Region(name) => central.takes(name),
+            Place::Layer(..) | Place::Column(..) => false,
+        });
+        let counts = here.map(|(_, counts)| counts.both());
+        let [pre, post] = counts.fold([0, 0], |[pres, posts], [pre, post]| [pres + pre, posts + post]);
+        add(&mut all, pre, post);
+    }
+    all
 }
 
 fn add((pres, posts, cells): &mut (i64, i64, usize), pre: i64, post: i64) {
@@ -195,6 +247,16 @@ fn merged(connections: Vec<Connection>) -> Vec<Connection> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_central_brain_is_named_or_the_rest() {
+        let of = |dataset: &str, regions: &[&str]| -> Vec<bool> {
+            regions.iter().map(|region| Central::of(dataset).takes(region)).collect()
+        };
+        let regions = ["CentralBrain", "ME(R)", "LOP(L)", "OL(R)", "PLP(R)", "GNG"];
+        assert_eq!(of("cns:v0.9", &regions), [true, false, false, false, false, false]);
+        assert_eq!(of("optic-lobe:v1.0", &regions), [true, false, false, false, true, true]);
+    }
 
     #[test]
     fn the_variation_follows_from_the_moments() {

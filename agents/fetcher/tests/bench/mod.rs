@@ -85,7 +85,11 @@ impl Bench {
         fs::create_dir(dir.path().join("data")).unwrap();
         let store = Store::open(&dir.path().join("store")).unwrap();
         let caches = CacheStore::open(&dir.path().join("cache"), 512 << 20).unwrap();
-        let env = Env::new(|name| (name == "SUB").then(|| "sub".to_owned()));
+        let env = Env::new(|name| match name {
+            "SUB" => Some("sub".to_owned()),
+            "NEUPRINT_TOKEN" => Some("neuprint-token".to_owned()),
+            _ => None,
+        });
         let roots = BTreeMap::from([("test".to_owned(), dir.path().to_owned())]);
         let options = FetcherOptions { roots, env, ..FetcherOptions::default() };
         let catalogue = catalogue(source, ".id");

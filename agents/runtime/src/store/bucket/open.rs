@@ -9,7 +9,7 @@ use object_store::{
 };
 
 use super::{Bucket, BucketTrouble, Server, bridge::Bridge};
-use crate::{config::without_secrets, telemetry::Secret};
+use crate::{config::without_secrets, install_tls, telemetry::Secret};
 
 /// A request with its body, both ways.
 const REQUEST: Duration = Duration::from_secs(120);
@@ -157,14 +157,6 @@ impl Bucket {
     fn new(server: Server, url: &str, prefix: &str) -> Self {
         let bucket = Self { server: Arc::new(server), prefix: String::new(), url: url.to_owned() };
         if prefix.is_empty() { bucket } else { bucket.under(prefix) }
-    }
-}
-
-/// The one TLS provider of our programs, where none was chosen yet.
-fn install_tls() {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Somebody else was faster: then that one is used.
-        let _ = rustls::crypto::ring::default_provider().install_default();
     }
 }
 

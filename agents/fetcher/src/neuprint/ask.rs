@@ -1,0 +1,159 @@
+//! Asks until there is an answer that makes sense, or it is clear that there will be none.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use quire_proto::Digest;
+use quire_runtime::{Backoff, Context, StageError};
+
+use super::{
+    answer::{self, Row, Rows},
+    client::{Client, Trouble},
+    meters::Meters,
+};
+
+/// Times that a query is asked before others shall decide.
+const TIMES: u32 = 3;
+/// Between them: about 0.2 s, then 1 s.
+const PAUSES: [Backoff; 2] = [
+    Backoff { first: Duration::from_millis(250), max: Duration::from_millis(250) },
+    Backoff { first: Duration::from_millis(1250), max: Duration::from_millis(1250) },
+];
+
+/// Asks one dataset for one parcel.
+pub(super) struct Asker<'a> {
+    pub(super) client: &'a Client,
+    pub(super) ctx: &'a Context,
+    pub(super) dataset: &'a str,
+    pub(super) meters: &'a Meters,
+    /// Requests by how they ended.
+    pub(super) requests: Mutex<BTreeMap<String, u64>>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AskError {
+    /// The server asks for less, or is left alone after many failures.
+    #[error("{0}")]
+    Busy(String, Option<Duration>),
+    /// No answer that makes sense, several times.
+    #[error("{0}")]
+    Broken(String),
+    /// More than the server, or we, can manage at once.
+    #[error("{0}")]
+    TooMuch(String),
+    /// The token is not taken.
+    #[error("{0}")]
+    Refused(String),
+    /// The query, or the dataset, is not understood.
+    #[error("{0}")]
+    Wrong(String),
+    /// An answer with rows that make no sense.
+    #[error("{0}")]
+    Odd(String),
+    /// Something of ours.
+    #[error("{}", .0.chain())]
+    Ours(StageError),
+}
+
+impl AskError {
+    /// What the runtime shall do about it.
+    pub(super) fn for_stage(self) -> StageError {
+        const DOING: &str = "asking neuPrint";
+        match self {
+            Self::Busy(why, after) => StageError::overload(DOING, why, after),
+            Self::Broken(why) => StageError::transient(DOING, why),
+            Self::TooMuch(why) | Self::Refused(why) | Self::Wrong(why) | Self::Odd(why) => {
+                StageError::permanent(DOING, why)
+            }
+            Self::Ours(error) => error,
+        }
+    }
+}
+
+impl Asker<'_> {
+    /// Requests so far, by how they ended.
+    pub(super) fn requests(&self) -> BTreeMap<String, u64> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The rows of a query. `kind` is what it is counted as.
+    pub(super) async fn ask<R: Row + Send + 'static>(
+        &self,
+        kind: &'static str,
+        cypher: &str,
+    ) -> Result<Rows<R>, AskError> {
+        let body = serde_json::json!({ "cypher": cypher, "dataset": self.dataset }).to_string();
+        let id = Digest::of(body.as_bytes());
+        let mut last = String::new();
+        for attempt in 0..TIMES {
+            if let Some(pause) = attempt.checked_sub(1).and_then(|before| PAUSES.get(before as usize)) {
+                tokio::time::sleep(pause.pause(&id, attempt)).await;
+            }
+            match self.once(kind, body.clone().into_bytes()).await {
+                Err(AskError::Broken(why)) => {
+                    tracing::debug!(kind, attempt, why, "a query brought no answer");
+                    last = why;
+                }
+                ended => return ended,
+            }
+        }
+        Err(AskError::Broken(format!("{last} ({TIMES} times)")))
+    }
+
+    async fn once<R: Row + Send + 'static>(
+        &self,
+        kind: &'static str,
+        body: Vec<u8>,
+    ) -> Result<Rows<R>, AskError> {
+        let pass = self.client.turn().await.map_err(|closed| {
+            let why = "neuPrint is left alone for a while: it failed many times, or asked for less";
+            AskError::Busy(why.to_owned(), Some(closed.left))
+        })?;
+        let began = Instant::now();
+        let (mut status, answer) = self.client.once(body).await;
+        let bytes = answer.as_ref().map_or(0, bytes::Bytes::len);
+        let read = match answer {
+            Ok(bytes) => {
+                let read =
+                    self.ctx.compute(move || answer::read::<R>(&bytes)).await.map_err(AskError::Ours)?;
+                read.map_err(|error| {
+                    "odd".clone_into(&mut status);
+                    Trouble::Broken(quire_runtime::chain(&error))
+                })
+            }
+            Err(trouble) => Err(trouble),
+        };
+        self.meters.asked(kind, &status, began.elapsed(), bytes);
+        *self.requests.lock().unwrap_or_else(PoisonError::into_inner).entry(status).or_default() += 1;
+        let trouble = match read {
+            Ok(rows) => {
+                pass.answered();
+                return Ok(rows);
+            }
+            Err(trouble) => trouble,
+        };
+        Err(match trouble {
+            Trouble::Busy(why, after) => AskError::Busy(why, pass.refused(after)),
+            Trouble::Broken(why) => {
+                pass.failed();
+                AskError::Broken(why)
+            }
+            Trouble::TooMuch(why) => {
+                pass.answered();
+                AskError::TooMuch(why)
+            }
+            Trouble::Refused(why) => {
+                pass.answered();
+                AskError::Refused(why)
+            }
+            Trouble::Wrong(why) => {
+                pass.answered();
+                AskError::Wrong(why)
+            }
+        })
+    }
+}

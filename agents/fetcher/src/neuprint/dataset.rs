@@ -1,0 +1,145 @@
+//! The record of a dataset: its regions, and the columns of its eyes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    answer::Text,
+    region::{Place, Side},
+    rows::Meta,
+};
+
+/// Deepest region; those of real datasets have five above them.
+const MAX_DEPTH: usize = 48;
+
+/// Why there is no record of a dataset.
+#[derive(Debug, thiserror::Error)]
+pub enum DatasetError {
+    /// Its regions cannot be read.
+    #[error("`roiHierarchy` of the dataset is not JSON of regions")]
+    Hierarchy(#[from] serde_json::Error),
+    /// Its regions nest too deep.
+    #[error("regions of the dataset nest deeper than {MAX_DEPTH}")]
+    Deep,
+}
+
+#[derive(Deserialize)]
+struct Region {
+    name: String,
+    #[serde(default)]
+    children: Vec<Region>,
+}
+
+/// Regions below a region, by name, and so on. Layers and columns are none.
+#[derive(Debug, Default, Serialize)]
+#[serde(transparent)]
+struct Tree(BTreeMap<String, Tree>);
+
+/// By region and side, `[hex1, hex2]`.
+type Columns = BTreeMap<String, BTreeMap<Side, BTreeSet<[i64; 2]>>>;
+
+#[derive(Serialize)]
+struct Record<'a> {
+    kind: &'static str,
+    name: &'a str,
+    tag: Option<&'a str>,
+    uuid: Option<&'a str>,
+    edited: Option<&'a str>,
+    primary: BTreeSet<&'a str>,
+    tree: Tree,
+    columns: Columns,
+}
+
+/// The record of a dataset as JSON.
+///
+/// # Errors
+/// [`DatasetError`].
+pub fn record(meta: &Meta) -> Result<Vec<u8>, DatasetError> {
+    let text = meta.hierarchy.as_deref().filter(|text| !text.is_empty());
+    let root: Option<Region> = text.map_or(Ok(None), serde_json::from_str)?;
+    let (mut tree, mut columns) = (Tree::default(), Columns::new());
+    if let Some(root) = root {
+        plant(root, 0, &mut tree, &mut columns)?;
+    }
+    let text = |text: &'_ Option<Text>| text.as_ref().map(|text| text.0.clone());
+    let (tag, uuid, edited) = (text(&meta.tag), text(&meta.uuid), text(&meta.edited));
+    let record = Record {
+        kind: "dataset",
+        name: &meta.dataset,
+        tag: tag.as_deref(),
+        uuid: uuid.as_deref(),
+        edited: edited.as_deref(),
+        primary: meta.primary.iter().flatten().map(String::as_str).collect(),
+        tree,
+        columns,
+    };
+    // Of texts and numbers only: it cannot fail.
+    Ok(serde_json::to_vec(&record).unwrap_or_default())
+}
+
+/// Puts a region and those below it into the tree.
+fn plant(region: Region, depth: usize, tree: &mut Tree, columns: &mut Columns) -> Result<(), DatasetError> {
+    if depth > MAX_DEPTH {
+        return Err(DatasetError::Deep);
+    }
+    // Below layers and columns there may be columns, but no regions of their own.
+    let below = match Place::read(&region.name) {
+        Place::Region(name) => tree.0.entry(name.to_owned()).or_default(),
+        Place::Layer(..) => tree,
+        Place::Column(of, side, column) => {
+            columns.entry(of.to_owned()).or_default().entry(side).or_default().insert(column);
+            tree
+        }
+    };
+    for child in region.children {
+        plant(child, depth + 1, below, columns)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn meta(hierarchy: Option<&str>) -> Meta {
+        Meta {
+            dataset: "cns".to_owned(),
+            tag: None,
+            uuid: None,
+            edited: None,
+            primary: Some(vec!["ME(R)".to_owned(), "GNG".to_owned()]),
+            above: None,
+            hierarchy: hierarchy.map(str::to_owned),
+            regions: None,
+        }
+    }
+
+    fn made(hierarchy: &Value) -> Value {
+        serde_json::from_slice(&record(&meta(Some(&hierarchy.to_string()))).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn columns_and_layers_are_told_apart_from_regions_and_no_order_counts() {
+        let name = |name: &str| json!({ "name": name });
+        let right = json!({ "name": "ME(R)", "children": [name("ME_R_col_02_01"), name("ME_R_col_01_10"), name("ME_R_layer_01")] });
+        let forth = made(&json!({ "name": "CNS", "children": [right, name("GNG")] }));
+        assert_eq!(forth["tree"], json!({ "CNS": { "GNG": {}, "ME(R)": {} } }));
+        assert_eq!(forth["columns"], json!({ "ME": { "R": [[1, 10], [2, 1]] } }));
+        assert_eq!((&forth["kind"], &forth["primary"]), (&json!("dataset"), &json!(["GNG", "ME(R)"])));
+        let back = made(&json!({ "name": "CNS", "children": [name("GNG"), right] }));
+        assert_eq!(forth, back);
+    }
+
+    #[test]
+    fn a_dataset_without_regions_has_a_record_and_one_whose_regions_cannot_be_read_has_none() {
+        let record = record(&meta(None)).unwrap();
+        assert!(String::from_utf8(record).unwrap().contains(r#""tree":{}"#));
+        assert!(matches!(super::record(&meta(Some("{"))), Err(DatasetError::Hierarchy(_))));
+        let deep =
+            (0..60).fold(json!({ "name": "x" }), |below, _| json!({ "name": "x", "children": [below] }));
+        assert!(matches!(super::record(&meta(Some(&deep.to_string()))), Err(DatasetError::Deep)));
+    }
+}

@@ -1,0 +1,522 @@
+//! The upstream `neuprint` against a server that goes wrong: the right record or a named failure, never a wrong or half one.
+
+mod bench;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+    time::Instant,
+};
+
+use bench::{Bench, Run};
+use quire_proto::{Digest, ListSource, Outcome, Work};
+use quire_runtime::ErrorClass;
+use serde_json::{Value, json};
+use test_servers::{Neuprint, NeuprintOptions};
+
+const DATASET: &str = "cns:v0.9";
+/// Everything but the curators' doing: what is asked of a server in a run.
+const KINDS: [&str; 7] = ["edited", "types", "known", "meta", "cells", "partners", "layers"];
+
+fn server() -> Option<Neuprint> {
+    Neuprint::start(&NeuprintOptions::default())
+}
+
+fn source(server: &Neuprint, more: &str) -> String {
+    format!(
+        "{{ name: main, neuprint: {{ server: \"{}\", dataset: \"{DATASET}\", token: \"${{NEUPRINT_TOKEN}}\", per_second: 1000{more} }} }}",
+        server.url()
+    )
+}
+
+fn bench(server: &Neuprint, more: &str) -> Bench {
+    Bench::with_source(&source(server, more))
+}
+
+/// The text of every item by its location.
+fn texts_in(run: &Run) -> BTreeMap<String, String> {
+    let text = |item: &quire_proto::Item| String::from_utf8(item.raw.to_vec()).unwrap();
+    run.items.iter().map(|item| (item.id.location.to_string(), text(item))).collect()
+}
+
+fn asked(server: &Neuprint) -> BTreeMap<&'static str, u64> {
+    let counts = KINDS.map(|kind| (kind, server.counted(kind).0));
+    counts.into_iter().filter(|(_, count)| *count > 0).collect()
+}
+
+/// What comes of a run if nothing goes wrong.
+async fn undisturbed(server: &Neuprint) -> BTreeMap<String, String> {
+    server.fail(&json!([]));
+    let run = bench(server, "").run(None).await;
+    assert_eq!((&run.failure, run.failed.len(), run.rejected.len()), (&None, 0, 0));
+    texts_in(&run)
+}
+
+fn edit(server: &Neuprint, time: &str, more: &[&str]) {
+    let edited = format!("MATCH (d:Meta) SET d.lastDatabaseEdit = '{time}'");
+    let mut cypher = vec![edited.as_str()];
+    cypher.extend(more);
+    server.write(DATASET, &cypher);
+}
+
+#[tokio::test]
+async fn a_run_asks_six_queries_for_a_batch_and_one_when_nothing_has_changed() {
+    let Some(server) = server() else { return };
+    let mut bench = bench(&server, "");
+    server.clear();
+    let run = bench.run(None).await;
+    let all = ["edited", "types", "meta", "cells", "partners", "layers"];
+    assert_eq!(asked(&server), all.into_iter().map(|kind| (kind, 1)).collect());
+    assert_eq!(
+        (run.queries, run.failure.as_deref()),
+        (4, None),
+        "of reading; those of listing are counted apart"
+    );
+    let texts = texts_in(&run);
+    for odd in
+        ["types/say \"hi\"", "types/KCa'b'-ap1", "types/KC/a", "types/KC a", "types/KC_a", "types/kc_a"]
+    {
+        let record: Value = serde_json::from_str(&texts[odd]).unwrap();
+        assert_eq!((&record["kind"], record["type"].as_str()), (&json!("type"), odd.strip_prefix("types/")));
+    }
+    let dataset: Value = serde_json::from_str(&texts["dataset"]).unwrap();
+    assert_eq!((&dataset["kind"], &dataset["name"]), (&json!("dataset"), &json!("cns")));
+    let columns = json!({ "ME": { "L": [[1, 1], [1, 2]], "R": [[1, 1], [1, 2], [2, 1], [2, 2]] }, "LO": { "R": [[1, 1], [1, 2]] } });
+    assert_eq!(dataset["columns"], columns);
+
+    let base = bench.commit(&run);
+    bench.restart();
+    server.clear();
+    let again = bench.run(Some(base)).await;
+    assert_eq!((again.to_read, again.unchanged_locations.len()), (0, texts.len()));
+    assert_eq!(asked(&server), BTreeMap::from([("edited", 1)]));
+
+    // A run that is to believe nothing asks for everything.
+    server.clear();
+    let anew = bench.run(None).await;
+    assert_eq!(texts_in(&anew), texts);
+    assert_eq!(asked(&server).values().sum::<u64>(), 6);
+}
+
+#[tokio::test]
+async fn an_edit_changes_the_records_that_it_concerns() {
+    let Some(server) = server() else { return };
+    let mut bench = bench(&server, "");
+    let run = bench.run(None).await;
+    let base = bench.commit(&run);
+    edit(&server, "2025-02-03 04:05:06", &["MATCH (n:Neuron {bodyId: 121}) SET n.pre = 101"]);
+    let run = bench.run(Some(base)).await;
+    assert_eq!(run.sent(), ["dataset", "types/DNp01"]);
+    assert!(texts_in(&run)["types/DNp01"].contains(r#""pre":191"#));
+    let base = bench.commit(&run);
+    edit(&server, "2025-02-03 04:05:07", &["MATCH (n:Neuron {type: 'CT1'}) SET n.type = 'CT2'"]);
+    let listed = bench.list(Some(base)).await;
+    let Outcome::Listed { unchanged, to_read, .. } = &listed.outcome else { panic!() };
+    assert_eq!((unchanged.len(), *to_read), (0, 19));
+    let run = bench.follow(listed).await;
+    // Who is connected with it changes too.
+    assert_eq!(run.sent(), ["dataset", "types/CT2", "types/DNp01"]);
+}
+
+#[tokio::test]
+async fn a_run_for_a_page_asks_for_it_alone() {
+    let Some(server) = server() else { return };
+    let bench = bench(&server, "");
+    let all = undisturbed(&server).await;
+    for (location, most) in [("types/Mi1", 4), ("types/CT1", 3), ("dataset", 2), ("types/gone", 1)] {
+        server.clear();
+        let only = Some(vec![location.to_owned()]);
+        let work = Work::List(ListSource { source: "main".to_owned(), base: None, only });
+        let run = bench.follow(bench.process(work).await.unwrap()).await;
+        assert_eq!(texts_in(&run).get(location), all.get(location), "{location}");
+        let asked = asked(&server);
+        assert_eq!((asked.values().sum::<u64>(), asked["known"]), (most, 1), "{location}: {asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn types_are_chosen_by_patterns() {
+    let Some(server) = server() else { return };
+    let run = bench(&server, ", include: [\"KC*\", \"Mi1\"], exclude: [\"*/*\"]").run(None).await;
+    assert_eq!(run.sent(), ["dataset", "types/KC a", "types/KC_a", "types/KCa'b'-ap1", "types/Mi1"]);
+}
+
+/// Faults that go away: everything is right in the end.
+#[tokio::test]
+async fn what_goes_wrong_once_or_twice_is_asked_again() {
+    let Some(server) = server() else { return };
+    let expected = undisturbed(&server).await;
+    for fault in [
+        json!({ "do": "reset" }),
+        json!({ "do": "reset", "part": 0.5 }),
+        json!({ "do": "close" }),
+        json!({ "do": "truncate" }),
+        json!({ "do": "length", "by": 7 }),
+        json!({ "do": "length", "by": -7 }),
+        json!({ "do": "hang", "seconds": 3 }),
+        json!({ "do": "drip", "every_ms": 400 }),
+        json!({ "do": "drip", "bytes": 512, "every_ms": 1 }),
+        json!({ "do": "status", "status": 500 }),
+        json!({ "do": "status", "status": 502, "body": "<html>bad gateway</html>" }),
+        json!({ "do": "status", "status": 429, "headers": { "Retry-After": "1" } }),
+        json!({ "do": "body", "body": "<html>hello</html>" }),
+        json!({ "do": "body", "body": "{}" }),
+        json!({ "do": "columns", "put": ["a", "b"] }),
+    ] {
+        let quick = matches!(fault["do"].as_str(), Some("reset" | "truncate" | "body"));
+        let all = ["types", "cells", "partners", "edited", "meta", "layers"];
+        for kind in all.into_iter().take(if quick { 6 } else { 3 }) {
+            let mut fault = fault.clone();
+            fault["kind"] = kind.into();
+            fault["times"] = 1.into();
+            let bench = bench(&server, ", timeout_seconds: 1");
+            server.fail(&json!([fault]));
+            // What is put off comes back.
+            let run = persistent(&bench).await;
+            assert_eq!((&run.failure, run.failed.len()), (&None, 0), "{fault}");
+            assert_eq!(texts_in(&run), expected, "{fault}");
+        }
+    }
+}
+
+/// A run whose parcels are tried again as the runtime tries them.
+async fn persistent(bench: &Bench) -> Run {
+    let mut todo = vec![Work::List(ListSource { source: "main".to_owned(), base: None, only: None })];
+    let mut run = Run::default();
+    let began = Instant::now();
+    while let Some(work) = todo.pop() {
+        let processed = match bench.process(work.clone()).await {
+            Ok(processed) => processed,
+            Err(error) => {
+                let ErrorClass::Overload { retry_after } = error.class() else { panic!("{}", error.chain()) };
+                assert!(began.elapsed().as_secs() < 30, "{}", error.chain());
+                tokio::time::sleep(retry_after.unwrap_or_default()).await;
+                todo.push(work);
+                continue;
+            }
+        };
+        match processed.outcome {
+            Outcome::Listed { failure, .. } => run.failure = failure,
+            Outcome::Read { failed, rejected, .. } => {
+                run.failed.extend(failed);
+                run.rejected.extend(rejected);
+            }
+            other => panic!("{other:?}"),
+        }
+        for child in processed.children {
+            match child {
+                Work::Validate(items) => run.items.extend(items),
+                other => todo.push(other),
+            }
+        }
+    }
+    run
+}
+
+/// Faults that stay while the types are read: each type has its right record, or a failure with a reason.
+#[tokio::test]
+async fn what_stays_wrong_with_some_rows_harms_these_types_alone() {
+    let Some(server) = server() else { return };
+    let expected = undisturbed(&server).await;
+    let odd_row =
+        |kind: &str, row: usize, put: Value| json!({ "do": "rows", "kind": kind, "row": row, "put": put });
+    for (fault, most) in [
+        (json!({ "do": "nulls", "kind": "cells", "column": "cells", "row": 0 }), 1),
+        (json!({ "do": "nulls", "kind": "partners", "column": "left", "row": 0 }), 1),
+        (json!({ "do": "nulls", "kind": "partners", "column": "every", "row": 0 }), 1),
+        (json!({ "do": "nulls", "kind": "layers", "column": "columns", "row": 0 }), 1),
+        // It stands in the place of another row.
+        (odd_row("cells", 0, json!(["Mi1"])), 2),
+        (
+            json!({ "do": "status", "status": 400, "contains": "'Mi1'", "kind": "cells", "body": "{\"error\":\"Timeout experienced. This could be due to database traffic\"}" }),
+            1,
+        ),
+        (
+            json!({ "do": "status", "status": 400, "contains": "'DNp01'", "kind": "partners", "body": "{\"error\":\"no such thing\"}" }),
+            1,
+        ),
+        (json!({ "do": "status", "status": 413, "contains": "'T4a'", "kind": "layers" }), 1),
+        // Struck in whatever query: every batch, down to single types.
+        (odd_row("cells", 0, json!([null, 1])), 20),
+        (odd_row("cells", 0, json!({ "not": "a row" })), 20),
+        (odd_row("partners", 0, json!([7, "out"])), 20),
+        (json!({ "do": "nulls", "kind": "cells" }), 20),
+        (json!({ "do": "nulls", "kind": "meta" }), 1),
+    ] {
+        let bench = bench(&server, "");
+        server.fail(&json!([fault]));
+        let run = bench.run(None).await;
+        let texts = texts_in(&run);
+        for (location, text) in &texts {
+            assert_eq!(text, &expected[location], "{fault}");
+        }
+        let failed: BTreeSet<&str> = run.failed.iter().map(|(location, _)| location.as_str()).collect();
+        assert!(!failed.is_empty() && failed.len() <= most, "{fault}: {:?}", run.failed);
+        assert_eq!(texts.len() + failed.len(), expected.len(), "{fault}: every location is in one place");
+        assert!(run.failed.iter().all(|(_, why)| !why.is_empty()), "{:?}", run.failed);
+    }
+}
+
+/// Rows that are left out without a word are noticed as far as the listing tells.
+#[tokio::test]
+async fn an_answer_without_all_cells_makes_no_record() {
+    let Some(server) = server() else { return };
+    let expected = undisturbed(&server).await;
+    let cells: Value = {
+        let (_, body) =
+            server.cypher(DATASET, &quire_fetcher::neuprint::query::cells(Default::default(), &["Mi1"]));
+        serde_json::from_str(&body).unwrap()
+    };
+    let mut row = cells["data"][0].clone();
+    row[14].as_array_mut().unwrap().pop();
+    let put = json!({ "columns": cells["columns"], "data": [row] }).to_string();
+    server.fail(&json!([{ "do": "body", "kind": "cells", "body": put }]));
+    let bench = bench(&server, ", include: [\"Mi1\"]");
+    let run = bench.run(None).await;
+    assert_eq!(run.sent(), ["dataset"]);
+    assert!(run.failed[0].1.contains("which is not what it listed"), "{:?}", run.failed);
+    server.fail(&json!([]));
+    assert_eq!(texts_in(&bench.run(None).await)["types/Mi1"], expected["types/Mi1"]);
+}
+
+#[tokio::test]
+async fn a_listing_that_is_not_whole_says_so() {
+    let Some(server) = server() else { return };
+    let columns = json!(["type", "cells", "bytes"]);
+    for (fault, words) in [
+        (json!({ "do": "nulls", "kind": "types", "column": "type", "row": 0 }), "row 1 of the answer"),
+        (json!({ "do": "rows", "kind": "types", "row": 3, "put": ["x"] }), "row 4 of the answer"),
+        (
+            json!({ "do": "body", "kind": "types", "body": json!({ "columns": columns, "data": [] }).to_string() }),
+            "no types at all",
+        ),
+        (
+            json!({ "do": "status", "status": 401, "body": "{\"message\":\"invalid or expired jwt\"}" }),
+            "refuses the token (neuPrint answers 401 Unauthorized: invalid or expired jwt): set the environment variable NEUPRINT_TOKEN",
+        ),
+        (json!({ "do": "status", "status": 302, "headers": { "Location": "/elsewhere" } }), "302"),
+        (
+            json!({ "do": "status", "status": 400, "kind": "edited", "body": "{\"error\":\"dataset is not here\"}" }),
+            "dataset is not here",
+        ),
+        (json!({ "do": "reset", "kind": "types" }), "(3 times)"),
+    ] {
+        server.fail(&json!([fault]));
+        let run = bench(&server, "").run(None).await;
+        let failure = run.failure.unwrap_or_default();
+        assert!(failure.contains(words), "{fault}: {failure}");
+        assert!(!failure.contains(server.token()));
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_fails_the_listing() {
+    let source = "{ name: main, neuprint: { server: \"http://127.0.0.1:1\", dataset: d, token: \"${NEUPRINT_TOKEN}\" } }";
+    let run = Bench::with_source(source).run(None).await;
+    let failure = run.failure.unwrap();
+    assert!(failure.starts_with("neuPrint cannot be reached"), "{failure}");
+    let source = "{ name: main, neuprint: { server: \"http://neuprint.example\", dataset: d, token: \"${NEUPRINT_TOKEN}\" } }";
+    let failure = Bench::with_source(source).run(None).await.failure.unwrap();
+    assert!(failure.contains("the token would go unprotected"), "{failure}");
+    let source =
+        "{ name: main, neuprint: { server: \"http://127.0.0.1:1\", dataset: d, token: \"${UNSET}\" } }";
+    let failure = Bench::with_source(source).run(None).await.failure.unwrap();
+    assert!(failure.contains("`UNSET` is not set"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_less_is_left_alone() {
+    let Some(server) = server() else { return };
+    let bench = bench(&server, "");
+    server.clear();
+    server
+        .fail(&json!([{ "do": "status", "status": 503, "headers": { "Retry-After": "7200" }, "times": 1 }]));
+    let list = || Work::List(ListSource { source: "main".to_owned(), base: None, only: None });
+    for _ in 0..3 {
+        let error = bench.process(list()).await.unwrap_err();
+        let ErrorClass::Overload { retry_after: Some(after) } = error.class() else {
+            panic!("{}", error.chain())
+        };
+        assert!((200..=300).contains(&after.as_secs()), "{after:?}");
+    }
+    assert_eq!(asked(&server), BTreeMap::from([("edited", 1)]), "nothing is asked until then");
+}
+
+#[tokio::test]
+async fn after_many_failures_the_server_is_left_alone() {
+    let Some(server) = server() else { return };
+    let bench = bench(&server, "");
+    let read = bench.list(None).await.children[0].clone();
+    server.clear();
+    server.fail(&json!([{ "do": "reset" }]));
+    let class = async || bench.process(read.clone()).await.unwrap_err().class();
+    assert_eq!(class().await, ErrorClass::Transient);
+    for _ in 0..3 {
+        assert!(matches!(class().await, ErrorClass::Overload { retry_after: Some(_) }));
+    }
+    assert_eq!(server.counted("meta").0, 5, "five in a row, then none");
+}
+
+#[tokio::test]
+async fn what_was_read_before_a_failure_is_kept_and_the_rest_is_read_later() {
+    let Some(server) = server() else { return };
+    let expected = undisturbed(&server).await;
+    let bench = bench(&server, "");
+    let read = bench.list(None).await.children[0].clone();
+    server.fail(&json!([{ "do": "reset", "kind": "partners", "times": 3 }]));
+    let first = bench.process(read).await.unwrap();
+    let [Work::Validate(own), later @ Work::Read { locations, .. }] = first.children.as_slice() else {
+        panic!("{:?}", first.children)
+    };
+    assert_eq!((own.len(), locations.len()), (1, expected.len() - 1));
+    let second = bench.process(later.clone()).await.unwrap();
+    let [Work::Validate(types)] = second.children.as_slice() else { panic!("{:?}", second.outcome) };
+    assert_eq!(types.len(), expected.len() - 1);
+}
+
+#[tokio::test]
+async fn what_is_edited_while_it_is_read_is_read_again() {
+    let Some(server) = server() else { return };
+    for kind in ["types", "cells", "partners", "layers", "meta"] {
+        let mut bench = bench(&server, "");
+        let edit = format!("MATCH (d:Meta) SET d.lastDatabaseEdit = '2025-03-01 00:00:0{}'", kind.len());
+        let changed = format!("MATCH (n:Neuron {{bodyId: 122}}) SET n.post = {}", 300 + kind.len());
+        server.fail(&json!([{ "do": "write", "kind": kind, "times": 1, "dataset": DATASET, "cypher": [edit, changed] }]));
+        let run = bench.run(None).await;
+        assert_eq!((&run.failure, run.failed.len()), (&None, 0), "{kind}: {:?}", run.failed);
+        let base = bench.commit(&run);
+        let mut known = texts_in(&run);
+        let again = bench.run(Some(base)).await;
+        known.extend(texts_in(&again));
+        assert_eq!(known, undisturbed(&server).await, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn each_dataset_is_read_in_its_own_words() {
+    let Some(server) = server() else { return };
+    let of = async |dataset: &str, name: &str| -> Value {
+        let source = source(&server, "").replace(DATASET, dataset);
+        let run = Bench::with_source(&source).run(None).await;
+        assert_eq!((&run.failure, run.failed.len()), (&None, 0));
+        serde_json::from_str(&texts_in(&run)[&format!("types/{name}")]).unwrap()
+    };
+    let cns = of("cns", "Mi1").await;
+    assert_eq!(
+        (&cns["sides"], &cns["views"]["all"]["central"]),
+        (&json!({ "L": 1, "R": 2 }), &json!([0, 0, 0]))
+    );
+    // The cell itself says what the type does not agree upon.
+    let lobe = of("optic-lobe:v1.0", "LC17").await;
+    assert_eq!(lobe["transmitters"][0]["name"], "acetylcholine");
+    assert_eq!(lobe["transmitters"].as_array().unwrap().len(), 2);
+    // One of the two cells says its side in its instance alone.
+    let hemibrain = of("hemibrain:v1.2.1", "KCa'b'-ap1").await;
+    assert_eq!(hemibrain["sides"], json!({ "R": 2 }));
+    assert_eq!(hemibrain["views"]["R"]["outputs"][0]["side"], "R");
+    assert_eq!(hemibrain["views"]["R"]["outputs"][0]["weight"], 2);
+    // Bodies are beyond what readers of floats can hold.
+    let fafb = of("flywire-fafb:v783", "aMe6c").await;
+    assert_eq!(fafb["sides"], json!({ "L": 1, "R": 1 }));
+    assert_eq!(fafb["views"]["L"]["shown"], "720575940615928386");
+    assert_eq!(fafb["views"]["L"]["outputs"][0]["bodies"], json!(["720575940632527683"]));
+    assert_eq!(fafb["views"]["L"]["outputs"][0]["side"], "M");
+    assert_eq!(fafb["transmitters"], json!([{ "name": "glutamate", "cells": 2, "confidence": 0.625 }]));
+}
+
+#[tokio::test]
+async fn queries_a_type_are_few() {
+    let Some(server) = server() else { return };
+    // Fifty types more, as most are.
+    server.write(DATASET, &["UNWIND range(1, 82) AS n CREATE (:Neuron:Segment {bodyId: 9000 + n, type: 'XX' + n, somaSide: 'L', pre: n, post: n})"]);
+    server.clear();
+    let bench = bench(&server, "");
+    let run = bench.run(None).await;
+    // One of them is this one.
+    let connections = server.control(&json!({}))["connections"].as_u64().unwrap();
+    assert!(connections <= 3, "{connections} connections: they are kept");
+    let asked = asked(&server);
+    assert_eq!((run.sent().len(), run.failed.len()), (101, 0));
+    let types = ["cells", "partners", "layers"].map(|kind| asked.get(kind).copied().unwrap_or_default());
+    // They are two parcels, of two batches and one.
+    assert_eq!(types, [3, 3, 1]);
+    assert!(types.iter().sum::<u64>() as f64 / 100.0 <= 0.2);
+}
+
+/// The digest of an item is that of its bytes: the same answers in another order are the same record.
+#[tokio::test]
+async fn another_cutting_of_batches_makes_the_same_records() {
+    let Some(server) = server() else { return };
+    let expected = undisturbed(&server).await;
+    for batch in [1, 3, 7] {
+        let run = bench(&server, &format!(", batch: {batch}")).run(None).await;
+        assert_eq!(texts_in(&run), expected);
+        let digests = run.items.iter().map(|item| item.content == Digest::of(&item.raw));
+        assert!(digests.count() > 0);
+    }
+}
+
+#[tokio::test]
+async fn a_private_server_is_trusted_by_its_authority_and_by_nothing_less() {
+    let certificates =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../broker/tests/certificates");
+    let file = |name: &str| certificates.join(name);
+    let options =
+        NeuprintOptions { tls: Some([file("server.pem"), file("server.key")]), ..NeuprintOptions::default() };
+    let Some(server) = Neuprint::start(&options) else { return };
+    let failure = bench(&server, "").run(None).await.failure.unwrap();
+    assert!(failure.starts_with("neuPrint cannot be reached"), "{failure}");
+    let trusting = |name: &str| format!(", ca_file: \"{}\"", file(name).display());
+    let failure = bench(&server, &trusting("stranger.pem")).run(None).await.failure.unwrap();
+    assert!(failure.contains("certificate"), "{failure}");
+    let run = bench(&server, &trusting("authority.pem")).run(None).await;
+    assert_eq!((run.failure.as_deref(), run.sent().len()), (None, 19));
+}
+
+/// Everything that is logged, by whatever crate.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_token_is_in_no_log_error_or_record() {
+    let Some(server) = server() else { return };
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let bench = bench(&server, "");
+    let mut said = format!("{:?}", bench.run(None).await);
+    // A server that says the token aloud.
+    let words = json!({ "error": format!("no such query, {}", server.token()) }).to_string();
+    for fault in [
+        json!({ "do": "status", "status": 400, "kind": "cells", "body": words }),
+        json!({ "do": "status", "status": 401, "kind": "types", "body": words }),
+        json!({ "do": "status", "status": 500, "kind": "types", "body": words }),
+        json!({ "do": "reset", "kind": "types" }),
+    ] {
+        server.fail(&json!([fault]));
+        said += &format!("{:?}", bench.run(None).await);
+    }
+    drop(guard);
+    let logged = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
+    assert!(logged.contains("a query brought no answer"), "the log is taken down");
+    for text in [&said, &logged] {
+        let at = text.find(server.token());
+        assert_eq!(at.map(|at| &text[at.saturating_sub(200)..at]), None);
+    }
+    assert!(said.contains("[token]"));
+}
