@@ -20,7 +20,7 @@ fn birds(folder: &Path) -> PathBuf {
     fs::create_dir_all(catalogue.join("data")).unwrap();
     let yaml = "catalogue: birds\ntitle: Birds\nsources:\n  - name: all\n    \
                 files: { root: \"${BIRDS_ROOT}\", include: [\"*.json\"], format: json }\n\
-                record:\n  key: .id\n  title: .id\nvalidate:\n  rules:\n    - expect: .colour != \"none\"\n\
+                record:\n  key: .id\n  title: .id\nvalidate:\n  rules:\n    - { expect: '.colour != \"none\"', message: it has a colour }\n\
                 pages:\n  record: templates/record.html\n";
     fs::write(catalogue.join("catalogue.yaml"), yaml).unwrap();
     let page = "{% extends \"quire/base.html\" %}{% block main %}It is {{ record.colour }}.{% endblock %}";

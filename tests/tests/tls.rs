@@ -29,8 +29,6 @@ fn guarded_agent(kind: &'static str, cluster: &Cluster, more: &[(&str, String)])
         ("QUIRE_NATS_URL", cluster.nats_url()),
         ("QUIRE_STORE", format!("file://{}", cluster.store().display())),
         ("QUIRE_STATE", own.display().to_string()),
-        ("QUIRE_TLS_CERT", certificate("server.pem")),
-        ("QUIRE_TLS_KEY", certificate("server.key")),
     ];
     env.extend(more.iter().cloned());
     let env = env.into_iter().map(|(name, value)| (name.to_owned(), value));
@@ -40,6 +38,8 @@ fn guarded_agent(kind: &'static str, cluster: &Cluster, more: &[(&str, String)])
 fn guarded(cluster: &Cluster, authority: &str) -> Agent {
     let more = [
         ("QUIRE_LISTEN", "0.0.0.0:0".to_owned()),
+        ("QUIRE_TLS_CERT", certificate("server.pem")),
+        ("QUIRE_TLS_KEY", certificate("server.key")),
         ("QUIRE_TLS_CLIENT_CA", authority.to_owned()),
         ("QUIRE_ADVERTISE", "https://guarded.example:7400".to_owned()),
     ];
@@ -114,12 +114,12 @@ fn a_control_plane_listens_beyond_loopback_only_with_tls_and_only_for_callers_wi
     assert_eq!(guarded.process.ended(), 0);
 }
 
-/// Who calls with the client's certificate.
+/// Who calls with an agent's certificate.
 async fn caller(agent: &Agent) -> Channel {
     let read = |name: &str| fs::read(certificate(name)).unwrap();
-    let identity = Identity::from_pem(read("client.pem"), read("client.key"));
+    let identity = Identity::from_pem(read("agent.pem"), read("agent.key"));
     let tls = ClientTlsConfig::new().identity(identity);
-    let tls = tls.ca_certificate(Certificate::from_pem(read("authority.pem")));
+    let tls = tls.ca_certificate(Certificate::from_pem(read("agents.pem")));
     let address = format!("https://127.0.0.1:{}", agent.address.port());
     Channel::from_shared(address).unwrap().tls_config(tls).unwrap().connect().await.unwrap()
 }
@@ -128,19 +128,23 @@ async fn caller(agent: &Agent) -> Channel {
 fn a_renderer_that_is_asked_for_a_page_calls_the_coordinator_with_its_own_certificate() {
     let mut cluster = Cluster::start(1, &[]);
     drop(cluster.take(|agent| agent.kind == "coordinator"));
-    let authority = [("QUIRE_TLS_CLIENT_CA", certificate("authority.pem"))];
-    let listen = [("QUIRE_LISTEN", "127.0.0.1:0".to_owned())];
-    let guard = |kind| guarded_agent(kind, &cluster, &[&authority[..], &listen[..]].concat());
+    let guard = |kind| {
+        let files = [("CERT", "agent.pem"), ("KEY", "agent.key"), ("CLIENT_CA", "agents.pem")];
+        let names = files.map(|(name, _)| format!("QUIRE_TLS_{name}"));
+        let mut more = vec![("QUIRE_LISTEN", "127.0.0.1:0".to_owned())];
+        more.extend(names.iter().zip(files).map(|(name, (_, file))| (name.as_str(), certificate(file))));
+        guarded_agent(kind, &cluster, &more)
+    };
     let (coordinator, renderer) = (guard("coordinator"), guard("renderer"));
     let folder = repository().join("catalogues/findings");
     let start = ["run", "start", folder.to_str().unwrap(), "--watch", "--json"];
     cluster.until("the guarded coordinator leads", |_| {
-        let ended = ask(&coordinator, Some("client"), "authority.pem", &start);
+        let ended = ask(&coordinator, Some("agent"), "agents.pem", &start);
         (ended.code == Some(0)).then_some(())
     });
     let data = fs::read(cluster.site().join("findings/data.json")).unwrap();
     let data: serde_json::Value = serde_json::from_slice(&data).unwrap();
-    let key = data[0]["oifm_id"].as_str().unwrap().to_owned();
+    let key = data[0]["key"].as_str().unwrap().to_owned();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let rendered = runtime.block_on(async {
         let request = RenderRequest { catalogue: "findings".to_owned(), key };

@@ -12,7 +12,7 @@ use quire_runtime::{
     Store, chain, manifests,
     process::{PeerError, Process},
 };
-use tonic::{Status, transport::Channel};
+use tonic::{Code, Status, transport::Channel};
 
 use super::service::{blocking, failed, newest};
 
@@ -31,7 +31,7 @@ pub(super) async fn render(process: &Process, request: RenderRequest) -> Result<
     let mut client = client(process).await?;
     let keys = vec![key.clone()];
     let request = StartRequest { files, full: false, lane: Lane::Critical.into(), keys };
-    let started = client.start(request).await?.into_inner().run.unwrap_or_default();
+    let started = client.start(request).await.map_err(broken)?.into_inner().run.unwrap_or_default();
     let run = end_of(&mut client, started).await?;
     let store = process.store.clone();
     blocking(move || answer(&store, run, &catalogue, &key)).await
@@ -54,7 +54,18 @@ async fn client(process: &Process) -> Result<Client, Status> {
     Ok(Client::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES))
 }
 
-/// Waits for a run. One that was taken back by whoever asked is nobody's: it goes on and ends.
+/// What a first call that broke means: with TLS, only then it shows whether the coordinator takes this agent's certificate.
+fn broken(status: Status) -> Status {
+    if status.code() != Code::Unknown {
+        return status;
+    }
+    let why = status.message();
+    Status::unavailable(format!(
+        "the connection to the coordinator broke ({why}); with TLS, the certificate of this agent has to be good for clients, too"
+    ))
+}
+
+/// Waits for a run; it goes on though whoever asked has gone.
 async fn end_of(client: &mut Client, started: Run) -> Result<Run, Status> {
     let mut words = client.watch(WatchRequest { id: started.id.clone() }).await?.into_inner();
     while let Some(word) = words.message().await? {

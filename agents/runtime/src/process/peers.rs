@@ -1,6 +1,6 @@
 //! Other processes, as this one finds and reaches them.
 
-use std::time::Duration;
+use std::{cmp::Reverse, time::Duration};
 
 use prost::Message as _;
 use quire_api::control::AgentEntry;
@@ -43,17 +43,30 @@ impl Process {
     /// # Errors
     /// [`PeerError`].
     pub async fn coordinator(&self) -> Result<Channel, PeerError> {
-        let entries = self.broker.kv(Bucket::Leases).entries(REGISTER).await?;
-        let mut entries = entries.iter().filter_map(|entry| AgentEntry::decode(entry.value.clone()).ok());
+        let mut entries = self.broker.kv(Bucket::Leases).entries(REGISTER).await?;
+        // Who spoke last first: the entry of one that was killed stays for a while.
+        entries.sort_unstable_by_key(|entry| Reverse(entry.revision));
         let leads = |entry: &AgentEntry| {
             entry.status.as_ref().is_some_and(|status| status.stage == COORDINATE && status.ready)
         };
-        let address = entries.find(leads).ok_or(PeerError::NoLeader)?.address;
-        let failed = |source| PeerError::Connect { address: address.clone(), source };
-        let mut endpoint = Endpoint::from_shared(address.clone()).map_err(failed)?.connect_timeout(CONNECT);
+        let entries = entries.iter().filter_map(|entry| AgentEntry::decode(entry.value.clone()).ok());
+        let mut away = PeerError::NoLeader;
+        for entry in entries.filter(leads) {
+            match self.connect(&entry.address).await {
+                Ok(channel) => return Ok(channel),
+                Err(error) => away = error,
+            }
+        }
+        Err(away)
+    }
+
+    async fn connect(&self, address: &str) -> Result<Channel, PeerError> {
+        let failed = |source| PeerError::Connect { address: address.to_owned(), source };
+        let mut endpoint =
+            Endpoint::from_shared(address.to_owned()).map_err(failed)?.connect_timeout(CONNECT);
+        let certificates = |error| PeerError::Certificates(Box::new(error));
         if address.starts_with("https:")
-            && let Some(tls) =
-                self.args.tls.as_client().map_err(|error| PeerError::Certificates(Box::new(error)))?
+            && let Some(tls) = self.args.tls.as_client().map_err(certificates)?
         {
             endpoint = endpoint.tls_config(tls).map_err(failed)?;
         }
