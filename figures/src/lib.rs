@@ -23,5 +23,8 @@ mod text;
 pub use error::FigureError;
 pub use style::StyleSheet;
 
+/// Version of the figures: raised whenever the same input would give other bytes.
+pub const FIGURES_VERSION: u32 = 1;
+
 /// Most bytes of a figure, unless its options say otherwise: about two million hexagons with tooltips.
 pub const MOST_BYTES: u64 = 256 << 20;

@@ -70,6 +70,19 @@ impl Palette {
     pub const ALL: [Self; 6] =
         [Self::Reds, Self::Blues, Self::Greys, Self::Viridis, Self::Cividis, Self::Magma];
 
+    /// Its name, as it is serialised.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Reds => "reds",
+            Self::Blues => "blues",
+            Self::Greys => "greys",
+            Self::Viridis => "viridis",
+            Self::Cividis => "cividis",
+            Self::Magma => "magma",
+        }
+    }
+
     /// Its five stops, from little to much. Viridis, cividis and magma are sampled from the maps of these names.
     const fn stops(self) -> [Colour; 5] {
         match self {

@@ -4,6 +4,7 @@
 //! [`Settlement`] (what became of it), [`Verdict`] (what a validator says of one item) and
 //! [`manifest`] (the committed state of a catalogue).
 
+mod aggregate;
 pub mod codec;
 mod digest;
 mod ids;
@@ -17,6 +18,7 @@ mod report;
 mod settlement;
 mod verdict;
 
+pub use aggregate::{AggregateRef, Outputs, Share, UsedAggregate};
 pub use codec::{CodecError, MAX_MESSAGE_BYTES};
 pub use digest::{Digest, DigestBuilder, ParseDigestError};
 pub use ids::{CatalogueRef, Epoch, ParcelId, RunId};

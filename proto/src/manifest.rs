@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CatalogueRef, Claim, Digest, Epoch, ItemId, PackSlice, PageFile, Problem, RecordVerdict, RunId};
+use crate::{
+    AggregateRef, CatalogueRef, Claim, Digest, Epoch, ItemId, PackSlice, PageFile, Problem, RecordVerdict,
+    RunId, UsedAggregate,
+};
 
 /// Version of the manifest's format; another version is not read but built anew.
 pub const FORMAT: u32 = 1;
@@ -53,6 +56,36 @@ pub struct Basis {
     pub inputs: Vec<(String, Digest)>,
     /// Items that were dead in this run; they are tried again by the next one.
     pub dead: u64,
+    /// The catalogue's aggregates, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub together: Vec<PackSlice>,
+    /// Figures of the catalogue as a whole, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub figures: Vec<DrawnFigure>,
+}
+
+impl Basis {
+    /// The aggregates and what is known of the figures, as renderers are told of them.
+    #[must_use]
+    pub fn aggregates(&self) -> Vec<AggregateRef> {
+        let slices = self.together.iter().chain(self.figures.iter().map(|figure| &figure.listing));
+        let reference = |(aggregate, from): (u16, &PackSlice)| {
+            // Each is an object of its own, so its address is the digest of the content.
+            AggregateRef { used: UsedAggregate { aggregate, digest: from.pack }, from: *from }
+        };
+        (0..).zip(slices).map(reference).collect()
+    }
+}
+
+/// A figure of the catalogue as a whole, drawn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrawnFigure {
+    /// Digest of what it was drawn from.
+    pub inputs: Digest,
+    /// Its files, sorted by path; they are among [`Manifest::files`] too.
+    pub files: Vec<PageFile>,
+    /// What pages know of its drawings: a JSON array.
+    pub listing: PackSlice,
 }
 
 /// The locations of one source that have rows in a manifest.
@@ -88,8 +121,11 @@ pub struct Entry {
     pub record: Arc<RecordVerdict>,
     /// Warnings found by the decision (a claim of severity *warn* that another record holds …).
     pub decided: Vec<Problem>,
-    /// Digest of everything its pages depend on.
+    /// Digest of everything its pages depend on, but aggregates.
     pub inputs: Digest,
+    /// The aggregates that its pages were made from, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub used: Vec<UsedAggregate>,
     /// Its published files.
     pub files: Vec<PageFile>,
     /// Warnings of the renderer about these files.

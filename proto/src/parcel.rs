@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CatalogueRef, Digest, DigestBuilder, Epoch, Item, ItemId, Lane, ListRow, PackSlice, ParcelId, RunId,
-    StageName,
+    AggregateRef, CatalogueRef, Digest, DigestBuilder, Epoch, Item, ItemId, Lane, ListRow, PackSlice,
+    ParcelId, RunId, StageName,
 };
 
 /// Most records in one parcel.
@@ -113,6 +113,9 @@ pub struct RenderRecord {
     pub lookups: Vec<Vec<LookupHit>>,
     /// Digest of all of the above with template, assets, catalogue and renderer version.
     pub inputs: Digest,
+    /// The catalogue's aggregates, in their order; pages depend on those that they use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aggregates: Vec<AggregateRef>,
 }
 
 /// Another record found by a look-up.
@@ -194,8 +197,13 @@ impl Work {
                 Some(digest.finish())
             }
             Self::Render(records) => {
-                let digest =
-                    records.iter().fold(builder("render"), |digest, record| digest.digest(&record.inputs));
+                let digest = records.iter().fold(builder("render"), |digest, record| {
+                    let digest = digest.digest(&record.inputs);
+                    record
+                        .aggregates
+                        .iter()
+                        .fold(digest, |digest, aggregate| digest.digest(&aggregate.used.digest))
+                });
                 Some(digest.finish())
             }
         }

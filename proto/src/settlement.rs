@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Lane, PackSlice, ParcelId, Problem, RunId, StageName, Verdict};
+use crate::{Digest, Lane, PackSlice, ParcelId, Problem, RunId, StageName, UsedAggregate, Verdict};
 
 /// Told to the coordinator once a parcel is done; a repeat carries the same facts and counts once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -130,6 +130,9 @@ pub struct RenderedRecord {
     pub files: Vec<PageFile>,
     /// Warnings of the renderer (a template that used a missing value …).
     pub warnings: Vec<Problem>,
+    /// The aggregates that were looked at, ascending: with other content of them these pages may differ.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub used: Vec<UsedAggregate>,
 }
 
 /// Whether a file of the site is a page: what reports count as pages.

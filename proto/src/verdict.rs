@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, ItemId, PackSlice, Problem, Severity};
+use crate::{Digest, ItemId, PackSlice, Problem, Severity, Share};
 
 /// The verdict on one item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +58,9 @@ pub struct RecordVerdict {
     pub row: ListRow,
     /// Problems of severity *warn* found in the record by itself.
     pub warnings: Vec<Problem>,
+    /// What it gives to the catalogue's aggregates, ascending by aggregate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<Share>,
 }
 
 /// A value that only one accepted record may hold.

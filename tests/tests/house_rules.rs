@@ -24,7 +24,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("quire-fetcher", &["quire-proto", "quire-catalogue", "quire-runtime", "quire-cache"]),
     ("quire-validator", &["quire-proto", "quire-catalogue", "quire-runtime"]),
     ("quire-indexer", &["quire-proto", "quire-api", "quire-catalogue", "quire-runtime"]),
-    ("quire-renderer", &["quire-proto", "quire-api", "quire-catalogue", "quire-runtime"]),
+    ("quire-renderer", &["quire-proto", "quire-api", "quire-catalogue", "quire-figures", "quire-runtime"]),
     ("quire-coordinator", &["quire-proto", "quire-api", "quire-catalogue", "quire-runtime"]),
     (
         "quire-cli",

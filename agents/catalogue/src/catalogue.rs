@@ -12,7 +12,7 @@ use crate::{
     diagnostics::{Diagnostic, Diagnostics},
     document::{self, FieldExprs, IndexDocument},
     encode,
-    expr::Expr,
+    expr::{Expr, Flaw, Program},
     judge::{self, Assessment, Judging},
     locate,
     schema::Schema,
@@ -81,6 +81,11 @@ impl Catalogue {
         let mut found = Diagnostics::default();
         for expression in self.definition().expressions() {
             if let Err(flaws) = self.compile(expression) {
+                flaws.iter().for_each(|flaw| found.push(flaw.clone()));
+            }
+        }
+        for expression in self.definition().programs() {
+            if let Err(flaws) = self.program(expression) {
                 flaws.iter().for_each(|flaw| found.push(flaw.clone()));
             }
         }
@@ -202,7 +207,21 @@ impl Catalogue {
 
     /// Compiles an expression of the definition.
     pub(crate) fn compile(&self, expression: &Expression) -> Result<Expr, Diagnostics> {
-        Expr::compile(&expression.code).map_err(|flaw| {
+        Expr::compile(&expression.code).map_err(|flaw| self.flawed(expression, flaw))
+    }
+
+    /// Compiles an expression of the definition that sees `$aggregates`.
+    ///
+    /// # Errors
+    /// What is wrong with it, and where.
+    pub fn program(&self, expression: &Expression) -> Result<Program, Diagnostics> {
+        let names: Vec<String> =
+            self.definition().aggregates.iter().map(|aggregate| aggregate.name.clone()).collect();
+        Program::compile(&expression.code, &names).map_err(|flaw| self.flawed(expression, flaw))
+    }
+
+    fn flawed(&self, expression: &Expression, flaw: Flaw) -> Diagnostics {
+        {
             let chars =
                 |text: Option<&str>| u32::try_from(text.unwrap_or_default().chars().count()).unwrap_or(0);
             let code = expression.code.as_str();
@@ -219,7 +238,7 @@ impl Catalogue {
             let mut found = Diagnostics::default();
             found.push(self.diagnostic(line, column, len, format!("jq: {}", flaw.message), flaw.help));
             found
-        })
+        }
     }
 
     /// Compiles the schema, if there is one.
@@ -325,6 +344,12 @@ fn validation_digest(definition: &Definition, bundle: &Bundle) -> Digest {
     digest = digest.text("lookups");
     for lookup in &definition.lookups {
         digest = digest.text(&lookup.by.code).text(&lookup.within.code).number(u64::from(lookup.fold));
+    }
+    if !definition.aggregates.is_empty() {
+        digest = digest.text("aggregates");
+        for aggregate in &definition.aggregates {
+            digest = digest.text(&aggregate.of.code);
+        }
     }
     let schema = definition.validate.schema.as_ref().and_then(|file| bundle.file(&file.path));
     digest.text("schema").bytes(schema.unwrap_or_default()).finish()

@@ -22,6 +22,7 @@ use crate::{
     locate,
     rules::{CompiledRule, Found},
     schema::Schema,
+    shares::Shares,
     slug::page_name,
 };
 
@@ -38,6 +39,9 @@ pub struct Assessment {
     pub verdict: Verdict,
     /// The canonical body: compact JSON, in the key order of the source. None for a reject.
     pub body: Option<Vec<u8>>,
+    /// Texts of the shares in aggregates that do not stand in the verdict, in its order.
+    /// Where they lie is filled in by who stores them.
+    pub packed: Vec<Vec<u8>>,
 }
 
 /// Everything compiled that judging needs.
@@ -49,11 +53,12 @@ pub(crate) struct Judging {
     schema: Option<Schema>,
     rules: Vec<CompiledRule>,
     lookups: Vec<(Expr, Expr)>,
+    aggregates: Vec<Expr>,
 }
 
 impl Judging {
     pub(crate) fn compile(catalogue: &Catalogue) -> Result<Self, Diagnostics> {
-        let Definition { record, lookups, .. } = catalogue.definition();
+        let Definition { record, lookups, aggregates, .. } = catalogue.definition();
         let optional =
             |expression: &Option<_>| expression.as_ref().map(|one| catalogue.compile(one)).transpose();
         let pair =
@@ -66,6 +71,10 @@ impl Judging {
             schema: catalogue.schema()?,
             rules: CompiledRule::compile_all(catalogue)?,
             lookups: lookups.iter().map(pair).collect::<Result<_, Diagnostics>>()?,
+            aggregates: aggregates
+                .iter()
+                .map(|aggregate| catalogue.compile(&aggregate.of))
+                .collect::<Result<_, Diagnostics>>()?,
         })
     }
 }
@@ -79,6 +88,7 @@ struct Draft {
     body: Vec<u8>,
     fields: Vec<Vec<String>>,
     terms: Vec<Term>,
+    shares: Shares,
     found: Found,
 }
 
@@ -143,6 +153,7 @@ impl Judging {
             body,
             fields: Vec::new(),
             terms: Vec::new(),
+            shares: Shares::default(),
             found,
         };
         if !invalid {
@@ -230,6 +241,8 @@ impl Judging {
         }
         draft.fields = values;
         draft.terms = keep(self.terms(definition, record).map(Some), problems).unwrap_or_default();
+        let shares = Shares::of(&definition.aggregates, &self.aggregates, record);
+        draft.shares = keep(shares.map(Some), problems).unwrap_or_default();
     }
 
     fn terms(&self, definition: &Definition, record: &Val) -> Result<Vec<Term>, Problem> {
@@ -305,10 +318,11 @@ fn accepted(item: &Item, draft: Draft) -> Assessment {
         terms: draft.terms,
         row: ListRow { summary: draft.summary, fields: draft.fields },
         warnings: in_order(draft.found.problems),
+        shares: draft.shares.shares,
     };
     let judged = Judged::Record(Arc::new(record));
     let verdict = Verdict { item: item.id.clone(), content: item.content, judged };
-    Assessment { verdict, body: Some(draft.body) }
+    Assessment { verdict, body: Some(draft.body), packed: draft.shares.packed }
 }
 
 fn rejected(item: &Item, key: Option<String>, mut problems: Vec<Problem>, claims: Vec<Claim>) -> Assessment {
@@ -317,7 +331,11 @@ fn rejected(item: &Item, key: Option<String>, mut problems: Vec<Problem>, claims
         problem.message = short_message(std::mem::take(&mut problem.message));
     }
     let judged = Judged::Rejected { key, problems: in_order(problems), claims };
-    Assessment { verdict: Verdict { item: item.id.clone(), content: item.content, judged }, body: None }
+    Assessment {
+        verdict: Verdict { item: item.id.clone(), content: item.content, judged },
+        body: None,
+        packed: Vec::new(),
+    }
 }
 
 fn short_message(message: String) -> String {

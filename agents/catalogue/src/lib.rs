@@ -19,6 +19,7 @@ pub mod locate;
 mod rules;
 mod scan;
 mod schema;
+mod shares;
 pub mod slug;
 mod yaml_tree;
 
@@ -26,10 +27,12 @@ pub use bundle::{Bundle, BundleError, MAX_BUNDLE_BYTES, MAX_BUNDLE_FILES};
 pub use catalogue::{Catalogue, VALIDATION_VERSION};
 pub use catalogues::{Catalogues, CataloguesError};
 pub use definition::{
-    Connector, Definition, Expression, FacetOrder, Field, FieldKind, FileRef, Files, Index, Lookup, Neuprint,
-    Pages, RecordSection, Rule, RuleKind, Site, Source, SourceFormat, Token, TypePatterns, Validate,
+    Aggregate, Connector, Definition, Expression, FacetOrder, Field, FieldKind, Figure, FigureKind, FigureOf,
+    FigureTooltips, FileRef, Files, Index, Lookup, Neuprint, Pages, RecordSection, Rule, RuleKind, Site,
+    Source, SourceFormat, Token, TypePatterns, Validate,
 };
 pub use diagnostics::{Diagnostic, Diagnostics};
 pub use document::IndexDocument;
+pub use expr::{Aggregated, Program};
 pub use fold::fold;
 pub use judge::Assessment;

@@ -16,7 +16,7 @@ const MAX_READABLE: usize = 60;
 const MARK: usize = 13;
 
 /// Names that mean something else in a catalogue's folder.
-const RESERVED: [&str; 6] = ["index", "rejects", "data", "search", "assets", "manifest"];
+const RESERVED: [&str; 7] = ["index", "rejects", "data", "search", "assets", "manifest", "figures"];
 /// Device names, which Windows does not let a file have, whatever its ending.
 const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
 
@@ -24,6 +24,19 @@ const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
 #[must_use]
 pub fn page_name(text: &str) -> String {
     if is_plain(text) { text.to_owned() } else { marked(text) }
+}
+
+/// A part of a file's name for each of `texts`, with upper case folded: a variant of a page, a drawing. Total, and injective
+/// within `texts` if they differ: of two that fold to the same, the later one has a mark.
+#[must_use]
+pub fn folded_names(texts: &[&str]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::with_capacity(texts.len());
+    for text in texts {
+        let lower = text.to_ascii_lowercase();
+        let fine = (1..=MAX_READABLE).contains(&lower.len()) && lower.bytes().all(is_safe);
+        names.push(if fine && !names.contains(&lower) { lower } else { marked(text) });
+    }
+    names
 }
 
 /// Whether `text` is taken as it is.
@@ -117,6 +130,13 @@ mod tests {
         assert!(page_name("index").starts_with("index~"));
         assert!(page_name("com1").starts_with("com1~"));
         assert!(page_name(&"a".repeat(121)).len() < 121);
+    }
+
+    #[test]
+    fn names_of_parts_fold_case_and_stay_apart() {
+        let names = folded_names(&["L", "all-1", "l", "ME (R)", ""]);
+        assert_eq!(names[..2], ["l", "all-1"]);
+        assert!(names[2].starts_with("l~") && names[3].starts_with("me-r~") && names[4].starts_with('~'));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{cmp::Ordering, iter::Peekable, sync::Arc};
 
 use quire_proto::{
-    Digest, Epoch, Outcome, PackSlice, PageFile, Problem, RecordCounts, Settlement,
+    Digest, Epoch, Outcome, PackSlice, PageFile, Problem, RecordCounts, Settlement, UsedAggregate,
     manifest::{Chunk, Entry},
 };
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ pub(crate) struct Product {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 enum What {
-    Pages { inputs: Digest, files: Vec<PageFile>, warnings: Vec<Problem> },
+    Pages { inputs: Digest, used: Vec<UsedAggregate>, files: Vec<PageFile>, warnings: Vec<Problem> },
     Document(PackSlice),
     Dead(String),
 }
@@ -38,7 +38,9 @@ impl Row for Product {
 
     fn weight(&self) -> usize {
         let what = match &self.what {
-            What::Pages { files, warnings, .. } => files.len() * 160 + warnings.len() * 256,
+            What::Pages { files, warnings, used, .. } => {
+                files.len() * 160 + warnings.len() * 256 + used.len() * 40
+            }
             What::Document(_) => 0,
             What::Dead(error) => error.len(),
         };
@@ -58,8 +60,8 @@ impl Products {
         let mut push = |key, what| self.0.push(Product { key, what }).map_err(RunError::Spill);
         match settlement.outcome {
             Outcome::Rendered { pages } => pages.into_iter().try_for_each(|page| {
-                let (inputs, files, warnings) = (page.inputs, page.files, page.warnings);
-                push(page.key, What::Pages { inputs, files, warnings })
+                let (inputs, used, files, warnings) = (page.inputs, page.used, page.files, page.warnings);
+                push(page.key, What::Pages { inputs, used, files, warnings })
             }),
             Outcome::Indexed { documents } => documents
                 .into_iter()
@@ -167,8 +169,9 @@ impl Assembled {
         let (mut rendered, mut indexed, mut error) = (!render, !index, None);
         for product in products {
             match product.what {
-                What::Pages { inputs, files, warnings } if inputs == made.inputs => {
-                    (made.files, made.page_warnings, rendered) = (files, warnings, true);
+                What::Pages { inputs, used, files, warnings } if inputs == made.inputs => {
+                    (made.files, made.page_warnings, made.used) = (files, warnings, used);
+                    rendered = true;
                 }
                 What::Document(document) => (made.document, indexed) = (document, true),
                 What::Dead(why) => error = Some(why),

@@ -10,7 +10,7 @@ use std::{
 };
 
 use quire_proto::{
-    Digest, PackSlice, PageFile,
+    Digest, PackSlice, PageFile, Share,
     manifest::{Chunk, Entry, Manifest},
 };
 use quire_runtime::{Store, chain};
@@ -60,12 +60,21 @@ struct RejectPacks {
 #[derive(Deserialize)]
 struct BodyPack {
     body: PackSlice,
+    #[serde(default)]
+    shares: Vec<Share>,
+}
+
+impl BodyPack {
+    fn packs(self) -> impl Iterator<Item = Digest> {
+        let shares = self.shares.into_iter().filter_map(|share| Some(share.outputs.packed()?.pack));
+        std::iter::once(self.body.pack).chain(shares)
+    }
 }
 
 impl RowPart for EntryPacks {
     fn read(shelf: &Shelf, chunk: &Chunk) -> Result<Vec<Self>, RunError> {
         part_of_entries(shelf, chunk, |entry: &Entry| Self {
-            record: BodyPack { body: entry.record.body },
+            record: BodyPack { body: entry.record.body, shares: entry.record.shares.clone() },
             files: entry.files.clone(),
             document: entry.document,
         })
@@ -116,9 +125,11 @@ impl Collector {
         live: &mut HashSet<Digest>,
         chunks: &mut HashSet<Digest>,
     ) -> Result<(), RunError> {
-        let Manifest { catalogue, entries, rejects, files, .. } = &committed.manifest;
+        let Manifest { catalogue, entries, rejects, files, basis, .. } = &committed.manifest;
         live.extend([committed.digest, catalogue.bundle]);
         live.extend(files.iter().map(|file| file.from.pack));
+        live.extend(basis.figures.iter().map(|figure| figure.listing.pack));
+        live.extend(basis.together.iter().map(|aggregate| aggregate.pack));
         for chunk in entries {
             live.extend(self.packs(shelf, chunk, entry_packs)?.iter().copied());
         }
@@ -152,12 +163,13 @@ impl Collector {
 }
 
 fn entry_packs(row: EntryPacks, packs: &mut Vec<Digest>) {
-    packs.extend([row.record.body.pack, row.document.pack]);
+    packs.push(row.document.pack);
+    packs.extend(row.record.packs());
     packs.extend(row.files.iter().map(|file| file.from.pack));
 }
 
 fn reject_packs(row: RejectPacks, packs: &mut Vec<Digest>) {
-    packs.extend(row.record.map(|record| record.body.pack));
+    packs.extend(row.record.into_iter().flat_map(BodyPack::packs));
 }
 
 fn sweep(store: &Store, live: &HashSet<Digest>) -> Result<Collected, RunError> {

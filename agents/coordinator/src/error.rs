@@ -97,6 +97,16 @@ pub enum RunError {
     /// Lists or root files could not be made.
     #[error("cannot make the lists of the site")]
     Project(#[source] BoxError),
+    /// Aggregates are kept in memory by whoever makes pages.
+    #[error(
+        "the aggregates have more than {most} bytes together, reached at the record {key}: let `aggregates` yield less of each record"
+    )]
+    Aggregates {
+        /// Most bytes.
+        most: usize,
+        /// Key of the record that was too much.
+        key: String,
+    },
     /// Two records publish different bytes under one path.
     #[error("two files want the path {path}")]
     PathClash {

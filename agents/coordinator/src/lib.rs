@@ -5,6 +5,7 @@
 //! catalogues into the site. What the coordinator does not do itself stands behind three small traits: [`Projector`]
 //! (what lists and data files look like), [`SiteEdge`] (the site's folder), [`Progress`] (who watches).
 
+mod aggregates;
 mod announce;
 mod assemble;
 mod carry;
@@ -54,7 +55,7 @@ pub use fates::{Fate, Ground, fates, ground, known_keys};
 pub use folder::{FolderError, read_folder};
 pub use options::{CoordinatorOptions, RunRequest};
 pub use progress::{Event, Loss, NoProgress, Phase, Progress};
-pub use projector::{CatalogueState, EntryIter, Projector, RejectIter};
+pub use projector::{CatalogueState, EntryIter, FigureFiles, Projector, RejectIter};
 pub use registered::Registered;
 pub use scope::MAX_KEYS;
 pub use service::CoordinatorRole;

@@ -11,8 +11,8 @@ use std::{
 };
 
 use quire_proto::{
-    Digest, DigestBuilder, Epoch, IndexRecord, ItemId, LookupHit, MAX_PARCEL_BYTES, MAX_PARCEL_RECORDS,
-    PackSlice, PageFile, RecordVerdict, RenderRecord, Work,
+    AggregateRef, Digest, DigestBuilder, Epoch, IndexRecord, ItemId, LookupHit, MAX_PARCEL_BYTES,
+    MAX_PARCEL_RECORDS, PackSlice, PageFile, RecordVerdict, RenderRecord, Work,
     manifest::{Entry, RejectRow},
 };
 use quire_runtime::{Store, StoreError};
@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     RunError,
+    aggregates::Together,
     decide::{Accepted, Decided, Origin, Pair, hits, record_weight},
     manifest_io::{Committed, EntryReader, ManifestRow as _},
     runs::{Row, Spooled},
@@ -41,6 +42,8 @@ pub(crate) struct MakePlan<'a> {
     pub(crate) index: Digest,
     /// How many look-ups the catalogue has.
     pub(crate) lookups: usize,
+    /// The catalogue's aggregates and figures.
+    pub(crate) together: &'a Together,
     /// Make everything anew.
     pub(crate) full: bool,
 }
@@ -106,7 +109,7 @@ pub(crate) fn plan(
         if (row.index || row.render) && !packs.have(&row.entry.record.body)? {
             return Err(StoreError::Missing(row.entry.record.body.pack).into());
         }
-        batches.add(&row, lookups, emit)?;
+        batches.add(&row, lookups, &plan.together.refs, emit)?;
         planned.push(row).map_err(RunError::Spill)?;
     }
     for entry in former {
@@ -170,6 +173,9 @@ impl MakePlan<'_> {
                 Arc::make_mut(&mut record).body = former.record.body;
             }
         }
+        if let Some(former) = former.as_ref().filter(|former| former.record.shares != record.shares) {
+            keep_shares(Arc::make_mut(&mut record), &former.record, packs)?;
+        }
         let inputs = self.inputs(&record, &item, lookups);
         let keeps_index = self.base.is_some_and(|base| base.manifest.basis.index == Some(self.index));
         let held = origin == Origin::Held;
@@ -178,7 +184,8 @@ impl MakePlan<'_> {
             Some(former) if packs.have(&former.document)? => Some(former),
             _ => None,
         };
-        let pages = match former.as_ref().filter(|former| !full && former.inputs == inputs) {
+        let same = |former: &&Arc<Entry>| former.inputs == inputs && self.together.are_still(&former.used);
+        let pages = match former.as_ref().filter(|former| !full && same(former)) {
             Some(former) if packs.have_all(&former.files)? => Some(former),
             _ => None,
         };
@@ -196,6 +203,7 @@ impl MakePlan<'_> {
             record,
             decided,
             inputs,
+            used: pages.map(|former| former.used.clone()).unwrap_or_default(),
             files: pages.map(|former| former.files.clone()).unwrap_or_default(),
             page_warnings: pages.map(|former| former.page_warnings.clone()).unwrap_or_default(),
             document: document.map_or(nowhere(), |former| former.document),
@@ -205,7 +213,7 @@ impl MakePlan<'_> {
         Ok(Planned { entry: Arc::new(entry), former, render, index, dead, held })
     }
 
-    /// Digest of everything that a record's pages depend on; misses of look-ups too, as their numbers are in it.
+    /// Digest of everything that a record's pages depend on but aggregates; misses of look-ups too, as their numbers are in it.
     fn inputs(&self, record: &RecordVerdict, item: &ItemId, lookups: &[Vec<LookupHit>]) -> Digest {
         let mut digest = DigestBuilder::new("quire page inputs")
             .digest(&self.frame)
@@ -231,6 +239,25 @@ impl MakePlan<'_> {
         }
         digest.finish()
     }
+}
+
+/// Shares that are as they were keep their place, so that the new pack may go.
+fn keep_shares(
+    record: &mut RecordVerdict,
+    former: &RecordVerdict,
+    packs: &mut Packs<'_>,
+) -> Result<(), RunError> {
+    for share in &mut record.shares {
+        let same = former.shares.iter().find(|known| {
+            known.aggregate == share.aggregate && known.outputs.digest() == share.outputs.digest()
+        });
+        if let Some(known) = same
+            && known.outputs.packed().is_none_or(|from| packs.have(from).unwrap_or(false))
+        {
+            share.outputs = known.outputs.clone();
+        }
+    }
+    Ok(())
 }
 
 /// Stands for a document that is still to be made.
@@ -287,6 +314,7 @@ impl Batches {
         &mut self,
         row: &Planned,
         lookups: Vec<Vec<LookupHit>>,
+        aggregates: &[AggregateRef],
         emit: &mut dyn FnMut(Work) -> Result<(), RunError>,
     ) -> Result<(), RunError> {
         let record = &row.entry.record;
@@ -307,8 +335,10 @@ impl Batches {
                 row: record.row.clone(),
                 lookups,
                 inputs: row.entry.inputs,
+                aggregates: aggregates.to_vec(),
             };
-            if let Some(full) = self.render.add(work, record.body.len, record_weight(record) + hits) {
+            let weight = record_weight(record) + hits + 160 * aggregates.len();
+            if let Some(full) = self.render.add(work, record.body.len, weight) {
                 emit(Work::Render(full))?;
             }
         }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use quire_proto::{
     Digest, DigestBuilder, PageFile,
-    manifest::{Chunk, Manifest},
+    manifest::{Chunk, DrawnFigure, Manifest},
     pack::PackBuilder,
 };
 use quire_runtime::{BoxError, FileSink, Store};
@@ -48,11 +48,11 @@ pub(crate) struct Projected {
     pub(crate) inputs: Vec<(String, Digest)>,
 }
 
-/// Makes the files from the rows of a manifest to be. Files that the last manifest has keep their place.
+/// Makes the files from the rows of a manifest to be; `figures` are made already. Files that the last manifest has keep their place.
 pub(crate) fn project(
     projector: &dyn Projector,
     plan: &Plan,
-    dead: u64,
+    (dead, figures): (u64, &[DrawnFigure]),
     (entries, rejects): (&[Chunk], &[Chunk]),
     last: &Last<'_>,
     shelf: &Shelf,
@@ -68,6 +68,7 @@ pub(crate) fn project(
     projector
         .catalogue_files(&plan.encoded, dead, &mut entries, &mut rejects, &mut packer)
         .map_err(RunError::of_projector)?;
+    packer.done.extend(figures.iter().flat_map(|figure| figure.files.iter().cloned()));
     packer.finish()
 }
 

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use quire_proto::manifest::{Entry, Manifest, RejectRow};
-use quire_runtime::{BoxError, FileSink};
+use quire_proto::{
+    AggregateRef,
+    manifest::{Entry, Manifest, RejectRow},
+};
+use quire_runtime::{BoxError, FileSink, Store};
 
 use crate::{
     manifest_io::{self, EntryReader},
@@ -31,11 +34,35 @@ pub trait Projector: Send + Sync + 'static {
         sink: &mut dyn FileSink,
     ) -> Result<(), BoxError>;
 
+    /// Draws a figure of a catalogue as a whole, by its number among them, from its aggregates, which are in `store`.
+    ///
+    /// # Errors
+    /// Whatever goes wrong, with the figure and the place; nothing is committed then.
+    fn catalogue_figure(
+        &self,
+        bundle: &[u8],
+        figure: usize,
+        aggregates: &[AggregateRef],
+        store: &Store,
+    ) -> Result<FigureFiles, BoxError> {
+        let _ = (bundle, figure, aggregates, store);
+        Ok(FigureFiles { files: Vec::new(), listing: b"[]".to_vec() })
+    }
+
     /// The files at the site's root: the list of catalogues, sitemap, shared assets.
     ///
     /// # Errors
     /// Whatever goes wrong; the site keeps its former root then.
     fn root_files(&self, catalogues: &[CatalogueState], sink: &mut dyn FileSink) -> Result<(), BoxError>;
+}
+
+/// A figure of a catalogue as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FigureFiles {
+    /// Path in the catalogue's folder, and bytes.
+    pub files: Vec<(String, Vec<u8>)>,
+    /// What templates know of it: a JSON array.
+    pub listing: Vec<u8>,
 }
 
 /// A catalogue as its newest manifest has it.

@@ -11,6 +11,7 @@ use tokio::sync::{RwLock, RwLockReadGuard, mpsc};
 
 use crate::{
     CoordinatorOptions, Event, Loss, Phase, RunError,
+    aggregates::Together,
     announce::announce,
     assemble::{Assembled, Products, assemble},
     carry::{carry, each_verdict},
@@ -194,7 +195,8 @@ impl<'a> Run<'a> {
         let (items, rejected, dead) = (decided.items, decided.rejected, decided.dead + lost);
         self.reasons.clone_from(&decided.reasons);
         let sources = decided.sources.clone();
-        let planning = self.planning(decided);
+        let (decided, together) = self.together(decided).await?;
+        let planning = self.planning(decided, Arc::clone(&together));
         let mut products = Products::new(&self.workspace);
         let flown =
             self.lines.fly("make", planning.works, &mut |_, settlement| products.take(settlement)).await;
@@ -223,6 +225,8 @@ impl<'a> Run<'a> {
                 projection: Some(plan.projection(&entries, &rejects, dead)),
                 inputs: Vec::new(),
                 dead,
+                together: together.slices.clone(),
+                figures: together.figures.clone(),
             };
             let failures = failures.into_iter().chain(more).collect();
             Ok(Rows { entries, rejects, counts, basis, complete, failures })
@@ -230,7 +234,18 @@ impl<'a> Run<'a> {
         .await
     }
 
-    fn planning(&self, decided: Decided) -> Planning {
+    /// What the accepted records give together.
+    async fn together(&self, decided: Decided) -> Result<(Decided, Arc<Together>), RunError> {
+        let (shelf, workspace, plan) = (self.shelf.clone(), self.workspace.clone(), Arc::clone(&self.plan));
+        let projector = Arc::clone(&self.options.projector);
+        on_thread(move || {
+            let together = Together::of(&decided.accepted, &plan, projector.as_ref(), &shelf, &workspace)?;
+            Ok((decided, Arc::new(together)))
+        })
+        .await
+    }
+
+    fn planning(&self, decided: Decided, together: Arc<Together>) -> Planning {
         let (sender, works) = mpsc::channel(4);
         let (shelf, workspace, plan) = (self.shelf.clone(), self.workspace.clone(), Arc::clone(&self.plan));
         let progress = Arc::clone(&self.lines.progress);
@@ -242,6 +257,7 @@ impl<'a> Run<'a> {
                 frame: plan.frame(),
                 index: plan.catalogue.validation_digest(),
                 lookups: plan.catalogue.definition().lookups.len(),
+                together: &together,
                 full: plan.full,
             };
             let mut to_render = 0;
@@ -285,7 +301,8 @@ impl<'a> Run<'a> {
             } else {
                 let known = if plan.full { Last { inputs: &[], ..known } } else { known };
                 let sections = (manifest.entries.as_slice(), manifest.rejects.as_slice());
-                project(projector.as_ref(), &plan, manifest.basis.dead, sections, &known, &shelf, &workspace)?
+                let made = (manifest.basis.dead, manifest.basis.figures.as_slice());
+                project(projector.as_ref(), &plan, made, sections, &known, &shelf, &workspace)?
             };
             (manifest.files, manifest.basis.inputs) = (files, inputs);
             workspace.check()?;

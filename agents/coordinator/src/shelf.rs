@@ -163,6 +163,7 @@ mod tests {
             terms: Vec::new(),
             row: ListRow::default(),
             warnings: Vec::new(),
+            shares: Vec::new(),
         };
         let item = ItemId { source: "s".into(), location: "l".into(), ordinal: number };
         Arc::new(Entry {
@@ -171,6 +172,7 @@ mod tests {
             record: record.into(),
             decided: Vec::new(),
             inputs: digest,
+            used: Vec::new(),
             files: Vec::new(),
             page_warnings: Vec::new(),
             document: slice,

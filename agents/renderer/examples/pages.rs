@@ -47,8 +47,8 @@ fn main() {
     let ours = best(repeats, || {
         total = 0;
         for (record, body) in &records {
-            let made = pages.make(record, body).expect("the record renders");
-            total += made.iter().map(|page| page.bytes.len()).sum::<usize>();
+            let made = support::made(&pages, record, body).expect("the record renders");
+            total += made.pages.iter().map(|page| page.bytes.len()).sum::<usize>();
         }
     });
     report("quire: body to html + json (+ md)", ours, records.len(), total);

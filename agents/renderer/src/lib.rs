@@ -5,6 +5,7 @@
 //! see is in the guide; the built-in ones are in `site/templates`.
 
 mod agent;
+mod draw;
 pub mod edge;
 pub mod engine;
 mod engines;
@@ -12,11 +13,13 @@ pub mod look;
 pub mod page;
 pub mod project;
 mod shards;
+pub mod sight;
 mod stage;
 mod text;
 pub mod twin;
 
 pub use agent::RendererRole;
+pub use draw::DrawError;
 pub use engine::{RENDERER_VERSION, TemplateProblem, TemplateProblems, engine_digest};
 pub use engines::{CompileError, Compiled, Engines, check};
 pub use stage::Renderer;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use quire_catalogue::{Catalogue, FacetOrder, FieldKind};
+use quire_catalogue::{Catalogue, FacetOrder, FieldKind, Figure, FigureOf};
 
 /// A catalogue as the renderer sees it.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +25,12 @@ pub struct Look {
     pub fields: Vec<Field>,
     /// Names of the look-ups in their order.
     pub lookups: Vec<String>,
+    /// Names of the aggregates in their order.
+    pub aggregates: Vec<String>,
+    /// Figures in their order.
+    pub figures: Vec<Figure>,
+    /// Expression of the names of a record's further pages.
+    pub variants: Option<String>,
     /// Template of a record's page.
     pub record: String,
     /// Template of a record's Markdown form, if there is one.
@@ -70,12 +76,20 @@ impl Look {
             frames: definition.site.frames.clone(),
             fields: fields(&definition.index.fields),
             lookups: definition.lookups.iter().map(|lookup| lookup.name.clone()).collect(),
+            aggregates: definition.aggregates.iter().map(|aggregate| aggregate.name.clone()).collect(),
+            figures: definition.figures.clone(),
+            variants: pages.variants.as_ref().map(|each| each.code.clone()),
             record: pages.record.as_ref().map_or_else(|| DEFAULT_RECORD.to_owned(), |file| name(&file.path)),
             markdown: pages.markdown.as_ref().map(|file| name(&file.path)),
             list: pages.list.as_ref().map_or_else(|| DEFAULT_LIST.to_owned(), |file| name(&file.path)),
             templates,
             assets,
         }
+    }
+
+    /// Figures that are drawn from `of`.
+    pub(crate) fn drawn_from(&self, of: FigureOf) -> impl Iterator<Item = &Figure> {
+        self.figures.iter().filter(move |figure| figure.of == of)
     }
 
     /// No catalogue at all: only the built-in templates.

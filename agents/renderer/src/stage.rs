@@ -11,6 +11,8 @@ use quire_runtime::{Context, Processed, Stage, StageError, Store, StoreError, ma
 use crate::{
     edge::{SiteError, SiteFiles},
     engines::{CompileError, Compiled, Engines},
+    page::{Made, PageError},
+    sight::{Decoded, read_from},
 };
 
 /// Why the templates of a parcel's catalogue are not to be had.
@@ -31,10 +33,14 @@ impl From<CompileError> for LoadError {
     }
 }
 
+/// Most bytes that the files of one parcel have together; a parcel with more is split.
+const MAX_PACK_BYTES: usize = 96 << 20;
+
 /// Makes pages and puts them into the site. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Renderer {
     engines: Engines,
+    decoded: Decoded,
     site: Option<Arc<dyn SiteFiles>>,
 }
 
@@ -42,7 +48,7 @@ impl Renderer {
     /// A renderer that publishes through `site`. Without one it only renders, and publish parcels fail.
     #[must_use]
     pub fn new(engines: Engines, site: Option<Arc<dyn SiteFiles>>) -> Self {
-        Self { engines, site }
+        Self { engines, decoded: Decoded::default(), site }
     }
 
     fn compiled(&self, store: &Store, catalogue: &CatalogueRef) -> Result<Arc<Compiled>, StageError> {
@@ -63,26 +69,32 @@ impl Renderer {
         let compiled = self.compiled(store, catalogue)?;
         let folder = &compiled.engine.look().slug;
         let mut pack = PackBuilder::default();
-        let mut made: Vec<Vec<(String, Digest, usize)>> = Vec::with_capacity(records.len());
+        let read = read_from(store);
+        let mut made = Vec::with_capacity(records.len());
         for record in records {
             let body = store.get_slice(&record.body)?;
-            let pages = compiled.pages.make(record, &body);
-            let pages =
-                pages.map_err(|error| StageError::permanent(format!("rendering {}", record.key), error))?;
+            let Made { pages, used } = compiled
+                .pages
+                .make(record, &body, &self.decoded, &read)
+                .map_err(|error| failed(record, error))?;
             let files = pages.into_iter().map(|page| {
-                let path = format!("{folder}/{}.{}", record.slug, page.ending);
+                let path = format!("{folder}/{}", page.path);
                 (path, Digest::of(&page.bytes), pack.add(page.bytes))
             });
-            made.push(files.collect());
+            made.push((files.collect::<Vec<_>>(), used));
+            if pack.len() > MAX_PACK_BYTES {
+                let message = format!("the files have more than {MAX_PACK_BYTES} bytes together");
+                return Err(StageError::permanent(format!("rendering {}", record.key), message));
+            }
         }
         let pack = pack.finish();
         let mut pages = Vec::with_capacity(records.len());
-        for (record, files) in records.iter().zip(made) {
+        for (record, (files, used)) in records.iter().zip(made) {
             let files = files.into_iter().filter_map(|(path, digest, position)| {
                 Some(PageFile { path, digest, from: pack.slice(position)? })
             });
             let (key, inputs, files) = (record.key.clone(), record.inputs, files.collect());
-            pages.push(RenderedRecord { key, inputs, files, warnings: Vec::new() });
+            pages.push(RenderedRecord { key, inputs, files, warnings: Vec::new(), used });
         }
         store.put_pack(&pack)?;
         Ok(Outcome::Rendered { pages })
@@ -116,6 +128,14 @@ impl Renderer {
             bytes += content.len() as u64;
         }
         Ok(Outcome::Published { pages, bytes })
+    }
+}
+
+/// What a page's failure means: an aggregate that cannot be had is no fault of the record.
+fn failed(record: &RenderRecord, error: PageError) -> StageError {
+    match error {
+        PageError::Aggregate(error) => error.into(),
+        error => StageError::permanent(format!("rendering {}", record.key), error),
     }
 }
 

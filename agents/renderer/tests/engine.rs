@@ -37,8 +37,8 @@ fn page(template: &str, more: &[(&str, &str)]) -> Result<String, PageError> {
     let item = support::item("a.json", r#"{"id":"a","name":"A & B","n":1e3,"none":null}"#.into());
     let catalogue = support::catalogue_of(&[("catalogue.yaml", DEFINITION)]);
     let (record, body) = support::judged(&catalogue, &item).unwrap();
-    let pages = Pages::new(engine).make(&support::render_record(&item, &record), &body)?;
-    Ok(String::from_utf8(pages.into_iter().next().unwrap().bytes).unwrap())
+    let made = support::made(&Pages::new(engine), &support::render_record(&item, &record), &body)?;
+    Ok(String::from_utf8(made.ending("html").unwrap().bytes.clone()).unwrap())
 }
 
 fn problems(template: &str, more: &[(&str, &str)]) -> Vec<String> {

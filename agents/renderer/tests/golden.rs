@@ -33,8 +33,8 @@ fn every_real_model_has_the_markdown_that_the_original_renders() {
     for (name, raw) in support::files(&support::models(&data), ".fm.json") {
         let item = support::item(&name, raw);
         let (record, body) = support::judged(&catalogue, &item).expect("every real model is valid");
-        let made = pages.make(&support::render_record(&item, &record), &body).unwrap();
-        let markdown = made.iter().find(|page| page.ending == "md").unwrap();
+        let made = support::made(&pages, &support::render_record(&item, &record), &body).unwrap();
+        let markdown = made.ending("md").unwrap();
         let markdown = std::str::from_utf8(&markdown.bytes).unwrap();
         // The original names pages by the model's name or, for one model, by its file.
         let names = [format!("{}.md", record.slug), name.replace(".fm.json", ".md")];

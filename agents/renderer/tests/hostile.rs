@@ -86,8 +86,9 @@ fn site(text: &str) -> Vec<(String, String)> {
     let mut pages = Vec::new();
     for (name, engine) in [("own", Arc::clone(&engine)), ("default", Arc::new(Engine::new(default).unwrap()))]
     {
-        let made = Pages::new(engine).make(&support::render_record(&item, &record), &body).unwrap();
-        let html = made.into_iter().find(|page| page.ending == "html").unwrap();
+        let made =
+            support::made(&Pages::new(engine), &support::render_record(&item, &record), &body).unwrap();
+        let html = made.ending("html").unwrap().clone();
         pages.push((name.to_owned(), String::from_utf8(html.bytes).unwrap()));
     }
     let problem = Problem {

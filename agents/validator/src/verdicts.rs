@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use quire_catalogue::{Assessment, Catalogue};
 use quire_proto::{
-    CodecError, Item, Judged, PackSlice, Problem, Severity, Verdict, codec,
+    CodecError, Item, Judged, Outputs, PackSlice, Problem, RecordVerdict, Severity, Verdict, codec,
     pack::{FinishedPack, PackBuilder},
 };
 
@@ -14,7 +14,7 @@ pub(crate) const MAX_VERDICT_BYTES: usize = 1024 * 1024;
 
 /// The verdicts on a parcel's items, packed.
 pub(crate) struct Judgement {
-    /// Canonical bodies of the records, in the order of the items; `None` if all are rejects.
+    /// Canonical bodies of the records and long shares in aggregates, in the order of the items; `None` if all are rejects.
     pub(crate) bodies: Option<FinishedPack>,
     /// The pack with the encoded verdicts.
     pub(crate) verdicts: FinishedPack,
@@ -39,19 +39,37 @@ pub(crate) fn judge(catalogue: &Catalogue, items: &[Item]) -> Result<Judgement, 
 /// Packs the bodies and tells each record where its own lies.
 fn store_bodies(assessed: Vec<Assessment>) -> (Vec<Verdict>, Option<FinishedPack>) {
     let mut pack = PackBuilder::default();
+    // Shares lie behind the body that they are of.
     let placed: Vec<(Verdict, Option<usize>)> = assessed
         .into_iter()
-        .map(|Assessment { verdict, body }| (verdict, body.map(|body| pack.add(body))))
+        .map(|Assessment { verdict, body, packed }| {
+            let position = body.map(|body| pack.add(body));
+            for share in packed {
+                pack.add(share);
+            }
+            (verdict, position)
+        })
         .collect();
     let bodies = (!pack.is_empty()).then(|| pack.finish());
     let fill = |(mut verdict, position): (Verdict, Option<usize>)| {
-        let slice = bodies.as_ref().zip(position).and_then(|(pack, position)| pack.slice(position));
-        if let (Judged::Record(record), Some(slice)) = (&mut verdict.judged, slice) {
-            Arc::make_mut(record).body = slice;
+        if let (Judged::Record(record), Some(pack), Some(position)) = (&mut verdict.judged, &bodies, position)
+        {
+            place(Arc::make_mut(record), pack, position);
         }
         verdict
     };
     (placed.into_iter().map(fill).collect(), bodies)
+}
+
+/// Tells a record where its body, at this position, and its shares lie.
+fn place(record: &mut RecordVerdict, pack: &FinishedPack, position: usize) {
+    let mut slices = (position..).map_while(|position| pack.slice(position));
+    record.body = slices.next().unwrap_or(record.body);
+    for share in &mut record.shares {
+        if let Outputs::Packed { from, .. } = &mut share.outputs {
+            *from = slices.next().unwrap_or(*from);
+        }
+    }
 }
 
 /// Encodes the verdicts; a record whose verdict is too large by itself, whatever else is in the parcel, is rejected.

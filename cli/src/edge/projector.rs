@@ -1,11 +1,13 @@
 //! The renderer's lists and root files, as the coordinator asks for them.
 
-use quire_coordinator::{CatalogueState, EntryIter, Projector, RejectIter};
+use quire_coordinator::{CatalogueState, EntryIter, FigureFiles, Projector, RejectIter};
+use quire_proto::AggregateRef;
 use quire_renderer::{
     Engines,
     project::{self, SiteCatalogue},
+    sight::{Decoded, read_from},
 };
-use quire_runtime::{BoxError, FileSink};
+use quire_runtime::{BoxError, FileSink, Store};
 
 /// Hands rows to the renderer's functions.
 pub struct RendererProjector(pub Engines);
@@ -21,6 +23,24 @@ impl Projector for RendererProjector {
     ) -> Result<(), BoxError> {
         let compiled = self.0.of(bundle)?;
         project::catalogue_files(&compiled.engine, dead, &mut *entries, &mut *rejects, sink)
+    }
+
+    fn catalogue_figure(
+        &self,
+        bundle: &[u8],
+        figure: usize,
+        aggregates: &[AggregateRef],
+        store: &Store,
+    ) -> Result<FigureFiles, BoxError> {
+        let compiled = self.0.of(bundle)?;
+        let (files, listing) = compiled.pages.draw_shared(
+            figure,
+            aggregates.to_vec(),
+            &Decoded::default(),
+            &read_from(store),
+        )?;
+        let files = files.into_iter().map(|file| (file.path, file.bytes)).collect();
+        Ok(FigureFiles { files, listing })
     }
 
     fn root_files(&self, catalogues: &[CatalogueState], sink: &mut dyn FileSink) -> Result<(), BoxError> {

@@ -10,7 +10,7 @@ use crate::{
 const LEFT: i64 = 1000;
 
 /// The background is this much wider than the drawing's width.
-const BESIDE: f64 = 40.0;
+pub(super) const BESIDE: f64 = 40.0;
 
 /// Height of a button of a layer.
 pub(crate) const BUTTON: f64 = 8.0;

@@ -187,8 +187,17 @@ impl Eyemap {
         if self.region.is_empty() { format!("{side} eye") } else { format!("{} ({side})", self.region) }
     }
 
+    /// Width and height of the picture whose drawing gave this summary.
+    #[must_use]
+    pub fn size_of(&self, summary: &Summary) -> (f64, f64) {
+        let (width, height) = (summary.size.0 + frame::BESIDE, summary.size.1);
+        let zoom = self.width.map_or(1.0, |wanted| wanted / width);
+        (width * zoom, height * zoom)
+    }
+
     /// What the picture is called.
-    fn name(&self) -> String {
+    #[must_use]
+    pub fn name(&self) -> String {
         let metric = self.metric.name();
         if self.subject.is_empty() {
             return format!("{metric}: {}", self.place());

@@ -4,7 +4,7 @@
 //! bytes with the item, knows the position of a key that repeats, and says what it expected. A test holds it
 //! against `serde_json` on random text.
 
-use std::rc::Rc;
+use jaq_json::Rc;
 
 use bytes::Bytes;
 use jaq_json::{Map, Val};

@@ -1,6 +1,6 @@
 //! One YAML document (core schema of YAML 1.2) to a value.
 
-use std::rc::Rc;
+use jaq_json::Rc;
 
 use jaq_json::{Map, Val};
 

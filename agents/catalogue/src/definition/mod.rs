@@ -3,6 +3,8 @@
 //! [`Definition`] is what the other parts of Quire ask; expressions stay text here (see [`Expression`]), the catalogue
 //! compiles them when they are first needed.
 
+mod aggregates;
+mod figures;
 mod neuprint;
 mod read;
 mod reader;
@@ -11,6 +13,8 @@ mod site;
 
 use quire_proto::Severity;
 
+pub use aggregates::Aggregate;
+pub use figures::{Figure, FigureKind, FigureOf, FigureTooltips};
 pub use neuprint::{Neuprint, Token, TypePatterns};
 pub(crate) use read::read;
 
@@ -35,6 +39,10 @@ pub struct Definition {
     pub index: Index,
     /// `lookups:`.
     pub lookups: Vec<Lookup>,
+    /// `aggregates:`.
+    pub aggregates: Vec<Aggregate>,
+    /// `figures:`.
+    pub figures: Vec<Figure>,
     /// `pages:`.
     pub pages: Pages,
 }
@@ -391,4 +399,6 @@ pub struct Pages {
     pub list: Option<FileRef>,
     /// `list_columns:`, names of index fields shown in the list.
     pub list_columns: Vec<String>,
+    /// `variants: { each: … }`, names of further pages of a record; sees `$aggregates`.
+    pub variants: Option<Expression>,
 }

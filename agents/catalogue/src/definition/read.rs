@@ -2,7 +2,7 @@
 
 use super::{
     Connector, Definition, Expression, FacetOrder, Field, FieldKind, FileRef, Files, Index, Lookup, Pages,
-    RecordSection, Site, Source, SourceFormat, neuprint,
+    RecordSection, Site, Source, SourceFormat, aggregates, figures, neuprint,
     reader::{Fields, Reader},
     rules,
     site::site,
@@ -19,7 +19,7 @@ pub(crate) const FILE: &str = "catalogue.yaml";
 /// Most fields, look-ups, rules and sources, each.
 const MOST: usize = 64;
 
-const TOP: [&str; 10] = [
+const TOP: [&str; 12] = [
     "catalogue",
     "title",
     "description",
@@ -29,6 +29,8 @@ const TOP: [&str; 10] = [
     "validate",
     "index",
     "lookups",
+    "aggregates",
+    "figures",
     "pages",
 ];
 
@@ -67,6 +69,8 @@ fn definition<'t>(r: &mut Reader<'t>, tree: &'t Node) -> Option<Definition> {
     let validate = top.get("validate").map(|node| rules::validate(r, node)).unwrap_or_default();
     let index = top.get("index").map(|node| index(r, node)).unwrap_or_default();
     let lookups = top.get("lookups").map(|node| lookups(r, node)).unwrap_or_default();
+    let aggregates = top.get("aggregates").map(|node| aggregates::aggregates(r, node)).unwrap_or_default();
+    let figures = top.get("figures").map(|node| figures::figures(r, node)).unwrap_or_default();
     let pages = top.get("pages").map(|node| pages(r, node, &index)).unwrap_or_default();
     Some(Definition {
         catalogue: catalogue?,
@@ -78,6 +82,8 @@ fn definition<'t>(r: &mut Reader<'t>, tree: &'t Node) -> Option<Definition> {
         validate,
         index,
         lookups,
+        aggregates,
+        figures,
         pages,
     })
 }
@@ -232,9 +238,8 @@ fn lookups<'t>(r: &mut Reader<'t>, node: &'t Node) -> Vec<Lookup> {
 }
 
 fn pages<'t>(r: &mut Reader<'t>, node: &'t Node, index: &Index) -> Pages {
-    let Some(fields) = r.fields(node, "`pages`", &["record", "markdown", "list", "list_columns"]) else {
-        return Pages::default();
-    };
+    let keys = ["record", "markdown", "list", "list_columns", "variants"];
+    let Some(fields) = r.fields(node, "`pages`", &keys) else { return Pages::default() };
     let [record, markdown, list] =
         ["record", "markdown", "list"].map(|key| fields.get(key).and_then(|node| r.file(node)));
     let mut list_columns = Vec::new();
@@ -246,7 +251,8 @@ fn pages<'t>(r: &mut Reader<'t>, node: &'t Node, index: &Index) -> Pages {
             }
         }
     }
-    Pages { record, markdown, list, list_columns }
+    let variants = fields.get("variants").and_then(|node| figures::variants(r, node));
+    Pages { record, markdown, list, list_columns, variants }
 }
 
 /// Whether `fold: case` is there.
@@ -292,7 +298,19 @@ impl Definition {
         }
         all.extend(self.index.fields.iter().map(|field| &field.from));
         all.extend(self.lookups.iter().flat_map(|lookup| [&lookup.by, &lookup.within]));
+        all.extend(self.aggregates.iter().map(|aggregate| &aggregate.of));
         all
+    }
+
+    /// Expressions that see `$aggregates`.
+    pub(crate) fn programs(&self) -> impl Iterator<Item = &Expression> {
+        self.figures.iter().map(|figure| &figure.from).chain(&self.pages.variants)
+    }
+
+    /// How many figures are drawn from aggregates alone.
+    #[must_use]
+    pub fn shared_figures(&self) -> usize {
+        self.figures.iter().filter(|figure| figure.of == super::FigureOf::Catalogue).count()
     }
 
     /// Every file that is named.

@@ -77,6 +77,24 @@ pub(super) fn expression(code: &str) -> Result<Expr, Flaw> {
     Ok(Expr { code: code.to_owned(), place, rest, whole, place_filter, rest_filter })
 }
 
+/// The whole of `code` as a filter, in which `$aggregates` has these members.
+pub(super) fn program(code: &str, aggregates: &[String]) -> Result<Filter, Flaw> {
+    let mut parsed = parse(code)?;
+    let mut unknown = None;
+    term::name_aggregates(&mut parsed, &mut |name| {
+        if !aggregates.iter().any(|known| known == name) {
+            unknown.get_or_insert(name);
+        }
+    });
+    let Some(name) = unknown else { return compile(code, parsed) };
+    let flaw = Flaw::new(code, name, format!("there is no aggregate `{name}`"));
+    Err(match crate::diagnostics::nearest(name, aggregates.iter().map(String::as_str)) {
+        Some(near) => flaw.help(format!("did you mean `{near}`?")),
+        None if aggregates.is_empty() => flaw.help("the catalogue has no `aggregates`"),
+        None => flaw.help(format!("aggregates are {}", aggregates.join(", "))),
+    })
+}
+
 /// The leading stages of a pipe whose outputs have places, and the others.
 fn split(parsed: Jq<'_>) -> (Option<Jq<'_>>, Option<Jq<'_>>) {
     let mut stages = term::into_pipe(parsed);

@@ -15,7 +15,7 @@ use quire_proto::Format;
 use crate::{
     decode::{self, Limits},
     fold::fold,
-    slug::slugify,
+    slug::{page_name, slugify},
 };
 
 /// The kind of data that our filters work on: JSON values, and a meter of steps.
@@ -32,6 +32,8 @@ pub(super) struct Run<'a> {
     pub(super) lut: &'a Lut<Quire>,
     /// Steps left.
     pub(super) fuel: &'a Cell<u32>,
+    /// What `$aggregates` is, where there is such a thing.
+    pub(super) aggregates: Option<&'a dyn Aggregated>,
 }
 
 impl<'a> HasLut<'a, Quire> for Run<'a> {
@@ -64,14 +66,32 @@ pub(super) const IMPURE: [&str; 13] = [
 const LEFT_OUT: [&str; 9] =
     ["env", "now", "halt", "debug_empty", "stderr_empty", "localtime", "strflocaltime", "range", "fromjson"];
 
+/// One aggregate by its name; stands for `$aggregates.name`.
+pub(super) const AGGREGATE: &str = "!aggregate";
+/// All of them; stands for `$aggregates` by itself.
+pub(super) const AGGREGATES: &str = "!aggregates";
+
+/// The aggregates that an expression sees.
+pub trait Aggregated {
+    /// Their names, in the order of the catalogue.
+    fn names(&self) -> &[String];
+
+    /// The aggregate at a position: an array.
+    ///
+    /// # Errors
+    /// Why it cannot be had, in words.
+    fn get(&self, position: usize) -> Result<Val, String>;
+}
+
 /// A native function: its name, its arguments, what it does.
 type Native = (&'static str, Box<[Bind]>, RunPtr<Quire>);
 
 /// Natives of ours; names with `!` cannot be written in an expression.
-fn own() -> [Native; 6] {
+fn own() -> [Native; 9] {
     [
         ("fold", v(0), |cv| bome(text_to_text(cv.1, fold))),
         ("slugify", v(0), |cv| bome(text_to_text(cv.1, slugify))),
+        ("page_name", v(0), |cv| bome(text_to_text(cv.1, page_name))),
         ("fromjson", v(0), |cv| bome(from_json(cv.1))),
         ("quire_step", v(0), |cv| {
             let left = cv.0.data().fuel;
@@ -83,6 +103,11 @@ fn own() -> [Native; 6] {
             let from = cv.0.pop_var();
             Box::new(range(cv.0.data().fuel, from, to, by))
         }),
+        (AGGREGATE, v(1), |mut cv| {
+            let name = cv.0.pop_var();
+            bome(aggregate(cv.0.data(), &name))
+        }),
+        (AGGREGATES, v(0), |cv| bome(aggregates(cv.0.data()))),
         ("!multiply", v(2), |mut cv| {
             let right = cv.0.pop_var();
             bome(multiply(cv.0.pop_var(), right))
@@ -171,6 +196,20 @@ fn multiply(left: Val, right: Val) -> ValR {
         return Err(Error::str(format_args!("a string repeated to more than {MAX_REPEATED} bytes")));
     }
     left * right
+}
+
+fn aggregate(run: &Run<'_>, name: &Val) -> ValR {
+    let Some(aggregated) = run.aggregates else { return Ok(Val::Null) };
+    let Val::TStr(text) = name else { return Err(Error::typ(name.clone(), "string")) };
+    match aggregated.names().iter().position(|known| known.as_bytes() == text.as_ref()) {
+        Some(position) => aggregated.get(position).map_err(Error::str),
+        None => Ok(Val::Null),
+    }
+}
+
+fn aggregates(run: &Run<'_>) -> ValR {
+    let Some(aggregated) = run.aggregates else { return Ok(Val::Null) };
+    super::Program::input_of(aggregated).map_err(Error::str)
 }
 
 fn text_to_text(value: Val, change: impl Fn(&str) -> String) -> ValR {

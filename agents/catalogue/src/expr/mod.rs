@@ -16,6 +16,7 @@ mod constant;
 mod direct;
 mod library;
 mod lint;
+mod program;
 mod term;
 #[cfg(test)]
 mod tests;
@@ -35,7 +36,9 @@ pub(crate) use compile::Flaw;
 use constant::Constant;
 pub(crate) use direct::get;
 use direct::{Node, Step, Trail, walk};
+pub use library::Aggregated;
 use library::{Quire, Run};
+pub use program::Program;
 
 use crate::{decode::scalar::short, locate};
 
@@ -234,13 +237,13 @@ fn pointer(path: &[Val]) -> String {
 fn evaluate(filter: &Filter, input: Val) -> Evaluated<Vec<Val>> {
     // jaq has a few arithmetic corners that panic (an absolute value that does not fit, a string of 2^60 bytes);
     // no record may take the process down with it.
-    catch_unwind(AssertUnwindSafe(|| collect(filter, input)))
+    catch_unwind(AssertUnwindSafe(|| collect(filter, input, None)))
         .unwrap_or_else(|_| Err(EvalError::Failed("a number or size is out of range".into())))
 }
 
-fn collect(filter: &Filter, input: Val) -> Evaluated<Vec<Val>> {
+fn collect(filter: &Filter, input: Val, aggregates: Option<&dyn Aggregated>) -> Evaluated<Vec<Val>> {
     let fuel = Cell::new(MAX_STEPS);
-    let ctx = Ctx::<Quire>::new(Run { lut: &filter.lut, fuel: &fuel }, Vars::new([]));
+    let ctx = Ctx::<Quire>::new(Run { lut: &filter.lut, fuel: &fuel, aggregates }, Vars::new([]));
     let mut out = Vec::new();
     for output in filter.id.run((ctx, input)) {
         match output {

@@ -6,8 +6,10 @@ use jaq_core::{
         parse::{BinaryOp, Def, Pattern, Term},
     },
     ops::Math,
-    path::Part,
+    path::{Part, Path},
 };
+
+use super::library::{AGGREGATE, AGGREGATES};
 
 pub(super) type Jq<'s> = Term<&'s str>;
 
@@ -105,6 +107,39 @@ pub(super) fn meter_products(term: &mut Jq<'_>) {
         }
         other => other,
     };
+}
+
+/// Puts calls of our own in place of `$aggregates.name` and of `$aggregates` by itself, so that it is known which of them
+/// were looked at; tells the names.
+pub(super) fn name_aggregates<'s>(term: &mut Jq<'s>, found: &mut dyn FnMut(&'s str)) {
+    const ALL: &str = "$aggregates";
+    let whole = std::mem::take(term);
+    *term = match whole {
+        Term::Path(head, mut path) if matches!(*head, Term::Var(ALL)) && first_name(&path).is_some() => {
+            first_name(&path).into_iter().for_each(&mut *found);
+            let (first, _) = path.0.remove(0);
+            let args = match first {
+                Part::Index(index) => vec![index],
+                Part::Range(..) => Vec::new(),
+            };
+            let one = Term::Call(AGGREGATE, args);
+            if path.0.is_empty() { one } else { Term::Path(Box::new(one), path) }
+        }
+        Term::Var(ALL) => Term::Call(AGGREGATES, Vec::new()),
+        other => other,
+    };
+    each_part(term, &mut |part| name_aggregates(part, found));
+}
+
+/// The name that a path begins with, if it is written out.
+fn first_name<'s>(path: &Path<Jq<'s>>) -> Option<&'s str> {
+    match path.0.first() {
+        Some((Part::Index(Term::Str(None, parts)), _)) => match parts.as_slice() {
+            [StrPart::Str(name)] => Some(name),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Puts `if any(a; .) then a | select(.) else b end` in place of every `a // b`: where jaq tells the places of

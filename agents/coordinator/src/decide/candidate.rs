@@ -98,7 +98,17 @@ impl Row for Accepted {
 pub(crate) fn record_weight(record: &RecordVerdict) -> usize {
     let fields: usize = record.row.fields.iter().flatten().map(|value| 32 + value.len()).sum();
     let others = record.references.len() * 192 + record.terms.len() * 64 + record.warnings.len() * 256;
-    400 + record.title.len() + record.row.summary.len() + claims_weight(&record.claims) + fields + others
+    let shares: u64 = record
+        .shares
+        .iter()
+        .map(|share| 96 + share.outputs.packed().map_or(share.outputs.len(), |_| 0))
+        .sum();
+    400 + shares as usize
+        + record.title.len()
+        + record.row.summary.len()
+        + claims_weight(&record.claims)
+        + fields
+        + others
 }
 
 fn claims_weight(claims: &[Claim]) -> usize {

@@ -44,6 +44,7 @@ fn candidate(number: u32, claims: Vec<Claim>, references: Vec<Reference>) -> Can
         terms: Vec::new(),
         row: ListRow::default(),
         warnings: Vec::new(),
+        shares: Vec::new(),
     };
     let item = ItemId { source: "s".into(), location: format!("{number:05}.json").into(), ordinal: 0 };
     Candidate { item, content: digest, origin: Origin::Fresh, judged: Judged::Record(Arc::new(record)) }

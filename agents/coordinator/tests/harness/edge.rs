@@ -5,12 +5,15 @@
 use std::{
     fs, io,
     path::PathBuf,
-    sync::{Condvar, Mutex},
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
-use quire_coordinator::{CatalogueState, EntryIter, Projector, RejectIter, SiteEdge};
-use quire_proto::Digest;
-use quire_runtime::{BoxError, FileSink};
+use quire_coordinator::{CatalogueState, EntryIter, FigureFiles, Projector, RejectIter, SiteEdge};
+use quire_proto::{AggregateRef, Digest};
+use quire_runtime::{BoxError, FileSink, Store};
 
 /// Holds up whoever passes while it is closed.
 #[derive(Default)]
@@ -97,7 +100,11 @@ impl SiteEdge for FolderSite {
     }
 }
 
-pub struct ListProjector;
+/// Makes lists; counts the figures that it draws.
+#[derive(Default)]
+pub struct ListProjector {
+    pub drawn: Arc<AtomicUsize>,
+}
 
 impl Projector for ListProjector {
     fn catalogue_files(
@@ -122,6 +129,23 @@ impl Projector for ListProjector {
         }
         sink.add(format!("{name}/list.txt"), list.into_bytes())?;
         sink.add(format!("{name}/rejects.txt"), rejected.into_bytes())
+    }
+
+    fn catalogue_figure(
+        &self,
+        _bundle: &[u8],
+        figure: usize,
+        aggregates: &[AggregateRef],
+        store: &Store,
+    ) -> Result<FigureFiles, BoxError> {
+        self.drawn.fetch_add(1, Ordering::Relaxed);
+        assert_eq!((figure, aggregates.len()), (0, 2));
+        let given = store.get_slice(&aggregates[0].from)?;
+        // Templates know how many there are, not which.
+        let count = given.iter().filter(|&&byte| byte == b',').count();
+        let mut files = vec![("figures/all.svg".to_owned(), given.to_vec())];
+        files.retain(|(_, bytes)| bytes != b"[]");
+        Ok(FigureFiles { files, listing: format!("[{count}]").into_bytes() })
     }
 
     fn root_files(&self, catalogues: &[CatalogueState], sink: &mut dyn FileSink) -> Result<(), BoxError> {

@@ -9,7 +9,7 @@ mod stages;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, atomic::AtomicUsize},
     time::Duration,
 };
 
@@ -63,6 +63,8 @@ pub struct World {
     pub edge: Arc<FolderSite>,
     pub catalogue: String,
     pub progress: Arc<dyn Progress>,
+    /// How often the catalogue's figure was drawn.
+    pub drawn: Arc<AtomicUsize>,
 }
 
 impl World {
@@ -90,11 +92,12 @@ impl World {
         let store = Store::open(&folder.path().join("store")).unwrap();
         let site = Arc::new(FolderSite(folder.path().join("site"), Gate::default()));
         let tmp = folder.path().join("tmp");
+        let drawn = Arc::new(AtomicUsize::new(0));
         let mut options = CoordinatorOptions::new(
             store.clone(),
             broker.clone(),
             tmp,
-            Arc::new(ListProjector),
+            Arc::new(ListProjector { drawn: Arc::clone(&drawn) }),
             Digest::of(b"salt"),
         );
         options.site = Some(site.clone());
@@ -108,7 +111,7 @@ impl World {
         ];
         let coordinator = Coordinator::new(options);
         let (edge, catalogue) = (site, "c".into());
-        Self { folder, script, broker, store, coordinator, agents, edge, catalogue, progress }
+        Self { folder, script, broker, store, coordinator, agents, edge, catalogue, progress, drawn }
     }
 
     /// The process ends, state and site stay.
@@ -210,7 +213,9 @@ pub fn bundle(name: &str, note: &str) -> Bundle {
     let yaml = format!(
         "catalogue: {name}\ntitle: T\nsources:\n  - name: s\n    files: {{ include: [\"*\"], format: json }}\n\
          \x20 - name: t\n    files: {{ include: [\"*\"], format: json }}\nrecord:\n  key: .id\n  title: .id\n\
-         lookups:\n  - {{ name: near, by: .a, in: .b }}\npages:\n  record: record.html\n"
+         lookups:\n  - {{ name: near, by: .a, in: .b }}\n\
+         aggregates:\n  - {{ name: given, of: .give }}\n  - {{ name: other, of: .other }}\n\
+         figures:\n  - {{ name: all, scatter: {{ of: catalogue, from: .given }} }}\npages:\n  record: record.html\n"
     );
     let files = [("catalogue.yaml", yaml), ("record.html", note.to_owned())];
     Bundle::new(files.map(|(path, text)| (path.to_owned(), text.into_bytes())).into())

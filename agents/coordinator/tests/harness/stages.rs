@@ -6,9 +6,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use quire_coordinator::SiteEdge as _;
 use quire_proto::{
-    Claim, Digest, Format, IndexedRecord, Item, ItemId, Judged, ListRow, ListSource, Listed, Outcome,
-    PackSlice, PageFile, Parcel, Problem, RecordVerdict, Reference, RenderRecord, RenderedRecord, Severity,
-    StageName, Term, Verdict, Work, codec, is_page,
+    AggregateRef, Claim, Digest, Format, IndexedRecord, Item, ItemId, Judged, ListRow, ListSource, Listed,
+    Outcome, Outputs, PackSlice, PageFile, Parcel, Problem, RecordVerdict, Reference, RenderRecord,
+    RenderedRecord, Severity, Share, StageName, Term, Verdict, Work, codec, is_page,
     manifest::{Chunk, Manifest},
     pack::PackBuilder,
 };
@@ -176,8 +176,28 @@ fn judge(item: &Item, bodies: &mut PackBuilder) -> (Judged, usize) {
         terms,
         row: ListRow::default(),
         warnings: Vec::new(),
+        shares: shares(&all("give"), &all("other"), bodies),
     };
     (Judged::Record(Arc::new(record)), position)
+}
+
+/// `give=x` stands in the row, `other=x` lies in the pack.
+fn shares(given: &[String], other: &[String], bodies: &mut PackBuilder) -> Vec<Share> {
+    let json =
+        |texts: &[String]| texts.iter().map(|text| format!("\"{text}\"")).collect::<Vec<_>>().join(",");
+    let mut shares = Vec::new();
+    if !given.is_empty() {
+        shares.push(Share { aggregate: 0, outputs: Outputs::Here(json(given)) });
+    }
+    if !other.is_empty() {
+        let text = json(other);
+        let digest = Digest::of(text.as_bytes());
+        let position = bodies.add(text.into_bytes()) as u64;
+        // The offset is the position until the pack is closed.
+        let from = PackSlice { pack: digest, offset: position, len: 0 };
+        shares.push(Share { aggregate: 1, outputs: Outputs::Packed { digest, from } });
+    }
+    shares
 }
 
 impl Stage for ScriptValidator {
@@ -204,7 +224,13 @@ impl Stage for ScriptValidator {
             .zip(judged)
             .map(|(item, (mut judged, position))| {
                 if let Judged::Record(record) = &mut judged {
-                    Arc::make_mut(record).body = bodies.slice(position).unwrap();
+                    let record = Arc::make_mut(record);
+                    record.body = bodies.slice(position).unwrap();
+                    for share in &mut record.shares {
+                        if let Outputs::Packed { from, .. } = &mut share.outputs {
+                            *from = bodies.slice(from.offset as usize).unwrap();
+                        }
+                    }
                 }
                 Verdict { item: item.id.clone(), content: item.content, judged }
             })
@@ -256,19 +282,35 @@ impl ScriptRenderer {
             return Err(StageError::permanent("rendering", "the template failed"));
         }
         let mut pack = PackBuilder::default();
+        let mut used = Vec::new();
         for record in records {
             script.rendered.push(record.key.clone());
             let body = store.get_slice(&record.body)?;
+            let body = String::from_utf8_lossy(&body);
             let hits: Vec<&str> = record.lookups.iter().flatten().map(|hit| hit.title.as_str()).collect();
-            pack.add(format!("{} near {hits:?}", String::from_utf8_lossy(&body)).into_bytes());
+            // `use=1` shows the second aggregate, `use=2` what is known of the figure.
+            let positions = body.split(' ').filter_map(|field| field.strip_prefix("use=")?.parse().ok());
+            let uses: Vec<&AggregateRef> = positions.map(|at: usize| &record.aggregates[at]).collect();
+            let mut text = format!("{body} near {hits:?}");
+            for aggregate in &uses {
+                text += &format!(" sees {}", String::from_utf8_lossy(&store.get_slice(&aggregate.from)?));
+            }
+            used.push(uses.iter().map(|aggregate| aggregate.used).collect::<Vec<_>>());
+            pack.add(text.into_bytes());
         }
         let pack = pack.finish();
         store.put_pack(&pack)?;
-        let pages = records.iter().zip(pack.slices()).map(|(record, from)| {
+        let pages = records.iter().zip(pack.slices()).zip(used).map(|((record, from), used)| {
             let path = format!("{catalogue}/{}.html", record.slug);
             let digest = Digest::of(&store.get_slice(&from).unwrap());
             let files = vec![PageFile { path, digest, from }];
-            RenderedRecord { key: record.key.clone(), inputs: record.inputs, files, warnings: Vec::new() }
+            RenderedRecord {
+                key: record.key.clone(),
+                inputs: record.inputs,
+                files,
+                warnings: Vec::new(),
+                used,
+            }
         });
         Ok(Processed::leaf(Outcome::Rendered { pages: pages.collect() }))
     }

@@ -312,6 +312,7 @@ fn entry(item: ItemId, content: Digest, bytes: usize) -> Entry {
         terms: Vec::new(),
         row: ListRow { summary: "x".repeat(bytes), fields: Vec::new() },
         warnings: Vec::new(),
+        shares: Vec::new(),
     };
     Entry {
         item,
@@ -319,6 +320,7 @@ fn entry(item: ItemId, content: Digest, bytes: usize) -> Entry {
         record: record.into(),
         decided: Vec::new(),
         inputs: content,
+        used: Vec::new(),
         files: Vec::new(),
         page_warnings: Vec::new(),
         document: slice,

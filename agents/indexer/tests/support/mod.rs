@@ -95,7 +95,18 @@ impl World {
                 let key = record.key.clone();
                 let page_warnings = Vec::new();
                 let entry =
-                    Entry { item, content, record, decided, inputs, files, page_warnings, document, epoch };
+                    Entry {
+                        item,
+                        content,
+                        record,
+                        decided,
+                        inputs,
+                        used: Vec::new(),
+                        files,
+                        page_warnings,
+                        document,
+                        epoch,
+                    };
                 self.rows.insert(key, entry);
             }
         }

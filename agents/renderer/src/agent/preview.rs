@@ -11,6 +11,7 @@ use super::{
     Shared,
     service::{failed, newest},
 };
+use crate::sight::{Decoded, read_from};
 
 /// The location that a preview's record says it is from.
 const LOCATION: &str = "preview";
@@ -37,12 +38,16 @@ pub(super) fn preview(
     };
     let compiled = shared.engines.of(&catalogue.bundle().encode()).map_err(|error| failed(&error))?;
     let lookups = vec![Vec::new(); catalogue.definition().lookups.len()];
-    let pages = compiled.pages.make(&to_render(&record, item, lookups), &body);
-    let pages = pages.map_err(|error| Status::invalid_argument(quire_runtime::chain(&error)))?;
+    // Together with what the other records gave when the catalogue was last committed.
+    let record_now =
+        RenderRecord { aggregates: manifest.basis.aggregates(), ..to_render(&record, item, lookups) };
+    let made = compiled.pages.make(&record_now, &body, &Decoded::default(), &read_from(store));
+    let made = made.map_err(|error| Status::invalid_argument(quire_runtime::chain(&error)))?;
     let folder = &compiled.engine.look().slug;
-    let files = pages
+    let files = made
+        .pages
         .into_iter()
-        .map(|page| File { path: format!("{folder}/{}.{}", record.slug, page.ending), content: page.bytes });
+        .map(|page| File { path: format!("{folder}/{}", page.path), content: page.bytes });
     let problems = record.warnings.iter().cloned().map(problem).collect();
     Ok(PreviewResponse { files: files.collect(), problems })
 }
@@ -76,6 +81,7 @@ fn to_render(record: &RecordVerdict, item: Item, lookups: Vec<Vec<quire_proto::L
         body: record.body,
         lookups,
         inputs: record.digest,
+        aggregates: Vec::new(),
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::sync::OnceLock;
 
+use quire_figures::FIGURES_VERSION;
 use quire_proto::{Digest, DigestBuilder};
 
 /// Version of the renderer: raised whenever the same record would give other bytes.
-pub const RENDERER_VERSION: u32 = 1;
+pub const RENDERER_VERSION: u32 = 2;
 
 macro_rules! embedded {
     ($include:ident, $folder:literal, $($name:literal),+ $(,)?) => {
@@ -58,12 +59,13 @@ pub fn assets() -> impl Iterator<Item = (&'static str, &'static [u8])> {
     ASSET_BYTES.into_iter()
 }
 
-/// Digest of all that pages are made with besides the catalogue: [`RENDERER_VERSION`], templates, assets.
+/// Digest of all that pages are made with besides the catalogue: [`RENDERER_VERSION`], [`FIGURES_VERSION`], templates, assets.
 #[must_use]
 pub fn engine_digest() -> Digest {
     static DIGEST: OnceLock<Digest> = OnceLock::new();
     *DIGEST.get_or_init(|| {
         let start = DigestBuilder::new("quire renderer").number(u64::from(RENDERER_VERSION));
+        let start = start.number(u64::from(FIGURES_VERSION));
         let templates = templates().fold(start, |digest, (name, source)| digest.text(name).text(source));
         assets().fold(templates, |digest, (name, bytes)| digest.text(name).bytes(bytes)).finish()
     })

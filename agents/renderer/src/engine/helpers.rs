@@ -9,6 +9,7 @@
 //! | `x \| safe_url` | `x` if it is an `http`, `https` or `mailto` address, else empty |
 //! | `x \| urlencode` | percent-encoded for a query; `A-Z a-z 0-9 - _ . ~ /` stay |
 //! | `x \| squeeze` | at most one empty line in a row, no blanks at the ends |
+//! | `x \| point_id` | the fragment that highlights the point `x` of a scatter plot |
 //! | `code_url(system, code)` | the page of a code in a known system, else empty |
 //!
 //! The filter `safe` does not exist: text never becomes HTML by a template's word.
@@ -36,6 +37,7 @@ pub fn add(env: &mut Environment<'static>) {
             _ => map_text(value, squeezed),
         }
     });
+    env.add_filter("point_id", |value: &Value| quire_figures::scatter::point_id(&value.to_string()));
     env.add_function("code_url", |system: &Value, code: &Value| {
         let code = code.as_str().map_or_else(|| code.to_string(), str::to_owned);
         system.as_str().map(|system| code_url(system, &code)).unwrap_or_default()

@@ -13,7 +13,7 @@ use crate::look::Look;
 /// Adds the problems of all templates of `look`, which are in `env` as far as they compile.
 pub(super) fn lint(look: &Look, env: &Environment<'_>, problems: &mut Vec<TemplateProblem>) {
     for (name, source) in &look.templates {
-        let found = Found { file: format!("templates/{name}"), env, problems };
+        let found = Found { file: format!("templates/{name}"), env, problems, look };
         found.template(source, name.ends_with(".html") || name.ends_with(".xml"));
     }
     let wanted = [Some(&look.record), look.markdown.as_ref(), Some(&look.list)];
@@ -29,6 +29,7 @@ struct Found<'a> {
     file: String,
     env: &'a Environment<'a>,
     problems: &'a mut Vec<TemplateProblem>,
+    look: &'a Look,
 }
 
 impl Found<'_> {
@@ -38,7 +39,9 @@ impl Found<'_> {
 
     fn template(mut self, source: &str, is_html: bool) {
         let mut walk = Walk::new();
-        for piece in pieces(source) {
+        let pieces = pieces(source);
+        self.names(&pieces);
+        for piece in pieces {
             match piece {
                 Piece::Literal(literal) => walk.over(literal),
                 Piece::Print(code) => {
@@ -50,6 +53,25 @@ impl Found<'_> {
                 Piece::Block(code) => {
                     self.filters(&code);
                     self.block(&code);
+                }
+            }
+        }
+    }
+
+    /// Aggregates and figures that the catalogue does not have.
+    fn names(&mut self, pieces: &[Piece<'_>]) {
+        let codes = || pieces.iter().filter_map(Piece::code);
+        let figures: Vec<&str> = self.look.figures.iter().map(|figure| figure.name.as_str()).collect();
+        let aggregates: Vec<&str> = self.look.aggregates.iter().map(String::as_str).collect();
+        for (word, what, known) in [("aggregates", "aggregate", &aggregates), ("figures", "figure", &figures)]
+        {
+            if codes().any(|code| code.binds(word)) {
+                continue;
+            }
+            for (line, name) in codes().flat_map(|code| code.members_of(word)) {
+                if !known.contains(&name) {
+                    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                    self.add(line, format!("there is no {what} {name:?}: the catalogue has {known}"));
                 }
             }
         }

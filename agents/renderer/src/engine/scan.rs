@@ -21,6 +21,47 @@ pub(super) struct Code<'a> {
     pub(super) tokens: Vec<Token<'a>>,
 }
 
+impl<'a> Piece<'a> {
+    /// What stands between delimiters.
+    pub(super) const fn code(&self) -> Option<&Code<'a>> {
+        match self {
+            Self::Literal(_) => None,
+            Self::Print(code) | Self::Block(code) => Some(code),
+        }
+    }
+}
+
+impl<'a> Code<'a> {
+    /// Members of the variable `word` that are written out (`word.name`, `word["name"]`), with their line.
+    pub(super) fn members_of(&self, word: &str) -> Vec<(u32, &'a str)> {
+        let mut members = Vec::new();
+        for (at, token) in self.tokens.iter().enumerate() {
+            let free =
+                at.checked_sub(1).and_then(|before| self.tokens.get(before)) != Some(&Token::Sign('.'));
+            if *token != Token::Word(word) || !free {
+                continue;
+            }
+            if let Some([Token::Sign('.'), Token::Word(name)] | [Token::Sign('['), Token::Text(name)]) =
+                self.tokens.get(at + 1..at + 3)
+            {
+                members.push((self.line, *name));
+            }
+        }
+        members
+    }
+
+    /// Whether a variable of this name may be the template's own.
+    pub(super) fn binds(&self, word: &str) -> bool {
+        let keyword = matches!(
+            self.tokens.first(),
+            Some(Token::Word("set" | "for" | "macro" | "with" | "import" | "from"))
+        );
+        let names =
+            self.tokens.iter().take_while(|token| !matches!(token, Token::Sign('=') | Token::Word("in")));
+        keyword && names.skip(1).any(|token| *token == Token::Word(word))
+    }
+}
+
 /// A token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Token<'a> {

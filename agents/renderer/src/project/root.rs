@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use minijinja::Value;
-use quire_proto::manifest::Entry;
+use quire_proto::{is_page, manifest::Entry};
 use quire_runtime::{BoxError, FileSink};
 
 use crate::{
+    draw,
     engine::{Engine, Output, assets, object},
     page,
     text::absolute,
@@ -47,14 +48,19 @@ pub fn root_files(catalogues: Vec<SiteCatalogue<'_>>, sink: &mut dyn FileSink) -
     let mut cards = Vec::new();
     let mut any_engine = None;
     let mut titles = Vec::new();
+    let mut sheets = BTreeMap::new();
     for catalogue in catalogues {
         let engine = Arc::clone(&catalogue.engine);
+        sheets.extend(draw::sheets(&engine.look().figures));
         for (path, bytes) in &engine.look().assets {
             sink.add(format!("assets/{}/{path}", engine.look().slug), bytes.clone())?;
         }
         titles.push(engine.look().title.clone());
         cards.push(card(catalogue, &mut sitemap)?);
         any_engine = Some(engine);
+    }
+    for (path, rules) in sheets {
+        sink.add(format!("assets/{path}"), rules.into_bytes())?;
     }
     let title = match titles.as_slice() {
         [only] => only.as_str(),
@@ -120,8 +126,11 @@ fn card(catalogue: SiteCatalogue<'_>, sitemap: &mut Sitemap) -> Result<Value, Bo
     let mut counts: Vec<BTreeMap<String, usize>> = vec![BTreeMap::new(); facets.len()];
     if base_url.is_some() || !facets.is_empty() {
         for entry in catalogue.entries {
-            let record = &entry?.record;
-            sitemap.add(base_url, &format!("{}/{}.html", look.slug, record.slug));
+            let entry = entry?;
+            let record = &entry.record;
+            for file in entry.files.iter().filter(|file| is_page(&file.path)) {
+                sitemap.add(base_url, &file.path);
+            }
             for (&field, counts) in facets.iter().zip(&mut counts) {
                 let values = record.row.fields.get(field).map(Vec::as_slice).unwrap_or_default();
                 count(values, counts);

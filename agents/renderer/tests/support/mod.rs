@@ -12,10 +12,15 @@ use std::{
 use bytes::Bytes;
 use quire_catalogue::{Bundle, Catalogue};
 use quire_proto::{
-    Digest, Epoch, Format, Item, ItemId, Judged, PackSlice, RecordVerdict, RenderRecord,
+    Digest, Epoch, Format, Item, ItemId, Judged, PackSlice, PageFile, RecordVerdict, RenderRecord,
     manifest::{Entry, RejectRow},
 };
-use quire_renderer::engine::Engine;
+use quire_renderer::{
+    engine::Engine,
+    page::{Made, PageError, Pages},
+    sight::{Decoded, Read},
+};
+use quire_runtime::StoreError;
 
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_path_buf()
@@ -93,22 +98,32 @@ pub fn render_record(item: &Item, record: &RecordVerdict) -> RenderRecord {
         body: PackSlice { pack: record.digest, offset: 0, len: 0 },
         lookups: vec![Vec::new()],
         inputs: record.digest,
+        aggregates: Vec::new(),
     }
 }
 
 /// An accepted record as the manifest has it.
 pub fn entry(item: &Item, record: RecordVerdict) -> Entry {
+    let nowhere = PackSlice { pack: record.digest, offset: 0, len: 0 };
+    let page = PageFile { path: format!("small/{}.html", record.slug), digest: record.digest, from: nowhere };
     Entry {
         item: item.id.clone(),
         content: item.content,
         inputs: record.digest,
+        used: Vec::new(),
         document: PackSlice { pack: record.digest, offset: 0, len: 0 },
         record: Arc::new(record),
         decided: Vec::new(),
         page_warnings: Vec::new(),
-        files: Vec::new(),
+        files: vec![page],
         epoch: Epoch(1),
     }
+}
+
+/// The files of a record of a catalogue without aggregates.
+pub fn made(pages: &Pages, record: &RenderRecord, body: &[u8]) -> Result<Made, PageError> {
+    let nowhere: Read = Arc::new(|slice| Err(StoreError::Missing(slice.pack)));
+    pages.make(record, body, &Decoded::default(), &nowhere)
 }
 
 /// A catalogue from the texts of its files.

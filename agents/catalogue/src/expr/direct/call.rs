@@ -1,6 +1,6 @@
 //! Functions of jq's library that are evaluated here.
 
-use std::rc::Rc;
+use jaq_json::Rc;
 
 use jaq_json::{Map, Num, Val};
 

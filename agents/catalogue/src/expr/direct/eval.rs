@@ -61,7 +61,7 @@ impl Node {
             }),
             Self::If(branches, other) => self::branch(branches, other, env, input)?.eval(env, input, out),
             Self::Text(parts) => out(&Val::from(text(parts, env, input)?)),
-            Self::Array(None) => out(&Val::Arr(std::rc::Rc::default())),
+            Self::Array(None) => out(&Val::Arr(jaq_json::Rc::default())),
             Self::Array(Some(inner)) => {
                 let mut items = Vec::new();
                 inner.eval(env, input, &mut |value| {

@@ -1,6 +1,6 @@
 //! Changing a value in place: `path |= f`, chains and conditions of them.
 
-use std::rc::Rc;
+use jaq_json::Rc;
 
 use jaq_core::ops::Math;
 use jaq_json::Val;
