@@ -43,7 +43,7 @@ const TEMPLATE: &str = r##"{% extends "quire/base.html" %}
 {% for map in figures.eyemaps %}<object type="image/svg+xml" data="{{ base }}{{ map.href }}" width="{{ map.width }}" height="{{ map.height }}">{{ map.text }}</object>{% endfor %}
 {% for plot in figures.coverage %}<a href="{{ base }}{{ plot.href }}#{{ title | point_id }}">{{ plot.title }}</a>{% endfor %}
 {% for other in variants %}<a href="{{ base }}{{ other.href }}">{{ other.name }}</a>{% endfor %}
-{% if record.kind == "dataset" %}<p>{{ aggregates.types | length }} types</p>{% endif %}
+{% if record.columns %}<p>{{ aggregates.types | length }} types</p>{% endif %}
 {% endblock %}
 "##;
 
@@ -190,5 +190,5 @@ fn check_tells_what_is_not_there() {
         told.contains("there is no aggregate `colums`") && told.contains("did you mean `columns`?"),
         "{told}"
     );
-    assert!(told.contains("catalogue.yaml:20:"), "{told}");
+    assert!(told.contains("catalogue.yaml:17:90"), "{told}");
 }
