@@ -70,14 +70,23 @@ impl Batch {
     }
 }
 
-/// Claimed files that are jobs, and those that are none after all, with the reason.
-pub(super) fn parted(claimed: Vec<Claimed>) -> (Vec<(String, Job)>, Vec<(String, String)>) {
-    let (mut jobs, mut odd) = (Vec::with_capacity(claimed.len()), Vec::new());
+/// Claimed files, by name.
+#[derive(Debug, Default)]
+pub(super) struct Parted {
+    /// What those ask for that are jobs.
+    pub(super) jobs: Vec<(String, Job)>,
+    /// Why others are none after all.
+    pub(super) odd: Vec<(String, String)>,
+}
+
+/// Tells jobs from what is none.
+pub(super) fn parted(claimed: Vec<Claimed>) -> Parted {
+    let mut parted = Parted::default();
     for Claimed { name, job } in claimed {
         match job {
-            Ok(job) => jobs.push((name, job)),
-            Err(why) => odd.push((name, why.0)),
+            Ok(job) => parted.jobs.push((name, job)),
+            Err(why) => parted.odd.push((name, why.0)),
         }
     }
-    (jobs, odd)
+    parted
 }

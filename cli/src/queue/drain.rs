@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    batch::{Batch, Ended, Panicked, Slot, parted},
+    batch::{Batch, Ended, Panicked, Parted, Slot, parted},
     hold::{Held, Pause, Size},
     judge::{Verdict, judge},
     teller::{Teller, jobs},
@@ -302,7 +302,7 @@ impl Drain {
     fn begin(&mut self, slot: Slot, lane: Lane, names: &[String], everything: bool) -> anyhow::Result<()> {
         let claimed = self.claims.claim(names);
         self.scan.forget(names);
-        let (mut jobs, odd) = parted(claimed?);
+        let Parted { mut jobs, odd } = parted(claimed?);
         for (name, why) in odd {
             self.bury(&name, None, &why)?;
         }
