@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use quire_coordinator::{Event, Phase, Progress};
+use quire_coordinator::{Event, Loss, Phase, Progress};
 use quire_proto::RunId;
 use quire_runtime::Store;
 use tokio::task::JoinHandle;
@@ -80,5 +80,9 @@ impl Progress for Follower {
             self.follow(run);
         }
         self.watching.tell(run, event);
+    }
+
+    fn lost(&self, run: &RunId, loss: &Loss<'_>) {
+        self.watching.lost(run, loss);
     }
 }

@@ -10,7 +10,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// Most jobs told one by one of one run.
 const TOLD: usize = 20;
 /// Most dead letters that the last word names.
-const NAMED: usize = 1_000;
+const NAMED: usize = 100;
 
 /// What became of jobs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -52,9 +52,9 @@ pub(crate) struct Told {
 pub(crate) struct Teller {
     /// So far.
     pub(crate) counts: Counts,
-    /// Jobs and files that became dead letters, the first thousand.
+    /// Jobs and files that became dead letters, the first hundred.
     pub(crate) dead: Vec<Told>,
-    /// Jobs whose records were rejected, the first thousand.
+    /// Jobs whose records were rejected, the first hundred.
     pub(crate) rejected: Vec<Told>,
     began: Instant,
     last: Instant,
