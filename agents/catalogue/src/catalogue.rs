@@ -132,6 +132,13 @@ impl Catalogue {
         Some(places)
     }
 
+    /// The key of the item at a location, if the source itself tells.
+    #[must_use]
+    pub fn key_at(&self, source: &str, location: &str) -> Option<String> {
+        let source = self.definition().sources.iter().find(|known| known.name == source)?;
+        source.connector.neuprint().filter(|_| source.split.is_none())?.key_at(location)
+    }
+
     /// Digest of everything that a verdict depends on; while it stays, an item with the same content has the
     /// same verdict.
     #[must_use]

@@ -18,7 +18,7 @@ use crate::{
     CheckArgs, Exit,
     commands::build::is_incomplete,
     definition,
-    embedded::{CatalogueFolder, ENTRY_MEMORY_BYTES, Embedded, Options, load_catalogue},
+    embedded::{CatalogueFolder, ENTRY_MEMORY_BYTES, Embedded, Options, listed_keys, load_catalogue},
     output,
 };
 
@@ -108,10 +108,7 @@ fn dry_build<T>(
     let state = State::open(&scratch.0.join("state"))?;
     let out = scratch.0.join("site");
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
+    let runtime = runtime()?;
     let folders = std::slice::from_ref(folder);
     let built = runtime.block_on(async {
         let options = Options {
@@ -133,11 +130,21 @@ fn dry_build<T>(
     Ok((run, look(&scratch.0)?))
 }
 
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.context("cannot start the runtime")
+}
+
 /// Keys of all records that the sources have, published, rejected or dead.
 ///
 /// # Errors
 /// As of a check.
 pub(super) fn keys(folder: &CatalogueFolder) -> anyhow::Result<BTreeSet<String>> {
+    let scratch = Scratch::new()?;
+    if let Some(keys) = runtime()?.block_on(listed_keys(folder, &scratch.0))? {
+        return Ok(keys);
+    }
+    drop(scratch);
     let dead = Arc::new(DeadKeys::default());
     let progress = Arc::clone(&dead) as Arc<dyn Progress>;
     let (_, mut keys) = dry_build(folder, progress, |scratch| {

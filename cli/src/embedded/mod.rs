@@ -5,9 +5,11 @@
 mod catalogues;
 mod index;
 mod keys;
+mod listing;
 
 pub use catalogues::{CatalogueFolder, find as find_catalogues, load as load_catalogue};
 pub use keys::{KeysAsked, KeysMade, Losses};
+pub use listing::listed_keys;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

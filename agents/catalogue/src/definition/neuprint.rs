@@ -69,6 +69,11 @@ impl Neuprint {
         std::iter::once(format!("types/{key}")).chain(dataset).collect()
     }
 
+    /// The type at a location, which is its key.
+    pub(crate) fn key_at(&self, location: &str) -> Option<String> {
+        location.strip_prefix("types/").map(str::to_owned)
+    }
+
     /// Which types the source takes.
     ///
     /// # Errors

@@ -110,7 +110,7 @@ fn typed(types: &[String]) -> anyhow::Result<BTreeSet<String>> {
     Ok(types.iter().cloned().collect())
 }
 
-/// The keys that the last manifest has.
+/// The keys that the last manifest has, and what sources list that tell keys without being read.
 fn all_keys(catalogue: &CatalogueFolder, state: &Path) -> anyhow::Result<BTreeSet<String>> {
     let mut keys = BTreeSet::new();
     // The store is only read: whoever works with the state is not disturbed.
@@ -119,8 +119,9 @@ fn all_keys(catalogue: &CatalogueFolder, state: &Path) -> anyhow::Result<BTreeSe
         let store = Store::open(&store).context("cannot open the store")?;
         keys = quire_coordinator::known_keys(&store, &catalogue.name)?;
     }
-    if keys.is_empty() {
-        keys = crate::commands::check::keys(catalogue)?;
+    // A manifest may have some of what such a source has: runs of keys made it grow from nothing.
+    if keys.is_empty() || catalogue.catalogue.places_of("any").is_some() {
+        keys.append(&mut crate::commands::check::keys(catalogue)?);
     }
     if keys.is_empty() {
         wrong_usage!("the catalogue {} has no records: there is nothing to queue", catalogue.name);
