@@ -228,7 +228,7 @@ fn a_poison_job_and_odd_files_harm_nobody_else() {
         dead.unwrap_or_else(|| panic!("{file}: {list}"))["reason"].as_str().unwrap().to_owned()
     };
     for (file, why) in [
-        ("bad.yaml", "templates/record.html:2"),
+        ("bad.yaml", "template record.html, line 2"),
         ("nobody.yaml", "no record of the catalogue has the key `Nobody`"),
         ("words.yaml", "not the YAML of a job"),
         ("inspect.yaml", "its command is `inspect`"),
