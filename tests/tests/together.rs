@@ -119,6 +119,8 @@ fn figures_variants_and_aggregates_reach_the_site_and_go_with_their_records() {
     assert!(page.contains("<h1>a L</h1>") && page.contains("data=\"figures/a/me.svg\""), "{page}");
     assert!(page.contains("href=\"figures/coverage.svg#a\"") && page.contains("href=\"a.r.html\""), "{page}");
     assert!(page.contains("<link rel=\"canonical\" href=\"https://example.org/x/eyes/a.l.html\">"), "{page}");
+    // Chromium asks both about an `<object>`.
+    assert!(page.contains("object-src 'self';") && page.contains("frame-src 'self'"), "{page}");
     let map = eyes.read("figures/a/me.svg");
     assert!(
         map.contains("Column: 13, 13\nSynapse count: 0")
