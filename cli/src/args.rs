@@ -130,7 +130,7 @@ pub struct StateArgs {
 /// Arguments of `quire build`.
 #[derive(Debug, Args)]
 pub struct BuildArgs {
-    /// Catalogue folders; without any: each folder in ./catalogues, or . if it is a catalogue
+    /// Catalogue folders, or definitions in one; without any: each folder in ./catalogues, or . if it is a catalogue
     #[arg(value_name = "DIR")]
     pub catalogues: Vec<PathBuf>,
     /// Where the site goes
@@ -159,7 +159,7 @@ pub struct BuildArgs {
 /// Arguments of `quire check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Catalogue folder
+    /// Catalogue folder, or a definition in one
     #[arg(value_name = "DIR", required_unless_present = "schema")]
     pub catalogue: Option<PathBuf>,
     /// Print the JSON Schema of catalogue.yaml and stop
@@ -239,6 +239,9 @@ fn read_filter(filter: &str) -> Result<(String, String), &'static str> {
 /// Arguments of `quire doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
+    /// Catalogues to look at; without any: each folder in ./catalogues, or . if it is a catalogue
+    #[arg(value_name = "DIR")]
+    pub catalogues: Vec<PathBuf>,
     /// State folder
     #[command(flatten)]
     pub state: StateArgs,

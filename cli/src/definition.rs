@@ -10,7 +10,7 @@ use crate::embedded::CatalogueFolder;
 
 /// All of them, in the order of the files that they are in.
 pub(crate) fn problems(folder: &CatalogueFolder) -> Vec<Diagnostic> {
-    let mut problems: Vec<_> = folder.catalogue.check().into_iter().collect();
+    let mut problems: Vec<_> = folder.catalogue.check().of_file(&folder.file).into_iter().collect();
     // A template that is named but not there is the definition's problem, and told already.
     for problem in quire_renderer::check(&folder.catalogue) {
         if !problems.iter().any(|known| known.message.contains(&problem.file)) {

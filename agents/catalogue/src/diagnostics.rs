@@ -57,6 +57,15 @@ impl Diagnostics {
         }
     }
 
+    /// The same problems of a definition that is a file of another name than `catalogue.yaml`.
+    #[must_use]
+    pub fn of_file(mut self, name: &str) -> Self {
+        for diagnostic in self.0.iter_mut().filter(|diagnostic| diagnostic.file == "catalogue.yaml") {
+            name.clone_into(&mut diagnostic.file);
+        }
+        self
+    }
+
     /// Puts the problems in the order of the files.
     pub(crate) fn sort(&mut self) {
         self.0.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));

@@ -20,10 +20,10 @@ const MAX_DEPTH: usize = 16;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FolderError {
-    /// There is no `catalogue.yaml`.
-    #[error("{} has no catalogue.yaml", folder.display())]
+    /// There is no `catalogue.yaml`, or the file is no definition.
+    #[error("{} is no folder with a catalogue.yaml and no definition like it: a file that ends in .yaml", folder.display())]
     NotACatalogue {
-        /// The folder.
+        /// The folder, or the file.
         folder: PathBuf,
     },
     /// A file or folder cannot be read.
@@ -57,13 +57,21 @@ pub enum FolderError {
 /// `templates/` and `assets/` but hidden files. A file that is named but not there is left out: checking the catalogue
 /// says so with its position.
 ///
+/// `path` may also be another definition in such a folder, a file that ends in `.yaml`: it then stands in the place of
+/// `catalogue.yaml`, with the same schema and templates.
+///
 /// # Errors
 /// Any [`FolderError`].
-pub fn read_folder(folder: &Path) -> Result<Bundle, FolderError> {
-    let root = folder.canonicalize().map_err(|_| FolderError::NotACatalogue { folder: folder.to_owned() })?;
+pub fn read_folder(path: &Path) -> Result<Bundle, FolderError> {
+    let none = || FolderError::NotACatalogue { folder: path.to_owned() };
+    let (folder, definition) = parts_of(path).ok_or_else(none)?;
+    let root = folder.canonicalize().map_err(|_| none())?;
     let mut reader = FolderReader { root, files: BTreeMap::new(), bytes: 0 };
-    if !reader.add(DEFINITION)? {
-        return Err(FolderError::NotACatalogue { folder: folder.to_owned() });
+    if !reader.add(&definition)? {
+        return Err(none());
+    }
+    if let Some(bytes) = reader.files.remove(&definition) {
+        reader.files.insert(DEFINITION.to_owned(), bytes);
     }
     // A definition that does not load names nothing; whoever loads the bundle is told why.
     if let Ok(catalogue) = Catalogue::load(Bundle::new(reader.files.clone())) {
@@ -75,6 +83,17 @@ pub fn read_folder(folder: &Path) -> Result<Bundle, FolderError> {
         reader.add_folder(folder, 0)?;
     }
     Ok(Bundle::new(reader.files))
+}
+
+/// The folder of a catalogue and the name of its definition, by the path of either.
+#[must_use]
+pub fn parts_of(path: &Path) -> Option<(PathBuf, String)> {
+    if !path.is_file() {
+        return Some((path.to_owned(), DEFINITION.to_owned()));
+    }
+    let name = path.file_name()?.to_str().filter(|name| name.ends_with(".yaml"))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Some((folder.to_owned(), name.to_owned()))
 }
 
 fn named_files(definition: &Definition) -> impl Iterator<Item = &str> {
@@ -182,6 +201,22 @@ mod tests {
         let bundle = read_folder(folder().path()).unwrap();
         let paths: Vec<&str> = bundle.files().map(|(path, _)| path).collect();
         assert_eq!(paths, ["assets/deep/a.css", "catalogue.yaml", "schema.json", "templates/record.html"]);
+    }
+
+    #[test]
+    fn another_definition_in_the_folder_stands_in_the_place_of_the_first() {
+        let folder = folder();
+        let other = YAML.replace("title: T", "title: Other");
+        fs::write(folder.path().join("other.yaml"), &other).unwrap();
+        let (first, bundle) =
+            (read_folder(folder.path()).unwrap(), read_folder(&folder.path().join("other.yaml")).unwrap());
+        assert_eq!(bundle.file("catalogue.yaml"), Some(other.as_bytes()));
+        let paths = |bundle: &Bundle| bundle.files().map(|(path, _)| path.to_owned()).collect::<Vec<_>>();
+        assert_eq!(paths(&first), paths(&bundle));
+        let named = read_folder(&folder.path().join("catalogue.yaml")).unwrap();
+        assert_eq!(named.digest(), first.digest());
+        let refused = read_folder(&folder.path().join("schema.json")).unwrap_err().to_string();
+        assert!(refused.contains("schema.json is no folder"), "{refused}");
     }
 
     #[test]

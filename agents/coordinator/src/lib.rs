@@ -52,7 +52,7 @@ pub use coordinator::Coordinator;
 pub use error::RunError;
 pub use explain::{Explanation, FileOf, explain, published_catalogues};
 pub use fates::{Fate, Ground, fates, ground, known_keys};
-pub use folder::{FolderError, read_folder};
+pub use folder::{FolderError, parts_of as parts_of_folder, read_folder};
 pub use options::{CoordinatorOptions, RunRequest};
 pub use progress::{Event, Loss, NoProgress, Phase, Progress};
 pub use projector::{CatalogueState, EntryIter, FigureFiles, Projector, RejectIter};

@@ -41,6 +41,9 @@ struct Answer {
     definition: Vec<Diagnostic>,
     #[serde(skip_serializing_if = "Option::is_none")]
     records: Option<RecordCounts>,
+    /// Why records were not looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unseen: Option<String>,
     /// Sources that could not be listed, records that could not be processed.
     failures: Vec<String>,
     problems: Vec<Listed>,
@@ -48,7 +51,14 @@ struct Answer {
 
 impl Answer {
     const fn of_definition(catalogue: String, definition: Vec<Diagnostic>) -> Self {
-        Self { catalogue, definition, records: None, failures: Vec::new(), problems: Vec::new() }
+        Self {
+            catalogue,
+            definition,
+            records: None,
+            unseen: None,
+            failures: Vec::new(),
+            problems: Vec::new(),
+        }
     }
 }
 
@@ -84,6 +94,15 @@ fn look(folder: &CatalogueFolder, no_records: bool) -> anyhow::Result<(Answer, b
     let answer = Answer::of_definition(folder.name.clone(), definition::problems(folder));
     if !answer.definition.is_empty() || no_records {
         return Ok((answer, false));
+    }
+    if let Some(source) =
+        folder.catalogue.definition().sources.iter().find(|source| source.connector.neuprint().is_some())
+    {
+        let unseen = format!(
+            "records are not looked at: those of the source {} are on a neuPrint server; `quire doctor` asks it, `quire build` reads them",
+            source.name
+        );
+        return Ok((Answer { unseen: Some(unseen), ..answer }, false));
     }
     let rejects = Path::new("site").join(&folder.name).join("rejects.json");
     let (run, problems) =
@@ -208,6 +227,9 @@ fn print(path: &Path, answer: &Answer) -> anyhow::Result<()> {
         1 => "; 1 source failed".to_owned(),
         count => format!("; {count} sources failed"),
     };
+    if let Some(unseen) = &answer.unseen {
+        output::text(unseen)?;
+    }
     output::text(&format!("{}: {definition}{records}{sources}", path.display()))
 }
 

@@ -1,5 +1,7 @@
 //! `quire doctor`: checks the installation; each check says what is wrong and what to do.
 
+mod upstream;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -32,15 +34,17 @@ enum CheckState {
 /// # Errors
 /// If the answer cannot be printed.
 pub fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
-    let checks = [
+    let (found, upstreams) = catalogues(&args.catalogues);
+    let mut checks = vec![
         version(),
         writable("state folder", &args.state.state),
         writable("site folder", &args.out),
         one_file_system(&args.state.state, &args.out),
         unlocked(&args.state.state),
-        catalogues(),
+        found,
         cores(),
     ];
+    checks.extend(upstreams);
     if args.json {
         output::json(&checks)?;
     } else {
@@ -126,21 +130,20 @@ fn unlocked(state: &Path) -> Check {
     }
 }
 
-fn catalogues() -> Check {
+/// The catalogues, and a check of each neuPrint server that they read.
+fn catalogues(given: &[PathBuf]) -> (Check, Vec<Check>) {
     let name = "catalogues";
-    match crate::embedded::find_catalogues(&[]) {
+    match crate::embedded::find_catalogues(given) {
         Ok(found) => {
             let names: Vec<_> = found.iter().map(|folder| folder.name.as_str()).collect();
-            fine(name, format!("{} here: {}", names.len(), names.join(", ")))
+            let here = fine(name, format!("{} here: {}", names.len(), names.join(", ")));
+            (here, found.iter().flat_map(upstream::checks).collect())
         }
-        Err(error) => Check {
-            name,
-            state: CheckState::Warning,
-            found: format!("{error:#}"),
-            remedy: Some(
-                "`quire new NAME` makes one; `quire check DIR` explains the problems of one".to_owned(),
-            ),
-        },
+        Err(error) => {
+            let remedy = "`quire new NAME` makes one; `quire check DIR` explains the problems of one";
+            let (found, remedy) = (format!("{error:#}"), Some(remedy.to_owned()));
+            (Check { name, state: CheckState::Warning, found, remedy }, Vec::new())
+        }
     }
 }
 

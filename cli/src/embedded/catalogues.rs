@@ -10,15 +10,17 @@ use quire_catalogue::{Bundle, Catalogue, Diagnostics};
 pub struct CatalogueFolder {
     /// Its slug.
     pub name: String,
-    /// The folder; relative paths of `catalogue.yaml` start here.
+    /// The folder; relative paths of the definition start here.
     pub path: PathBuf,
+    /// Name of the definition in it: `catalogue.yaml`, if no other was named.
+    pub file: String,
     /// Everything but the data.
     pub bundle: Bundle,
     /// The definition.
     pub catalogue: Catalogue,
 }
 
-/// The folders to build: those given, or each in `./catalogues`, or `.` if it is a catalogue.
+/// What to build: the folders or definitions given, or each in `./catalogues`, or `.` if it is a catalogue.
 ///
 /// # Errors
 /// If there is none, with what to do; every problem of every `catalogue.yaml` at once; two catalogues of one name.
@@ -57,18 +59,17 @@ pub(super) fn read(path: &Path) -> anyhow::Result<CatalogueFolder> {
 /// # Errors
 /// If it is no catalogue.
 pub fn load(path: &Path) -> anyhow::Result<Result<CatalogueFolder, Diagnostics>> {
-    if path.is_file() {
-        bail!("{} is a file: name the folder of a catalogue, which holds a catalogue.yaml", path.display());
-    }
     let bundle = quire_coordinator::read_folder(path)
         .with_context(|| format!("cannot read the catalogue {}", path.display()))?;
-    let home = std::path::absolute(path).with_context(|| format!("cannot find {}", path.display()))?;
-    Ok(Catalogue::load(bundle.clone()).map(|catalogue| CatalogueFolder {
-        name: catalogue.name().to_owned(),
-        path: home,
-        bundle,
-        catalogue,
-    }))
+    let (folder, file) = quire_coordinator::parts_of_folder(path).context("it is no catalogue")?;
+    let home = std::path::absolute(folder).with_context(|| format!("cannot find {}", path.display()))?;
+    Ok(match Catalogue::load(bundle.clone()) {
+        Ok(catalogue) => {
+            let name = catalogue.name().to_owned();
+            Ok(CatalogueFolder { name, path: home, file, bundle, catalogue })
+        }
+        Err(problems) => Err(problems.of_file(&file)),
+    })
 }
 
 fn default_folders() -> anyhow::Result<Vec<PathBuf>> {

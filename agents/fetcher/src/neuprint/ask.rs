@@ -26,7 +26,8 @@ const PAUSES: [Backoff; 2] = [
 /// Asks one dataset for one parcel.
 pub(super) struct Asker<'a> {
     pub(super) client: &'a Client,
-    pub(super) ctx: &'a Context,
+    /// Where answers are read; without one, at once: they are short then.
+    pub(super) ctx: Option<&'a Context>,
     pub(super) dataset: &'a str,
     pub(super) meters: &'a Meters,
     /// Requests by how they ended.
@@ -75,6 +76,17 @@ impl AskError {
 }
 
 impl Asker<'_> {
+    /// Does what takes a processor.
+    pub(super) async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, AskError> {
+        match self.ctx {
+            Some(ctx) => ctx.compute(work).await.map_err(AskError::Ours),
+            None => Ok(work()),
+        }
+    }
+
     /// Requests so far, by how they ended.
     pub(super) fn requests(&self) -> BTreeMap<String, u64> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -118,8 +130,7 @@ impl Asker<'_> {
         let bytes = answer.as_ref().map_or(0, bytes::Bytes::len);
         let read = match answer {
             Ok(bytes) => {
-                let read =
-                    self.ctx.compute(move || answer::read::<R>(&bytes)).await.map_err(AskError::Ours)?;
+                let read = self.compute(move || answer::read::<R>(&bytes)).await?;
                 read.map_err(|error| {
                     "odd".clone_into(&mut status);
                     Trouble::Broken(quire_runtime::chain(&error))

@@ -46,7 +46,6 @@ pub(super) async fn records(
     let cells = asker.ask::<Cells>("cells", &query::cells(sides, &batch.names())).await?;
     let cells = batch.checked(cells, |listed, row| listed.contains_key(&row.name))?;
     let (mut batch, cells, bodies, columnar) = asker
-        .ctx
         .compute(move || {
             let (mut bodies, mut columnar) = (BTreeMap::new(), Vec::new());
             for (name, rows) in &grouped(&cells, |row| Some(row.name.as_str())) {
@@ -65,8 +64,7 @@ pub(super) async fn records(
             }
             (batch, cells, bodies, columnar)
         })
-        .await
-        .map_err(AskError::Ours)?;
+        .await?;
     let names = batch.names();
     if names.is_empty() {
         return Ok(batch.made(&cells, &[], &[], &BTreeMap::new(), Central::default()));
@@ -90,7 +88,7 @@ pub(super) async fn records(
     batch.whole(&partners);
     let central = Central::of(asker.dataset);
     let make = move || batch.made(&cells, &partners, &layers, &bodies, central);
-    asker.ctx.compute(make).await.map_err(AskError::Ours)
+    asker.compute(make).await
 }
 
 /// The type that a row about partners belongs to.

@@ -99,7 +99,7 @@ impl Clients {
 }
 
 /// What to do about a token that is not there or not taken.
-pub(crate) fn remedy(source: &Neuprint) -> String {
+fn remedy(source: &Neuprint) -> String {
     match &source.token {
         Token::Variable(written) => {
             let name = written.trim_start_matches("${").trim_end_matches('}');
@@ -107,6 +107,11 @@ pub(crate) fn remedy(source: &Neuprint) -> String {
         }
         Token::File(path) => format!("write a token of the server into {path}"),
     }
+}
+
+/// A refusal of the token, with what to do.
+pub(crate) fn refused(source: &Neuprint, why: &str) -> String {
+    format!("neuPrint refuses the token ({why}): {}", remedy(source))
 }
 
 /// Scheme, host and port of a server's address, where a token may be sent to it.

@@ -24,6 +24,7 @@ pub mod dataset;
 mod edit;
 mod gate;
 mod listing;
+mod look;
 mod meters;
 pub mod query;
 pub mod record;
@@ -31,6 +32,8 @@ pub mod region;
 pub mod rows;
 mod upstream;
 mod view;
+
+pub use look::{DatasetState, dataset_state};
 
 pub(crate) use clients::Clients;
 pub(crate) use meters::Meters;

@@ -13,7 +13,7 @@ use quire_runtime::{Context, StageError, chain};
 use super::{
     ask::{AskError, Asker},
     batch,
-    clients::{Reached, remedy},
+    clients::{Reached, refused},
     dataset,
     edit::version_ns,
     listing::{self, DATASET},
@@ -36,9 +36,8 @@ const MAX_REFUSALS: u32 = 16;
 pub(crate) struct NeuprintUpstream {
     reached: Reached,
     patterns: TypePatterns,
-    batch: usize,
     sides: Sides,
-    remedy: String,
+    source: Neuprint,
     memo: MemoBook,
     meters: Arc<Meters>,
 }
@@ -55,12 +54,12 @@ impl NeuprintUpstream {
         let patterns = source.patterns().map_err(|error| unreachable(chain(&error)))?;
         let sides = Sides::of(&reached.dataset);
         let (memo, meters) = (means.memo.clone(), Arc::clone(&means.meters));
-        Ok(Self { reached, patterns, batch: source.batch, sides, remedy: remedy(source), memo, meters })
+        Ok(Self { reached, patterns, sides, source: source.clone(), memo, meters })
     }
 
     fn asker<'a>(&'a self, ctx: &'a Context) -> Asker<'a> {
         let Reached { client, dataset, .. } = &self.reached;
-        Asker { client, ctx, dataset, meters: &self.meters, requests: Mutex::default() }
+        Asker { client, ctx: Some(ctx), dataset, meters: &self.meters, requests: Mutex::default() }
     }
 
     /// What stands before everything that is remembered of the dataset.
@@ -69,18 +68,13 @@ impl NeuprintUpstream {
         [b"neuprint\0", origin.as_bytes(), b"\0", dataset.as_bytes(), b"\0"].concat()
     }
 
-    /// A refusal of the token, with what to do.
-    fn refused(&self, why: &str) -> String {
-        format!("neuPrint refuses the token ({why}): {}", self.remedy)
-    }
-
     async fn list_it(&self, ctx: &Context, wanted: &Wanted) -> Result<Listing, StageError> {
         let asker = self.asker(ctx);
         let scope = self.prefix();
         let mut listing = match listing::list(&asker, &self.memo, &scope, &self.patterns, wanted).await {
             Ok(listing) => listing,
             Err(error @ (AskError::Busy(..) | AskError::Ours(_))) => return Err(error.for_stage()),
-            Err(AskError::Refused(why)) => Listing::failed(self.refused(&why)),
+            Err(AskError::Refused(why)) => Listing::failed(refused(&self.source, &why)),
             Err(error) => Listing::failed(error.to_string()),
         };
         listing.requests = asker.requests();
@@ -99,7 +93,7 @@ impl NeuprintUpstream {
         let (own, types): (Vec<_>, Vec<_>) =
             locations.into_iter().partition(|listed| listed.location == DATASET);
         let mut todo: VecDeque<Vec<Listed>> = own.into_iter().map(|listed| vec![listed]).collect();
-        todo.extend(cut(types, self.batch));
+        todo.extend(cut(types, self.source.batch));
         while let Some(batch) = todo.pop_front() {
             if gather.is_full() {
                 gather.defer(batch);
@@ -170,7 +164,7 @@ impl Reading<'_> {
                 batch.iter().for_each(|listed| gather.fail(&listed.location, why.clone()));
                 Ok(After::Next)
             }
-            AskError::Refused(why) => Ok(After::Fail(batch, self.upstream.refused(&why))),
+            AskError::Refused(why) => Ok(After::Fail(batch, refused(&self.upstream.source, &why))),
             // What was read is kept; the rest is a parcel of its own.
             AskError::Busy(..) | AskError::Broken(_) if self.taken > 0 => Ok(After::Defer(batch)),
             error => Err(error.for_stage()),
@@ -205,7 +199,7 @@ impl Reading<'_> {
         };
         let version = version_ns(&Edited(meta.uuid.clone(), meta.edited.clone()));
         let as_listed = version.map(i128::from) == Some(listed.modified_ns);
-        let made = self.asker.ctx.compute(move || dataset::record(&meta)).await.map_err(AskError::Ours)?;
+        let made = self.asker.compute(move || dataset::record(&meta)).await?;
         Ok((made.map(Bytes::from).map_err(|error| chain(&error)), as_listed))
     }
 
@@ -227,7 +221,7 @@ impl Reading<'_> {
             }
         };
         let taker = Arc::clone(self.taker);
-        let parts = self.asker.ctx.compute(move || taker.take(bytes)).await.map_err(AskError::Ours)?;
+        let parts = self.asker.compute(move || taker.take(bytes)).await?;
         let items = gather.take(&listed.location, parts);
         if let Ok(modified_ns) = i64::try_from(listed.modified_ns)
             && as_listed
