@@ -121,6 +121,15 @@ fn texts_of_others_stay_texts() {
 }
 
 #[test]
+fn a_small_map_stands_in_the_middle_of_its_sheet() {
+    let svg = draw(&of_region(), &sample());
+    let places: Vec<_> = hexagons(&svg).into_iter().map(|hexagon| hexagon.place).collect();
+    assert_eq!(places.len(), 8);
+    // The sheet is 380 by 410, and the text ends 60 below its upper edge.
+    assert!(places.iter().all(|(x, y)| (100.0..280.0).contains(x) && (100.0..310.0).contains(y)), "{places:?}");
+}
+
+#[test]
 fn no_columns_and_one_column_are_maps() {
     let none = draw(&of_region(), &[]);
     assert!(none.contains("No columns") && none.contains("0 columns, ME (right): 0 with data."));
