@@ -126,7 +126,10 @@ fn a_small_map_stands_in_the_middle_of_its_sheet() {
     let places: Vec<_> = hexagons(&svg).into_iter().map(|hexagon| hexagon.place).collect();
     assert_eq!(places.len(), 8);
     // The sheet is 380 by 410, and the text ends 60 below its upper edge.
-    assert!(places.iter().all(|(x, y)| (100.0..280.0).contains(x) && (100.0..310.0).contains(y)), "{places:?}");
+    assert!(
+        places.iter().all(|(x, y)| (100.0..280.0).contains(x) && (100.0..310.0).contains(y)),
+        "{places:?}"
+    );
 }
 
 #[test]

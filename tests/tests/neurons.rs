@@ -50,8 +50,15 @@ fn connections_have_their_shares_strengths_and_variations() {
                     written(100.0 * weight / all, 1),
                     written(number(&row["cv"]), 3),
                 ];
-                let [partner, cells, _, weight, each, share, cv] = told.as_slice() else { panic!("{told:?}") };
-                assert_eq!([partner, cells, weight, each, share, cv].map(String::clone), expected, "{} {way}", page.name);
+                let [partner, cells, _, weight, each, share, cv] = told.as_slice() else {
+                    panic!("{told:?}")
+                };
+                assert_eq!(
+                    [partner, cells, weight, each, share, cv].map(String::clone),
+                    expected,
+                    "{} {way}",
+                    page.name
+                );
             }
             // Those without a type are told, and all together are everything.
             let untyped = all - weight(&view[way]);
@@ -88,7 +95,9 @@ fn variations_are_those_of_the_weights_of_partner_cells() {
     // By hand: 29 and 19 synapses from two cells are 24 on average, 5 away each: 5/24.
     let site = Site::build();
     for record in site.records() {
-        for row in record["views"].as_object().unwrap().values().flat_map(|view| view["inputs"].as_array().unwrap()) {
+        for row in
+            record["views"].as_object().unwrap().values().flat_map(|view| view["inputs"].as_array().unwrap())
+        {
             let (cells, cv) = (number(&row["cells"]), number(&row["cv"]));
             assert!(cells > 1.0 || cv == 0.0, "one cell does not vary: {row}");
             assert!(cv <= (cells - 1.0).max(0.0).sqrt() + 1e-9, "more than numbers can vary: {row}");
@@ -110,7 +119,9 @@ fn cards_have_sums_means_and_log_ratios() {
         let view = page.view();
         let of = |what: &str| number(&view[what]);
         let cards = page.cards();
-        let card = |name: &str| cards.iter().find(|(title, _)| title == name).map(|(_, texts)| texts.join(" ")).unwrap();
+        let card = |name: &str| {
+            cards.iter().find(|(title, _)| title == name).map(|(_, texts)| texts.join(" ")).unwrap()
+        };
         let (synapses, connections) = (of("pre") + of("post"), of("upstream") + of("downstream"));
         for (name, first) in [
             ("Neurons", written(of("cells"), 0)),
@@ -124,10 +135,20 @@ fn cards_have_sums_means_and_log_ratios() {
         if page.side == "all" {
             let side = |side: &str, what: &str| number(&page.record["views"][side][what]);
             let ratio = written_ratio(side("R", "cells"), side("L", "cells"));
-            assert!(card("Neurons").contains(&format!("right / left {ratio}")), "{}: {}", page.name, card("Neurons"));
+            assert!(
+                card("Neurons").contains(&format!("right / left {ratio}")),
+                "{}: {}",
+                page.name,
+                card("Neurons")
+            );
         } else {
             let ratio = written_ratio(of("post"), of("pre"));
-            assert!(card("Synapses").contains(&format!("post / pre {ratio}")), "{}: {}", page.name, card("Synapses"));
+            assert!(
+                card("Synapses").contains(&format!("post / pre {ratio}")),
+                "{}: {}",
+                page.name,
+                card("Synapses")
+            );
         }
     }
 }
@@ -145,7 +166,8 @@ fn written_ratio(a: f64, b: f64) -> String {
 fn regions_add_up_and_sides_are_put_together() {
     let site = Site::build();
     let primary = site.dataset()["primary"].clone();
-    let primary: BTreeSet<&str> = primary.as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    let primary: BTreeSet<&str> =
+        primary.as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
     for page in site.pages() {
         let mut sums = std::collections::BTreeMap::<String, [f64; 2]>::new();
         for row in page.view()["regions"].as_array().unwrap() {
@@ -164,8 +186,16 @@ fn regions_add_up_and_sides_are_put_together() {
         assert_eq!(told.len(), sums.len(), "{}", page.name);
         for row in told {
             let [pre, post] = sums[&row[0]];
-            let share = |part: f64, whole: f64| if whole > 0.0 { written(100.0 * part / whole, 1) } else { "-".to_owned() };
-            let expected = [written(post, 0), share(post, total[1]), written_ratio(post, pre), written(pre, 0), share(pre, total[0])];
+            let share = |part: f64, whole: f64| {
+                if whole > 0.0 { written(100.0 * part / whole, 1) } else { "-".to_owned() }
+            };
+            let expected = [
+                written(post, 0),
+                share(post, total[1]),
+                written_ratio(post, pre),
+                written(pre, 0),
+                share(pre, total[0]),
+            ];
             assert_eq!(row[1..], expected, "{} {}", page.name, row[0]);
         }
     }
@@ -179,7 +209,9 @@ fn shares_of_layers_count_no_total() {
         pages += 1;
         let section = page.section("layers");
         let post = section.split("num post\">").skip(1);
-        let widths = post.filter_map(|cell| cell.split("</td>").next()?.split_once("width=\"")?.1.split('"').next()?.parse::<f64>().ok());
+        let widths = post.filter_map(|cell| {
+            cell.split("</td>").next()?.split_once("width=\"")?.1.split('"').next()?.parse::<f64>().ok()
+        });
         let sum: f64 = widths.sum();
         assert!((sum - 100.0).abs() < 0.2, "{}: the bars are {sum} % of themselves", page.name);
     }
@@ -189,11 +221,15 @@ fn shares_of_layers_count_no_total() {
 #[test]
 fn partners_are_links_where_they_have_a_page() {
     let site = Site::build();
-    let names: BTreeSet<String> = site.records().iter().map(|record| record["type"].as_str().unwrap().to_owned()).collect();
+    let names: BTreeSet<String> =
+        site.records().iter().map(|record| record["type"].as_str().unwrap().to_owned()).collect();
     let mut links = 0;
     for page in site.pages() {
         for (partner, href) in page.partners() {
-            let base = partner.strip_suffix(')').and_then(|name| name.rsplit_once(" (")).map_or(partner.as_str(), |(name, _)| name);
+            let base = partner
+                .strip_suffix(')')
+                .and_then(|name| name.rsplit_once(" ("))
+                .map_or(partner.as_str(), |(name, _)| name);
             match href {
                 Some(href) => {
                     links += 1;
@@ -210,7 +246,8 @@ fn partners_are_links_where_they_have_a_page() {
 #[test]
 fn odd_names_have_pages_of_their_own() {
     let site = Site::build();
-    let titles: Vec<String> = site.pages().iter().filter(|page| page.main).map(|page| page.title.clone()).collect();
+    let titles: Vec<String> =
+        site.pages().iter().filter(|page| page.main).map(|page| page.title.clone()).collect();
     assert_eq!(titles.len(), 12);
     for odd in ["Qu'il'-ap1", "Acc. ti/flexor MN", "Vane <M> & mast", "Weft17", "weft17"] {
         assert!(titles.iter().any(|title| title == odd), "{odd}: {titles:?}");
@@ -237,16 +274,24 @@ fn the_viewer_shows_the_cells_that_the_text_names() {
     for page in Site::build().pages() {
         let state = page.viewer_state();
         let layers = state["layers"].as_array().unwrap();
-        let shown: Vec<&str> = layers[0]["segments"].as_array().unwrap().iter().map(|body| body.as_str().unwrap()).collect();
+        let shown: Vec<&str> =
+            layers[0]["segments"].as_array().unwrap().iter().map(|body| body.as_str().unwrap()).collect();
         let views = &page.record["views"];
-        let of_sides = || ["L", "R", "M"].iter().filter_map(|side| views[*side]["shown"].as_str()).collect::<Vec<_>>();
+        let of_sides =
+            || ["L", "R", "M"].iter().filter_map(|side| views[*side]["shown"].as_str()).collect::<Vec<_>>();
         let expected = match page.side.as_str() {
             "all" if !of_sides().is_empty() => of_sides(),
             side => vec![views[side]["shown"].as_str().unwrap()],
         };
         assert_eq!(shown, expected, "{}", page.name);
         let text = &page.text;
-        assert!(shown.iter().all(|body| text.contains(&format!("Body {body}")) || text.contains(&format!("and {body}"))), "{}", page.name);
+        assert!(
+            shown
+                .iter()
+                .all(|body| text.contains(&format!("Body {body}")) || text.contains(&format!("and {body}"))),
+            "{}",
+            page.name
+        );
     }
 }
 
@@ -274,7 +319,8 @@ fn wrong_records_are_rejected_each_by_its_rule() {
         fs::write(&path, serde_json::to_vec(&record).unwrap()).unwrap();
         let quire = Quire::with("NEURONS_ROOT", folder.path());
         quire.build(&Build::of("neurons"));
-        let rejects: Vec<Value> = serde_json::from_slice(&fs::read(quire.site().join("neurons/rejects.json")).unwrap()).unwrap();
+        let rejects: Vec<Value> =
+            serde_json::from_slice(&fs::read(quire.site().join("neurons/rejects.json")).unwrap()).unwrap();
         rejects.iter().map(|reject| reject["rule"].as_str().unwrap().to_owned()).collect::<BTreeSet<_>>()
     };
     type Change = (&'static str, &'static str, fn(&mut Value));
@@ -287,13 +333,17 @@ fn wrong_records_are_rejected_each_by_its_rule() {
         ("regions-of-the-whole", "type-04.json", |it| it["views"]["all"]["regions"][0][1] = 1_000_000.into()),
         ("layers-of-the-region", "type-04.json", |it| it["views"]["L"]["layers"][0][4] = 1_000_000.into()),
         ("cells-of-a-layer", "type-04.json", |it| it["views"]["L"]["layers"][0][5] = 0.into()),
-        ("connections-of-the-whole", "type-04.json", |it| it["views"]["L"]["inputs"][0]["weight"] = 1_000_000.into()),
+        ("connections-of-the-whole", "type-04.json", |it| {
+            it["views"]["L"]["inputs"][0]["weight"] = 1_000_000.into()
+        }),
         ("connections-by-side", "type-04.json", |it| it["views"]["all"]["inputs"][0]["weight"] = 1.into()),
         ("partner", "type-04.json", |it| {
             let twice = it["views"]["L"]["inputs"][0].clone();
             it["views"]["L"]["inputs"].as_array_mut().unwrap().push(twice);
         }),
-        ("columns-of-a-map", "type-04.json", |it| it["eyemaps"][0]["columns"][1] = it["eyemaps"][0]["columns"][0].clone()),
+        ("columns-of-a-map", "type-04.json", |it| {
+            it["eyemaps"][0]["columns"][1] = it["eyemaps"][0]["columns"][0].clone()
+        }),
         ("cells-of-a-map", "type-04.json", |it| it["eyemaps"][0]["columns"][0][2] = 99.into()),
         ("primary-regions", "dataset.json", |it| it["primary"][0] = "Nowhere".into()),
     ];
@@ -329,6 +379,9 @@ fn the_sample_is_what_its_script_makes() {
     let mut ours = tree(&catalogue().join("data"));
     ours.remove("README.md");
     assert_eq!(ours, tree(folder.path()));
-    let bytes: u64 = fs::read_dir(catalogue().join("data")).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum();
+    let bytes: u64 = fs::read_dir(catalogue().join("data"))
+        .unwrap()
+        .map(|file| file.unwrap().metadata().unwrap().len())
+        .sum();
     assert!(bytes < 300_000, "{bytes}");
 }

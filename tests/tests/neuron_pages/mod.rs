@@ -61,10 +61,14 @@ impl Site {
 
     /// Every page of every type.
     pub fn pages(&self) -> Vec<Page> {
-        let records: BTreeMap<String, Value> =
-            self.records().into_iter().map(|record| (record["type"].as_str().unwrap().to_owned(), record)).collect();
+        let records: BTreeMap<String, Value> = self
+            .records()
+            .into_iter()
+            .map(|record| (record["type"].as_str().unwrap().to_owned(), record))
+            .collect();
         let mut pages = Vec::new();
-        let mut files: Vec<PathBuf> = fs::read_dir(self.folder()).unwrap().map(|file| file.unwrap().path()).collect();
+        let mut files: Vec<PathBuf> =
+            fs::read_dir(self.folder()).unwrap().map(|file| file.unwrap().path()).collect();
         files.sort();
         for path in files.iter().filter(|path| path.extension().is_some_and(|ending| ending == "html")) {
             let html = fs::read_to_string(path).unwrap();
@@ -72,10 +76,20 @@ impl Site {
             let side = side.split('"').next().unwrap().to_owned();
             let stem = path.file_stem().unwrap().to_str().unwrap();
             let slug = stem.split('.').next().unwrap();
-            let twin: Value = serde_json::from_slice(&fs::read(self.folder().join(format!("{slug}.json"))).unwrap()).unwrap();
+            let twin: Value =
+                serde_json::from_slice(&fs::read(self.folder().join(format!("{slug}.json"))).unwrap())
+                    .unwrap();
             let title = twin["title"].as_str().unwrap().to_owned();
             let (record, text) = (records[&title].clone(), plain(&html));
-            pages.push(Page { name: format!("{title} {side}"), main: stem == slug, title, side, record, html, text });
+            pages.push(Page {
+                name: format!("{title} {side}"),
+                main: stem == slug,
+                title,
+                side,
+                record,
+                html,
+                text,
+            });
         }
         assert!(pages.len() > 12, "{} pages", pages.len());
         pages
@@ -90,7 +104,10 @@ impl Page {
 
     /// The HTML of a section.
     pub fn section(&self, id: &str) -> &str {
-        let start = self.html.find(&format!("<section aria-labelledby=\"{id}\">")).unwrap_or_else(|| panic!("{}: no {id}", self.name));
+        let start = self
+            .html
+            .find(&format!("<section aria-labelledby=\"{id}\">"))
+            .unwrap_or_else(|| panic!("{}: no {id}", self.name));
         let rest = &self.html[start..];
         &rest[..rest.find("</section>").unwrap()]
     }
@@ -103,7 +120,8 @@ impl Page {
     /// The cells of a section's table, row by row.
     pub fn rows(&self, id: &str) -> Vec<Vec<String>> {
         let cells = |row: &str| {
-            let parts = row.split(['\u{0}']).next().unwrap().replace("<th", "\u{0}<td").replace("<td", "\u{0}<td");
+            let parts =
+                row.split(['\u{0}']).next().unwrap().replace("<th", "\u{0}<td").replace("<td", "\u{0}<td");
             parts.split('\u{0}').filter(|part| part.starts_with("<td")).map(plain).collect::<Vec<_>>()
         };
         self.body(id).into_iter().map(cells).collect()
@@ -178,6 +196,11 @@ fn plain(html: &str) -> String {
             _ => {}
         }
     }
-    let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'").replace("&amp;", "&");
+    let text = text
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&#39;", "'")
+        .replace("&amp;", "&");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
