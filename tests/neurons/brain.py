@@ -10,7 +10,7 @@ LAYERS = {
     "LOP": ["1", "2", "3", "4"],
 }
 # Columns that a region lacks: on maps they are "not in the region".
-LACKING = {"ME": [], "LO": [(13, 7), (13, 8), (12, 7)], "LOP": [(7, 13), (7, 12), (8, 13), (7, 11), (8, 12), (9, 13)]}
+LACKING = {"ME": [], "LO": [(13, 13), (13, 12), (12, 13)], "LOP": [(7, 7), (7, 8), (8, 7), (7, 9), (9, 7), (8, 8)]}
 # Regions above others: what lies in one below lies in the one above as well.
 ABOVE = {"OL": ["ME", "LO", "LOP", "AME", "LA"], "CentralBrain": ["AVLP", "SLP", "MB", "GNG"], "VNC": ["LegNp(T1)", "IntTct"]}
 MIDDLE = ["GNG", "IntTct"]
@@ -25,7 +25,7 @@ def number(below, *what):
 def columns(region):
     """The columns of a region, the same on both sides."""
     reach = range(-RADIUS, RADIUS + 1)
-    grid = [(CENTRE + a, CENTRE + b) for a in reach for b in reach if abs(a + b) <= RADIUS]
+    grid = [(CENTRE + a, CENTRE + b) for a in reach for b in reach if abs(a - b) <= RADIUS]
     return [column for column in grid if column not in LACKING[region]]
 
 
@@ -61,7 +61,7 @@ class Cell:
 def near(one, other):
     """Steps between two columns."""
     a, b = one[0] - other[0], one[1] - other[1]
-    return max(abs(a), abs(b), abs(a + b))
+    return max(abs(a), abs(b), abs(a - b))
 
 
 def columnar(cell, reach, layers, side=None):

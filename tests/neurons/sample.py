@@ -94,23 +94,26 @@ def merged(connections):
 
 def view(ours, weights, side):
     """What a page of these cells shows."""
-    regions, layers = collections.defaultdict(lambda: [0, 0]), collections.defaultdict(lambda: [0, 0, set()])
+    regions, layers = (collections.defaultdict(lambda: [0, 0, set()]) for _ in range(2))
+    def add(sums, cell, counts):
+        sums[0], sums[1] = sums[0] + counts[0], sums[1] + counts[1]
+        sums[2].add(cell)
     for cell in ours:
         for (region, of, layer, _), counts in cell.synapses.items():
             above = [name if name != "OL" else f"OL({of})" for name, below in ABOVE.items() if region in below]
             for name in [region_name(region, of), *above]:
-                regions[name] = [a + b for a, b in zip(regions[name], counts)]
+                add(regions[name], cell, counts)
             if layer:
-                at = layers[region, of, layer]
-                at[0], at[1] = at[0] + counts[0], at[1] + counts[1]
-                at[2].add(cell)
+                add(layers[region, of, layer], cell, counts)
+    central = regions["CentralBrain"] if "CentralBrain" in regions else [0, 0, set()]
     shown = min(ours, key=lambda cell: (-cell.pre - cell.post, cell.body))
     total = lambda what: sum(getattr(cell, what) for cell in ours)
     return {
         "cells": len(ours), "pre": total("pre"), "post": total("post"), "downstream": total("downstream"),
         "upstream": total("upstream"), "shown": str(shown.body),
-        "regions": [[name, *counts] for name, counts in sorted(regions.items())],
+        "regions": [[name, pre, post, len(found)] for name, (pre, post, found) in sorted(regions.items())],
         "layers": [[*where, pre, post, len(found)] for where, (pre, post, found) in sorted(layers.items())],
+        "central": [*central[:2], len(central[2])],
         "inputs": partners(set(ours), weights, 0, side, shown), "outputs": partners(set(ours), weights, 1, side, shown),
     }
 
