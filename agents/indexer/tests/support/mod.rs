@@ -94,19 +94,18 @@ impl World {
                 let (epoch, files, decided) = (Epoch(self.epoch), Vec::new(), Vec::new());
                 let key = record.key.clone();
                 let page_warnings = Vec::new();
-                let entry =
-                    Entry {
-                        item,
-                        content,
-                        record,
-                        decided,
-                        inputs,
-                        used: Vec::new(),
-                        files,
-                        page_warnings,
-                        document,
-                        epoch,
-                    };
+                let entry = Entry {
+                    item,
+                    content,
+                    record,
+                    decided,
+                    inputs,
+                    used: Vec::new(),
+                    files,
+                    page_warnings,
+                    document,
+                    epoch,
+                };
                 self.rows.insert(key, entry);
             }
         }
