@@ -6,29 +6,29 @@ use serde_json::Value;
 use system_tests::{Build, Quire, repository};
 
 /// A site of the sample.
-pub struct Site(Quire);
+pub(crate) struct Site(Quire);
 
 /// A page of a type.
-pub struct Page {
+pub(crate) struct Page {
     /// Type and side.
-    pub name: String,
-    pub title: String,
+    pub(crate) name: String,
+    pub(crate) title: String,
     /// `L`, `R`, `M` or `all`.
-    pub side: String,
+    pub(crate) side: String,
     /// Whether it is the type's own page, not that of a side.
-    pub main: bool,
-    pub record: Value,
-    pub html: String,
+    pub(crate) main: bool,
+    pub(crate) record: Value,
+    pub(crate) html: String,
     /// What a reader reads.
-    pub text: String,
+    pub(crate) text: String,
 }
 
-pub fn number(value: &Value) -> f64 {
+pub(crate) fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or_default()
 }
 
 impl Site {
-    pub fn build() -> Self {
+    pub(crate) fn build() -> Self {
         let quire = Quire::new();
         let report = quire.build(&Build::of("neurons"));
         let records = &report.runs[0].records;
@@ -36,7 +36,7 @@ impl Site {
         Self(quire)
     }
 
-    pub fn folder(&self) -> PathBuf {
+    pub(crate) fn folder(&self) -> PathBuf {
         self.0.site().join("neurons")
     }
 
@@ -51,16 +51,16 @@ impl Site {
     }
 
     /// The records of types, as they were before anything was done to them.
-    pub fn records(&self) -> Vec<Value> {
+    pub(crate) fn records(&self) -> Vec<Value> {
         Self::originals().into_iter().filter(|record| record["kind"] == "type").collect()
     }
 
-    pub fn dataset(&self) -> Value {
+    pub(crate) fn dataset(&self) -> Value {
         Self::originals().into_iter().find(|record| record["kind"] == "dataset").unwrap()
     }
 
     /// Every page of every type.
-    pub fn pages(&self) -> Vec<Page> {
+    pub(crate) fn pages(&self) -> Vec<Page> {
         let records: BTreeMap<String, Value> = self
             .records()
             .into_iter()
@@ -98,12 +98,12 @@ impl Site {
 
 impl Page {
     /// What the record says of the page's cells.
-    pub fn view(&self) -> &Value {
+    pub(crate) fn view(&self) -> &Value {
         &self.record["views"][&self.side]
     }
 
     /// The HTML of a section.
-    pub fn section(&self, id: &str) -> &str {
+    pub(crate) fn section(&self, id: &str) -> &str {
         let start = self
             .html
             .find(&format!("<section aria-labelledby=\"{id}\">"))
@@ -118,7 +118,7 @@ impl Page {
     }
 
     /// The cells of a section's table, row by row.
-    pub fn rows(&self, id: &str) -> Vec<Vec<String>> {
+    pub(crate) fn rows(&self, id: &str) -> Vec<Vec<String>> {
         let cells = |row: &str| {
             let parts =
                 row.split(['\u{0}']).next().unwrap().replace("<th", "\u{0}<td").replace("<td", "\u{0}<td");
@@ -128,7 +128,7 @@ impl Page {
     }
 
     /// Partners with the file that their link leads to.
-    pub fn partners(&self) -> Vec<(String, Option<String>)> {
+    pub(crate) fn partners(&self) -> Vec<(String, Option<String>)> {
         let rows = ["inputs", "outputs"].into_iter().flat_map(|way| self.body(way));
         rows.map(|row| {
             let head = row.split("</th>").next().unwrap();
@@ -139,13 +139,13 @@ impl Page {
     }
 
     /// Classes of variation with their value.
-    pub fn classes(&self) -> Vec<String> {
+    pub(crate) fn classes(&self) -> Vec<String> {
         let found = self.html.split("data-class=\"").skip(1);
         found.map(|rest| rest.split("</td>").next().unwrap().replace("\">", " ")).collect()
     }
 
     /// Cards of the summary: title and texts.
-    pub fn cards(&self) -> Vec<(String, Vec<String>)> {
+    pub(crate) fn cards(&self) -> Vec<(String, Vec<String>)> {
         let card = |html: &str| {
             let title = text_of(html, "dt");
             (title, html.split("<dd").skip(1).map(|part| plain(&format!("<dd{part}"))).collect())
@@ -154,7 +154,7 @@ impl Page {
     }
 
     /// What the link to the viewer holds.
-    pub fn viewer_state(&self) -> Value {
+    pub(crate) fn viewer_state(&self) -> Value {
         let href = self.html.split("id=\"viewer-link\" href=\"").nth(1).unwrap().split('"').next().unwrap();
         let (_, state) = href.split_once("#!").unwrap();
         serde_json::from_slice(&decoded(state)).unwrap_or_else(|error| panic!("{error}: {state}"))
@@ -180,7 +180,7 @@ fn attribute(html: &str, name: &str) -> Option<String> {
 }
 
 /// The text of the first element of this name.
-pub fn text_of(html: &str, name: &str) -> String {
+pub(crate) fn text_of(html: &str, name: &str) -> String {
     let rest = html.split_once(&format!("<{name}")).unwrap().1;
     plain(&format!("<x{}", rest.split(&format!("</{name}>")).next().unwrap()))
 }
