@@ -33,7 +33,13 @@ export class Site {
   }
 
   /** Pages of single records, sorted. */
+  /** Pages of records; a record's further pages have a part of their name after a dot. */
   records(catalogue) {
+    return this.pagesOf(catalogue).filter((file) => file.split("/")[1].split(".").length === 2);
+  }
+
+  /** Pages of records with their further ones. */
+  pagesOf(catalogue) {
     const isRecord = (file) => file.startsWith(`${catalogue}/`) && file.endsWith(".html") && file.split("/").length === 2 && !APART.has(file.split("/")[1]);
     return this.files.filter(isRecord).sort();
   }
@@ -55,7 +61,7 @@ export class Site {
   /** The largest record's page, then pages that add elements or classes that no page before has. */
   variety(catalogue) {
     const size = (path) => statSync(join(this.folder, path)).size;
-    const ordered = this.records(catalogue).map((path) => ({ path, size: size(path) })).sort((a, b) => b.size - a.size || (a.path < b.path ? -1 : 1));
+    const ordered = this.pagesOf(catalogue).map((path) => ({ path, size: size(path) })).sort((a, b) => b.size - a.size || (a.path < b.path ? -1 : 1));
     const seen = new Set();
     return ordered.slice(0, 3000).map(({ path }) => path).filter((path) => {
       const shapes = this.text(path).match(/<[a-z][a-z0-9]*(?: class="[^"]*")?/g) ?? [];

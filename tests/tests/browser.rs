@@ -51,6 +51,13 @@ fn large_site() -> Quire {
     findings_site(input.path())
 }
 
+/// The neuron types of the sample.
+fn neurons_site() -> Quire {
+    let quire = Quire::new();
+    quire.build(&Build::of("neurons"));
+    quire
+}
+
 fn hostile_site() -> Quire {
     let input = tempfile::tempdir().unwrap();
     hostile_inputs::write(input.path());
@@ -65,6 +72,7 @@ fn the_site_holds_in_a_real_browser() {
     let Some(tools) = tools() else { return };
     let checks = [
         ("html,head,noscript,csp,a11y,search", findings_site(&models())),
+        ("html,noscript,csp,a11y,search,neurons", neurons_site()),
         ("csp", hostile_site()),
         ("budget", large_site()),
     ];

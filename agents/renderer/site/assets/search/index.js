@@ -209,6 +209,16 @@ class Index {
     return number < 0 ? [] : documents((await this.exact("f", escaped(`${number}:${value}`))) ?? "");
   }
 
+  // Names that differ in capitals or signs alone are alike so far: the one that was typed comes first.
+  async exactly(typed, found, scores) {
+    const alike = found.slice(0, 8).filter((document) => scores.get(document) >= 800);
+    if (alike.length < 2) return;
+    const at = (await this.documents(alike)).findIndex((hit) => hit.key === typed || hit.title === typed);
+    if (at < 0) return;
+    found.unshift(...found.splice(at, 1));
+    scores.set(found[0], scores.get(alike[0]) + 1);
+  }
+
   // All documents that match, best first: { found, scores, words, complete }.
   async find(text, filters = []) {
     const root = await this.root();
@@ -247,6 +257,7 @@ class Index {
       for (const document of scores.keys()) if (!members.has(document)) scores.delete(document);
     }
     const found = [...scores.keys()].sort((a, b) => scores.get(b) - scores.get(a) || a - b);
+    await this.exactly(text.trim(), found, scores);
     return { found, scores, words, complete, partial };
   }
 }
