@@ -100,7 +100,8 @@ async function box({ site, open, known, sample, slug }) {
   await page.keyboard.press("Escape");
   check((await page.inputValue("#q")) === "" && (await page.getAttribute("#q", "aria-expanded")) === "false", "Escape clears the box");
   await hits(page, sample[1].key);
-  check((await enter(page)) === site.address(`${slug}/${sample[1].slug}.html`), "Enter on an exact key opens its record");
+  const opened = await enter(page);
+  check(decodeURI(opened) === decodeURI(site.address(`${slug}/${sample[1].slug}.html`)), "Enter on an exact key opens its record", `${sample[1].key}: ${opened}`);
   await hits(page, "a");
   await page.fill("#q", "zzzzqqqqxxxx");
   check(/index\.html\?q=/.test(await enter(page)), "Enter on anything else leads to the list", page.url());
