@@ -1,0 +1,237 @@
+//! A catalogue over a neuPrint server: real programs, a real Cypher engine.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::{fs, path::PathBuf, time::Instant};
+
+use quire_proto::BuildReport;
+use serde_json::{Value, json};
+use system_tests::{Build, Ended, Quire, tree};
+use test_servers::{Neuprint, NeuprintOptions};
+
+const DATASET: &str = "cns:v0.9";
+
+const DEFINITION: &str = r#"catalogue: types
+title: Neuron types
+sources:
+  - name: types
+    neuprint:
+      server: "${NEUPRINT_SERVER}"
+      dataset: "cns:v0.9"
+      token: "${NEUPRINT_TOKEN}"
+      per_second: 1000
+      timeout_seconds: 30
+record:
+  key: 'if .kind == "dataset" then "dataset " + .name else .type end'
+  title: '.type // .name'
+index:
+  fields:
+    - { name: superclass, from: ".superclasses[]?", type: keyword, facet: true }
+pages:
+  record: templates/record.html
+"#;
+
+const TEMPLATE: &str = "<h1>{{ title }}</h1>{% if record.views %}<p>{{ record.views.all.cells }}</p>\
+    {% for partner in record.views.all.outputs %}<i>{{ partner.type }} {{ partner.weight }}</i>{% endfor %}{% endif %}";
+
+/// A server, and a catalogue that reads it by a second definition in its folder.
+struct World {
+    quire: Quire,
+    server: Neuprint,
+}
+
+impl World {
+    fn of(options: &NeuprintOptions) -> Option<Self> {
+        let world = Self { quire: Quire::new(), server: Neuprint::start(options)? };
+        let folder = world.quire.folder().join("types");
+        fs::create_dir_all(folder.join("templates")).unwrap();
+        fs::write(folder.join("neuprint.yaml"), DEFINITION).unwrap();
+        fs::write(folder.join("templates/record.html"), TEMPLATE).unwrap();
+        let sample = DEFINITION.split_once("    neuprint:").unwrap().0.to_owned()
+            + "    files: { root: data, include: [\"*.json\"], format: json }\nrecord:"
+            + DEFINITION.split_once("record:").unwrap().1;
+        fs::create_dir(folder.join("data")).unwrap();
+        fs::write(
+            folder.join("data/a.json"),
+            r#"{"kind":"type","type":"sample","views":{"all":{"cells":1,"outputs":[]}}}"#,
+        )
+        .unwrap();
+        fs::write(folder.join("catalogue.yaml"), sample).unwrap();
+        Some(world)
+    }
+
+    fn definition(&self) -> PathBuf {
+        self.quire.folder().join("types/neuprint.yaml")
+    }
+
+    fn variables(&self) -> Vec<(String, String)> {
+        let known =
+            [("NEUPRINT_SERVER", self.server.url()), ("NEUPRINT_TOKEN", self.server.token().to_owned())];
+        known.map(|(name, value)| (name.to_owned(), value)).to_vec()
+    }
+
+    fn build(&self, quire: &Quire, arguments: &[&str]) -> BuildReport {
+        let build =
+            Build { catalogues: vec![self.definition()], variables: self.variables(), ..Build::default() };
+        quire.build(&arguments.iter().fold(build, |build, argument| build.argument(argument)))
+    }
+
+    fn run(&self, arguments: &[&str], variables: &[(String, String)]) -> Ended {
+        let mut command = self.quire.command(arguments);
+        command.arg(self.definition()).envs(variables.iter().cloned());
+        command.output().unwrap().into()
+    }
+}
+
+#[test]
+fn a_dataset_becomes_a_site_and_the_same_one_every_time() {
+    let Some(world) = World::of(&NeuprintOptions::default()) else { return };
+    let first = world.build(&world.quire, &[]);
+    let records = first.runs[0].records;
+    let rejects = fs::read_to_string(world.quire.site().join("types/rejects.json")).unwrap();
+    assert_eq!((records.published, records.rejected, records.dead), (18, 1, 0), "{rejects}");
+    assert!(rejects.contains("key has the control character"), "{rejects}");
+    let site = tree(&world.quire.site());
+    let shown = |quire: &Quire, text: &str| {
+        let pages = tree(&quire.site()).into_keys().filter(|path| path.ends_with(".html"));
+        let texts = pages.map(|path| fs::read_to_string(quire.site().join(path)).unwrap());
+        texts.filter(|page| page.contains(text)).count()
+    };
+    assert_eq!(shown(&world.quire, "<p>3</p><i>T4a 18</i>"), 1);
+
+    // Nothing has changed: one short query, and the same bytes.
+    world.server.clear();
+    let again = world.build(&world.quire, &[]);
+    assert_eq!((again.runs[0].records.unchanged, again.runs[0].upstream.queries), (18, 0));
+    assert_eq!(
+        world.server.control(&json!({}))["kinds"].as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["edited"]
+    );
+    assert_eq!(tree(&world.quire.site()), site);
+
+    // Another machine, and everything anew.
+    let other = Quire::new();
+    world.build(&other, &[]);
+    assert_eq!(tree(&other.site()), site);
+    fs::remove_dir_all(world.quire.state()).unwrap();
+    world.build(&world.quire, &["--full"]);
+    assert_eq!(tree(&world.quire.site()), site);
+
+    // An edit shows, and so does what went away.
+    let edit = "MATCH (d:Meta) SET d.lastDatabaseEdit = '2025-04-05 06:07:08'";
+    world.server.write(DATASET, &[edit, "MATCH (n:Neuron {type: 'kc_a'}) SET n.type = 'KCx'"]);
+    let edited = world.build(&world.quire, &[]).runs[0].records;
+    assert_eq!((edited.published, edited.unchanged, edited.removed), (2, 16, 1), "the type, and the dataset");
+    assert_eq!((shown(&world.quire, "<h1>KCx</h1>"), shown(&world.quire, "<h1>kc_a</h1>")), (1, 0));
+}
+
+#[test]
+fn the_folder_serves_its_sample_too_and_says_which_definition_is_wrong() {
+    let Some(world) = World::of(&NeuprintOptions::default()) else { return };
+    let folder = world.quire.folder().join("types");
+    let report = world.quire.build(&Build { catalogues: vec![folder.clone()], ..Build::default() });
+    assert_eq!(report.runs[0].records.published, 1);
+    let broken = DEFINITION.replace("    neuprint:", "    neuprit:");
+    fs::write(folder.join("neuprint.yaml"), broken).unwrap();
+    let ended = world.run(&["check"], &[]);
+    assert_eq!(ended.code, Some(1), "{}", ended.err);
+    assert!(
+        ended.out.contains("--> neuprint.yaml:5:5") && ended.out.contains("did you mean `neuprint`?"),
+        "{}",
+        ended.out
+    );
+}
+
+#[test]
+fn a_check_needs_no_server_and_a_doctor_asks_it() {
+    let Some(world) = World::of(&NeuprintOptions::default()) else { return };
+    world.server.clear();
+    let ended = world.run(&["check"], &[]);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(ended.out.contains("the source types are on a neuPrint server"), "{}", ended.out);
+    assert!(ended.out.contains("the definition is right"), "{}", ended.out);
+    assert_eq!(world.server.counted("edited").0, 0);
+
+    let ended = world.run(&["doctor"], &world.variables());
+    assert_eq!(ended.code, Some(0), "{}", ended.out);
+    let said =
+        format!("cns:v0.9 (version abc) at {} was changed last 2025-01-02 03:04:05", world.server.url());
+    assert!(ended.out.contains(&said), "{}", ended.out);
+    assert_eq!(world.server.counted("edited").0, 1);
+
+    world.server.control(&json!({ "token": "another" }));
+    let ended = world.run(&["doctor"], &world.variables());
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.out.contains("set the environment variable NEUPRINT_TOKEN"), "{}", ended.out);
+    let ended = world.run(&["doctor"], &[]);
+    assert!(ended.out.contains("`NEUPRINT_SERVER` is not set"), "{}", ended.out);
+}
+
+#[test]
+fn a_server_that_refuses_or_fails_empties_no_site_and_shows_no_token() {
+    let Some(world) = World::of(&NeuprintOptions::default()) else { return };
+    world.build(&world.quire, &[]);
+    let site = tree(&world.quire.site());
+    for fault in [
+        json!({ "do": "status", "status": 401, "body": format!("{{\"message\":\"{}\"}}", world.server.token()) }),
+        json!({ "do": "reset", "kind": "edited" }),
+        json!({ "do": "body", "kind": "edited", "body": "<html>" }),
+    ] {
+        world.server.fail(&json!([fault]));
+        let mut variables = world.variables();
+        variables.push(("RUST_LOG".to_owned(), "trace".to_owned()));
+        let ended = world.run(&["build"], &variables);
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        assert!(ended.out.contains("neuPrint"), "{fault}: {}", ended.out);
+        assert!(!ended.out.contains(world.server.token()) && !ended.err.contains(world.server.token()));
+        assert_eq!(tree(&world.quire.site()), site, "{fault}");
+    }
+}
+
+/// How fast a dataset as large as a real one is read and shown. `QUIRE_NEURONS_DATA` names the data that it is made of.
+#[test]
+#[ignore = "measures: run by itself, in release"]
+fn a_large_dataset_in_time() {
+    let Some(data) = std::env::var_os("QUIRE_NEURONS_DATA") else {
+        println!("skipped: $QUIRE_NEURONS_DATA names no folder of neuron data");
+        return;
+    };
+    for latency_ms in [0, 20] {
+        // A server as quick as the network: each answer is worked out once, by a run that does not count.
+        let options = NeuprintOptions {
+            large: Some((data.clone().into(), 1772)),
+            keeps: true,
+            ..NeuprintOptions::default()
+        };
+        let Some(world) = World::of(&options) else { return };
+        let timed = |quire: &Quire, what: &str| {
+            world.server.clear();
+            let began = Instant::now();
+            let report = world.build(quire, &[]);
+            let took = began.elapsed();
+            let counts: Value = world.server.control(&json!({}));
+            let run = &report.runs[0];
+            println!(
+                "{latency_ms} ms, {what}: {:.2} s, {:.0} types a second, {} queries, {} MB answered, engine {} ms; {:?} {:?}",
+                took.as_secs_f64(),
+                1772.0 / took.as_secs_f64(),
+                counts["requests"].as_u64().unwrap() - 2,
+                counts["bytes"].as_u64().unwrap() / 1_000_000,
+                counts["kinds"]
+                    .as_object()
+                    .unwrap()
+                    .values()
+                    .map(|kind| kind["engine_ms"].as_f64().unwrap())
+                    .sum::<f64>(),
+                run.records,
+                run.failures,
+            );
+            assert_eq!((run.records.seen, run.records.dead), (1773, 0));
+            took
+        };
+        timed(&Quire::new(), "engine at work");
+        world.server.control(&json!({ "latency_ms": latency_ms }));
+        timed(&world.quire, "cold");
+        let unchanged = timed(&world.quire, "unchanged");
+        assert!(unchanged.as_secs_f64() < 3.0);
+    }
+}
