@@ -6,6 +6,9 @@ use crate::{
     owner::Owner,
 };
 
+/// So many of one job may be under way at once.
+const MAX_BESIDE: u32 = 9;
+
 /// What this process has claimed of a queue. When it is dropped, or the process is killed, whoever looks at the queue
 /// next gives back what is not done.
 #[derive(Debug)]
@@ -67,6 +70,30 @@ impl Claims {
             self.owner.leaves(&lost)?;
         }
         Ok(claimed)
+    }
+
+    /// Gives jobs that could not be claimed, as the same is under way, names of their own: they need not wait for that.
+    /// Whether there were any.
+    ///
+    /// # Errors
+    /// If the folder cannot be written to.
+    pub fn set_beside(&self, names: &[String]) -> Result<bool, QueueError> {
+        let mut any = false;
+        for name in names.iter().filter(|name| self.folder.locked(name).exists()) {
+            let waiting = self.folder.waiting(name);
+            for number in 2..=MAX_BESIDE {
+                let beside = format!("{name}~{number}");
+                let is_free = !self.folder.locked(&beside).exists();
+                if is_free
+                    && files::move_to_free(&waiting, &self.folder.waiting(&beside))
+                        .map_err(QueueError::of("claim", &waiting))?
+                {
+                    any = true;
+                    break;
+                }
+            }
+        }
+        Ok(any)
     }
 
     /// These are done. What somebody else has claimed since, because we were taken for dead, stays theirs.

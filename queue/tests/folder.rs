@@ -58,6 +58,11 @@ fn a_job_goes_from_the_queue_to_its_end() {
     // The same is asked for while it is done: once more, afterwards.
     assert_eq!(queue.add(&job("Mi1", Lane::Normal)).unwrap(), Added::New);
     assert!(claims.claim(&["Mi1".to_owned()]).unwrap().is_empty());
+    // Unless somebody waits for it: then it has a name of its own.
+    assert!(claims.set_beside(&["Mi1".to_owned(), "gone".to_owned()]).unwrap());
+    assert_eq!(claims.claim(&["Mi1~2".to_owned()]).unwrap()[0].job.as_ref().unwrap().key, "Mi1");
+    claims.done(&["Mi1~2".to_owned()]).unwrap();
+    assert_eq!(queue.add(&job("Mi1", Lane::Normal)).unwrap(), Added::New);
     claims.done(&["Mi1".to_owned()]).unwrap();
     assert_eq!(claims.claim(&["Mi1".to_owned()]).unwrap().len(), 1);
     let failed = job("Mi1", Lane::Normal).failed("no", unix_now(), 60);

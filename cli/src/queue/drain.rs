@@ -302,7 +302,14 @@ impl Drain {
     fn begin(&mut self, slot: Slot, lane: Lane, names: &[String], everything: bool) -> anyhow::Result<()> {
         let claimed = self.claims.claim(names);
         self.scan.forget(names);
-        let Parted { mut jobs, odd } = parted(claimed?);
+        let claimed = claimed?;
+        if lane == Lane::Critical && claimed.len() < names.len() {
+            // Who waits for a page does not wait for the others of a batch that it is in.
+            let is_claimed = |name: &&String| claimed.iter().any(|job| job.name == **name);
+            let left: Vec<String> = names.iter().filter(|name| !is_claimed(name)).cloned().collect();
+            self.claims.set_beside(&left)?;
+        }
+        let Parted { mut jobs, odd } = parted(claimed);
         for (name, why) in odd {
             self.bury(&name, None, &why)?;
         }
