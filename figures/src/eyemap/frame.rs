@@ -45,10 +45,7 @@ impl Frame {
             });
         }
         let inside = grid.radius + grid.margin;
-        // A map that is small for its sheet stands in the middle of it, not below the text in the corner.
-        let middle = |taken: f64, size: f64| if taken * 2.0 < size { (size - taken) / 2.0 } else { 0.0 };
-        let (right, down) = (middle(around(x), width), middle(around(y), height));
-        Ok(Self { width, height, shift: (x.0 - inside - right, y.0 - inside - down) })
+        Ok(Self { width, height, shift: (x.0 - inside, y.0 - inside) })
     }
 
     /// The centre of a hexagon, in hundredths.

@@ -1,6 +1,8 @@
 //! The upstream `neuprint` against a server that goes wrong: the right record or a named failure, never a wrong or half one.
 
+#[path = "../bench/mod.rs"]
 mod bench;
+mod ground;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,55 +11,11 @@ use std::{
 };
 
 use bench::{Bench, Run};
+use ground::{DATASET, asked, bench, edit, server, source, texts_in, undisturbed};
 use quire_proto::{Digest, ListSource, Outcome, Work};
 use quire_runtime::ErrorClass;
 use serde_json::{Value, json};
 use test_servers::{Neuprint, NeuprintOptions};
-
-const DATASET: &str = "cns:v0.9";
-/// Everything but the curators' doing: what is asked of a server in a run.
-const KINDS: [&str; 7] = ["edited", "types", "known", "meta", "cells", "partners", "layers"];
-
-fn server() -> Option<Neuprint> {
-    Neuprint::start(&NeuprintOptions::default())
-}
-
-fn source(server: &Neuprint, more: &str) -> String {
-    format!(
-        "{{ name: main, neuprint: {{ server: \"{}\", dataset: \"{DATASET}\", token: \"${{NEUPRINT_TOKEN}}\", per_second: 1000{more} }} }}",
-        server.url()
-    )
-}
-
-fn bench(server: &Neuprint, more: &str) -> Bench {
-    Bench::with_source(&source(server, more))
-}
-
-/// The text of every item by its location.
-fn texts_in(run: &Run) -> BTreeMap<String, String> {
-    let text = |item: &quire_proto::Item| String::from_utf8(item.raw.to_vec()).unwrap();
-    run.items.iter().map(|item| (item.id.location.to_string(), text(item))).collect()
-}
-
-fn asked(server: &Neuprint) -> BTreeMap<&'static str, u64> {
-    let counts = KINDS.map(|kind| (kind, server.counted(kind).0));
-    counts.into_iter().filter(|(_, count)| *count > 0).collect()
-}
-
-/// What comes of a run if nothing goes wrong.
-async fn undisturbed(server: &Neuprint) -> BTreeMap<String, String> {
-    server.fail(&json!([]));
-    let run = bench(server, "").run(None).await;
-    assert_eq!((&run.failure, run.failed.len(), run.rejected.len()), (&None, 0, 0));
-    texts_in(&run)
-}
-
-fn edit(server: &Neuprint, time: &str, more: &[&str]) {
-    let edited = format!("MATCH (d:Meta) SET d.lastDatabaseEdit = '{time}'");
-    let mut cypher = vec![edited.as_str()];
-    cypher.extend(more);
-    server.write(DATASET, &cypher);
-}
 
 #[tokio::test]
 async fn a_run_asks_six_queries_for_a_batch_and_one_when_nothing_has_changed() {
