@@ -9,7 +9,9 @@ use std::{
     process::Command,
 };
 
-use system_tests::{Build, Quire, RealFindings, Synonyms, copy_tree, multiply, repository, tools_promised};
+use system_tests::{
+    Build, Quire, RealFindings, Synonyms, copy_tree, multiply, neuron_types, repository, tools_promised,
+};
 
 /// The folder of the browser tests with their packages installed; `None` with a line that says why.
 fn tools() -> Option<PathBuf> {
@@ -58,6 +60,15 @@ fn neurons_site() -> Quire {
     quire
 }
 
+/// As many made-up types as the male CNS has.
+fn large_neurons_site() -> Quire {
+    let input = tempfile::tempdir().unwrap();
+    neuron_types(input.path(), 11_313);
+    let quire = Quire::with("NEURONS_ROOT", input.path());
+    quire.build(&Build::of("neurons"));
+    quire
+}
+
 fn hostile_site() -> Quire {
     let input = tempfile::tempdir().unwrap();
     hostile_inputs::write(input.path());
@@ -75,6 +86,7 @@ fn the_site_holds_in_a_real_browser() {
         ("html,noscript,csp,a11y,search,neurons", neurons_site()),
         ("csp", hostile_site()),
         ("budget", large_site()),
+        ("budget,first", large_neurons_site()),
     ];
     let arguments = checks.iter().map(|(names, quire)| format!("{names}={}", quire.site().display()));
     let output =
