@@ -14,7 +14,6 @@ use ground::{DATASET, asked, bench, edit, server, source, texts_in, undisturbed}
 use quire_proto::{Digest, ListSource, Outcome, Work};
 use quire_runtime::ErrorClass;
 use serde_json::{Value, json};
-use test_servers::{Neuprint, NeuprintOptions};
 
 #[tokio::test]
 async fn a_run_asks_six_queries_for_a_batch_and_one_when_nothing_has_changed() {
