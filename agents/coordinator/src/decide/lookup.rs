@@ -2,9 +2,10 @@
 //!
 //! Terms are sorted; within a term those offered come first, by key. Each record that looks for the term meets the first
 //! [`MAX_HITS`] + 1 of them (one may be itself). So of all its hits, sorted by key, the first [`MAX_HITS`] are exact,
-//! with every term by which they were found, and a term that everyone shares costs no more than that.
+//! with every term by which they were found, and a term that everyone shares costs no more than that. A record none of whose
+//! terms is that common has all its hits, up to [`MAX_OWN_HITS`]: a thing that names a thousand others leads to each.
 
-use std::{cmp::Ordering, io, sync::Arc};
+use std::{cmp::Ordering, collections::BTreeMap, io, sync::Arc};
 
 use quire_proto::{LookupHit, RecordVerdict};
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,8 @@ use crate::{
 
 /// Most hits of one look-up of one record; those with the least keys are kept.
 pub(crate) const MAX_HITS: usize = 200;
+/// The same where none of the record's terms has as many.
+const MAX_OWN_HITS: usize = 4096;
 
 /// A term that a record offers or looks for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -72,9 +75,10 @@ impl Row for Pair {
 /// The hits of one record, by look-up: `pairs` are its pairs in their order.
 pub(crate) fn hits(lookups: usize, pairs: Vec<Pair>) -> Vec<Vec<LookupHit>> {
     let mut found: Vec<Vec<LookupHit>> = vec![Vec::new(); lookups];
+    let most = most_hits(lookups, &pairs);
     for Pair { lookup, hit, via, .. } in pairs {
         let Some(hits) = found.get_mut(usize::from(lookup)) else { continue };
-        let full = hits.len() >= MAX_HITS;
+        let full = most.get(usize::from(lookup)).is_none_or(|&most| hits.len() >= most);
         match hits.last_mut() {
             Some(last) if last.key == hit.key => {
                 if last.via.last() != Some(&via) {
@@ -89,6 +93,21 @@ pub(crate) fn hits(lookups: usize, pairs: Vec<Pair>) -> Vec<Vec<LookupHit>> {
         }
     }
     found
+}
+
+/// Most hits of each look-up: few where a term may have been cut, for what comes after is then not exact.
+fn most_hits(lookups: usize, pairs: &[Pair]) -> Vec<usize> {
+    let mut met: BTreeMap<(u16, &str), usize> = BTreeMap::new();
+    for pair in pairs {
+        *met.entry((pair.lookup, &pair.via)).or_default() += 1;
+    }
+    let mut most = vec![MAX_OWN_HITS; lookups];
+    for ((lookup, _), _) in met.into_iter().filter(|(_, count)| *count >= MAX_HITS) {
+        if let Some(most) = most.get_mut(usize::from(lookup)) {
+            *most = MAX_HITS;
+        }
+    }
+    most
 }
 
 /// Collects the terms of accepted records.
@@ -152,5 +171,27 @@ impl Terms {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(lookup: u16, number: usize, via: &str) -> Pair {
+        let key = format!("k{number:05}");
+        let hit = Arc::new(Who { title: key.clone(), slug: key.clone(), key });
+        Pair { seeker: "seeker".to_owned(), lookup, hit, via: via.to_owned() }
+    }
+
+    #[test]
+    fn who_names_many_finds_each_and_a_common_term_is_cut() {
+        let own = (0..1000).map(|number| pair(0, number, &format!("term {number}")));
+        let common = (0..201).map(|number| pair(1, number, "everyone"));
+        let both = (300..500).map(|number| pair(1, number, &format!("term {number}")));
+        let found = hits(2, own.chain(common).chain(both).collect());
+        assert_eq!((found[0].len(), found[1].len()), (1000, MAX_HITS));
+        let far = (0..=MAX_OWN_HITS).map(|number| pair(0, number, &format!("term {number}")));
+        assert_eq!(hits(1, far.collect())[0].len(), MAX_OWN_HITS);
     }
 }
