@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use quire_proto::RunReport;
+use quire_proto::{RunReport, StageReport};
 use quire_runtime::{LaneMetrics, Metrics};
 
 use crate::embedded::Built;
@@ -54,6 +54,11 @@ fn write_run(out: &mut String, run: &RunReport) {
     for failure in &run.failures {
         let _ = writeln!(out, "  partial: {failure}");
     }
+    if let Some((name, most)) = run.bottleneck.as_ref().and_then(|name| run.stages.get_key_value(name)) {
+        let all: f64 = run.stages.values().map(StageReport::total_ms).sum();
+        let share = if all > 0.0 { 100.0 * most.total_ms() / all } else { 100.0 };
+        let _ = writeln!(out, "  bottleneck: {name} ({share:.0} % of the service time)");
+    }
     for (name, cache) in &run.caches {
         let asked = cache.hits + cache.misses;
         if asked > 0 {
@@ -63,7 +68,7 @@ fn write_run(out: &mut String, run: &RunReport) {
     }
 }
 
-/// Service times a parcel; the stage with the most service time is where the time went.
+/// Service times a parcel, by stage and lane.
 fn write_stages(out: &mut String, lanes: &[LaneMetrics]) {
     let worked: Vec<_> = lanes.iter().filter(|lane| lane.service.count > 0).collect();
     if worked.is_empty() {
@@ -86,18 +91,6 @@ fn write_stages(out: &mut String, lanes: &[LaneMetrics]) {
             service.p99_ms,
             counts.slow,
             counts.very_slow
-        );
-    }
-    let total = |lane: &LaneMetrics| lane.service.mean_ms * lane.service.count as f64;
-    let all: f64 = worked.iter().map(|lane| total(lane)).sum();
-    if let Some(most) = worked.iter().max_by(|a, b| total(a).total_cmp(&total(b)))
-        && all > 0.0
-    {
-        let _ = writeln!(
-            out,
-            "bottleneck: {} ({:.0} % of the service time)",
-            most.stage,
-            100.0 * total(most) / all
         );
     }
 }

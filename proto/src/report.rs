@@ -38,6 +38,9 @@ pub struct RunReport {
     pub caches: BTreeMap<String, CacheCounts>,
     /// Upstream use.
     pub upstream: UpstreamReport,
+    /// The stage that most of the service time went to; none if no parcel was owed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bottleneck: Option<String>,
     /// Reasons for which items that this run judged were rejected, by rule.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rejects: BTreeMap<String, u64>,
@@ -84,6 +87,23 @@ pub struct StageReport {
     pub p95_ms: f64,
     /// 99th percentile.
     pub p99_ms: f64,
+    /// Mean.
+    #[serde(default)]
+    pub mean_ms: f64,
+    /// Parcels that took more than a second.
+    #[serde(default)]
+    pub slow: u64,
+    /// Parcels that took more than five seconds.
+    #[serde(default)]
+    pub very_slow: u64,
+}
+
+impl StageReport {
+    /// All service times together, in milliseconds.
+    #[must_use]
+    pub fn total_ms(&self) -> f64 {
+        self.mean_ms * self.parcels as f64
+    }
 }
 
 /// Hits and misses of one cache.

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use system_tests::{Build, Quire, RealFindings, Synonyms, copy_tree, multiply, tree};
+use system_tests::{Build, Quire, RealFindings, Synonyms, copy_tree, cpu_of_children, multiply, tree};
 
 /// Goals for the 2,039 models on two cores.
 const COLD: f64 = 1.0;
@@ -65,9 +65,9 @@ struct Took {
 impl Took {
     fn by(quire: &Quire, models: usize) -> Self {
         let mut command: Command = quire.build_command(&Build::of("findings"));
-        let (start, before) = (Instant::now(), children_cpu());
+        let (start, before) = (Instant::now(), cpu_of_children());
         let output = command.output().unwrap();
-        let took = Self { wall: start.elapsed(), cpu: children_cpu().saturating_sub(before) };
+        let took = Self { wall: start.elapsed(), cpu: cpu_of_children().saturating_sub(before) };
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let pages = tree(&quire.site()).into_keys().filter(|path| path.ends_with(".md")).count();
         assert_eq!(pages, models);
@@ -135,15 +135,6 @@ fn scale(models: &Path) {
     let many = cost(100_000);
     let few = f64::midpoint(before, several());
     println!("a record of 100,000 costs {:.2} times one of 2,000", many / few);
-}
-
-/// CPU time of all children that have ended, in steps of the kernel's clock.
-fn children_cpu() -> Duration {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap();
-    let (_, after_name) = stat.rsplit_once(')').unwrap();
-    let ticks: u64 =
-        after_name.split_whitespace().skip(13).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();
-    Duration::from_millis(ticks * 10)
 }
 
 fn thread_cpu() -> Duration {

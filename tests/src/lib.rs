@@ -23,6 +23,6 @@ pub use cluster::{Agent, COORDINATOR, Cluster, ClusterOptions, Net, RunState, ST
 pub use data::{RealFindings, repository, tools_promised};
 pub use multiply::{Synonyms, multiply};
 pub use neurons::neuron_types;
-pub use program::{Build, Ended, Quire, Watched, watch};
+pub use program::{Build, Ended, Quire, Watched, cpu_of_children, watch};
 pub use random::Random;
 pub use site::{copy_tree, manifest_files, tree};

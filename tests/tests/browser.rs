@@ -35,22 +35,39 @@ fn models() -> PathBuf {
 
 /// The site of finding models below an address of its own, which it needs for a sitemap and canonical links.
 fn findings_site(models: &Path) -> Quire {
-    let quire = Quire::with("FINDINGS_ROOT", models);
+    changed_site("findings", "FINDINGS_ROOT", models, |catalogue| {
+        let address = "site: { base_url: \"https://catalogue.example/some/where\",";
+        let text = fs::read_to_string(catalogue.join("catalogue.yaml")).unwrap();
+        assert!(text.contains("site: {"));
+        fs::write(catalogue.join("catalogue.yaml"), text.replace("site: {", address)).unwrap();
+    })
+}
+
+/// The site of a catalogue that was changed before, with its records in a folder that `variable` names.
+fn changed_site(name: &str, variable: &str, records: &Path, change: impl FnOnce(&Path)) -> Quire {
+    let quire = Quire::with(variable, records);
     let catalogue = quire.folder().join("catalogue");
-    copy_tree(&repository().join("catalogues/findings"), &catalogue);
-    let definition = catalogue.join("catalogue.yaml");
-    let text = fs::read_to_string(&definition).unwrap();
-    let addressed = text.replace("site: {", "site: { base_url: \"https://catalogue.example/some/where\",");
-    assert_ne!(text, addressed);
-    fs::write(definition, addressed).unwrap();
+    copy_tree(&repository().join("catalogues").join(name), &catalogue);
+    change(&catalogue);
     quire.build(&Build { catalogues: vec![catalogue], ..Build::default() });
     quire
+}
+
+/// What is measured of large sites is their list and their search: their pages may be short, and one a record.
+fn shorten(catalogue: &Path) {
+    let page = "{% extends \"quire/base.html\" %}{% block main %}<h1>{{ title }}</h1>{% endblock %}";
+    fs::write(catalogue.join("templates/record.html"), page).unwrap();
+    let definition = fs::read_to_string(catalogue.join("catalogue.yaml")).unwrap();
+    let kept = definition
+        .lines()
+        .filter(|line| !line.starts_with("  variants:") && !line.starts_with("  markdown:"));
+    fs::write(catalogue.join("catalogue.yaml"), kept.collect::<Vec<_>>().join("\n")).unwrap();
 }
 
 fn large_site() -> Quire {
     let input = tempfile::tempdir().unwrap();
     multiply(&models(), input.path(), 11_000, Synonyms::Shared);
-    findings_site(input.path())
+    changed_site("findings", "FINDINGS_ROOT", input.path(), shorten)
 }
 
 /// The neuron types of the sample.
@@ -64,9 +81,7 @@ fn neurons_site() -> Quire {
 fn large_neurons_site() -> Quire {
     let input = tempfile::tempdir().unwrap();
     neuron_types(input.path(), 11_313);
-    let quire = Quire::with("NEURONS_ROOT", input.path());
-    quire.build(&Build::of("neurons"));
-    quire
+    changed_site("neurons", "NEURONS_ROOT", input.path(), shorten)
 }
 
 fn hostile_site() -> Quire {

@@ -30,6 +30,19 @@ fn processes_over_a_broker_make_the_same_site_as_one_process() {
 }
 
 #[test]
+fn figures_variants_and_aggregates_are_the_same_over_a_broker() {
+    let quire = Quire::new();
+    let report = quire.build(&Build::of("neurons"));
+    let cluster = Cluster::start(2, &[]);
+    let over_nats = cluster.run("neurons");
+    assert_eq!(over_nats.manifest, report.manifest);
+    assert_eq!(over_nats.runs[0].records, report.runs[0].records);
+    assert_eq!(tree(&cluster.site()), tree(&quire.site()));
+    let again = cluster.run("neurons").runs[0].records;
+    assert_eq!((again.published, again.unchanged), (0, over_nats.runs[0].records.published));
+}
+
+#[test]
 fn an_agent_that_is_told_to_end_is_unready_first_and_ends_with_zero() {
     let mut cluster = Cluster::start(1, &[]);
     for kind in ["fetcher", "validator", "indexer", "renderer", "coordinator"] {

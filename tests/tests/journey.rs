@@ -151,13 +151,14 @@ fn the_report_has_the_shape_that_others_rely_on() {
         "stages",
         "caches",
         "upstream",
+        "bottleneck",
     ];
     assert_eq!(keys(run), expected);
     assert_eq!(keys(&run["records"]), ["seen", "published", "unchanged", "rejected", "dead", "removed"]);
     for stage in ["fetch", "validate", "index", "render"] {
         assert_eq!(
             keys(&run["stages"][stage]),
-            ["parcels", "records", "p50_ms", "p95_ms", "p99_ms"],
+            ["parcels", "records", "p50_ms", "p95_ms", "p99_ms", "mean_ms", "slow", "very_slow"],
             "{stage}"
         );
     }

@@ -12,13 +12,26 @@ fn sample() -> std::path::PathBuf {
     RealFindings::find().map_or_else(|| repository().join("catalogues/findings/data"), |real| real.models())
 }
 
+/// Some of them: enough that there is work on both sides of every point and moment.
+fn some_models() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut models: Vec<_> =
+        std::fs::read_dir(sample()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    models.sort();
+    for model in models.iter().filter(|path| path.is_file()).take(500) {
+        std::fs::copy(model, folder.path().join(model.file_name().unwrap())).unwrap();
+    }
+    folder
+}
+
 #[test]
 fn a_process_killed_at_a_named_point_leaves_nothing_that_the_next_run_cannot_mend() {
-    let undisturbed = Quire::with("FINDINGS_ROOT", sample());
+    let models = some_models();
+    let undisturbed = Quire::with("FINDINGS_ROOT", models.path());
     let expected = undisturbed.build(&Build::of("findings")).manifest;
     let expected_tree = tree(&undisturbed.site());
     for (point, _) in quire_runtime::CRASH_POINTS {
-        let quire = Quire::with("FINDINGS_ROOT", sample());
+        let quire = Quire::with("FINDINGS_ROOT", models.path());
         let crashed = quire
             .build_command(&Build::of("findings").variable("QUIRE_CRASH_AT", point))
             .stderr(Stdio::null())
@@ -33,7 +46,8 @@ fn a_process_killed_at_a_named_point_leaves_nothing_that_the_next_run_cannot_men
 
 #[test]
 fn a_process_killed_at_random_moments_ends_in_the_bytes_of_an_undisturbed_run() {
-    let undisturbed = Quire::with("FINDINGS_ROOT", sample());
+    let models = some_models();
+    let undisturbed = Quire::with("FINDINGS_ROOT", models.path());
     let begun = Instant::now();
     let expected = undisturbed.build(&Build::of("findings")).manifest;
     let whole = begun.elapsed();
@@ -41,7 +55,7 @@ fn a_process_killed_at_random_moments_ends_in_the_bytes_of_an_undisturbed_run() 
 
     let mut random = Random::new(0x5eed_0001);
     let mut killed = 0;
-    let mut quire = Quire::with("FINDINGS_ROOT", sample());
+    let mut quire = Quire::with("FINDINGS_ROOT", models.path());
     while killed < 50 {
         let mut child = quire
             .build_command(&Build::of("findings"))
@@ -60,7 +74,7 @@ fn a_process_killed_at_random_moments_ends_in_the_bytes_of_an_undisturbed_run() 
         if survived || killed % 5 == 0 {
             assert_eq!(quire.build(&Build::of("findings")).manifest, expected, "after {killed} kills");
             assert_eq!(tree(&quire.site()), expected_tree, "after {killed} kills");
-            quire = Quire::with("FINDINGS_ROOT", sample());
+            quire = Quire::with("FINDINGS_ROOT", models.path());
         }
     }
 }

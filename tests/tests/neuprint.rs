@@ -1,11 +1,11 @@
 //! A catalogue over a neuPrint server: real programs, a real Cypher engine.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::{fs, path::PathBuf, time::Instant};
+use std::{fs, path::PathBuf};
 
 use quire_proto::BuildReport;
-use serde_json::{Value, json};
-use system_tests::{Build, Ended, Quire, tree};
+use serde_json::json;
+use system_tests::{Build, Cluster, Ended, Quire, tree};
 use test_servers::{Neuprint, NeuprintOptions};
 
 const DATASET: &str = "cns:v0.9";
@@ -60,8 +60,7 @@ impl World {
     }
 
     fn definition(&self) -> PathBuf {
-        let own = || self.quire.folder().join("types/neuprint.yaml");
-        std::env::var_os("QUIRE_MEASURED_DEFINITION").map_or_else(own, PathBuf::from)
+        self.quire.folder().join("types/neuprint.yaml")
     }
 
     fn variables(&self) -> Vec<(String, String)> {
@@ -143,6 +142,28 @@ fn the_folder_serves_its_sample_too_and_says_which_definition_is_wrong() {
 }
 
 #[test]
+fn agents_over_a_broker_ask_the_server_and_make_the_same_site() {
+    let Some(world) = World::of(&NeuprintOptions::default()) else { return };
+    let alone = world.build(&world.quire, &[]);
+    let variables = world.variables();
+    let known: Vec<(&str, &str)> =
+        variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let cluster = Cluster::start(2, &known);
+    let together = cluster.run_folder(&world.definition());
+    assert_eq!(together.manifest, alone.manifest);
+    assert_eq!(together.runs[0].records, alone.runs[0].records);
+    assert_eq!(tree(&cluster.site()), tree(&world.quire.site()));
+    world.server.clear();
+    let again = cluster.run_folder(&world.definition());
+    assert_eq!(again.manifest, alone.manifest);
+    assert_eq!(
+        world.server.control(&json!({}))["kinds"].as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["edited"]
+    );
+    assert!(!cluster.logs().contains(world.server.token()));
+}
+
+#[test]
 fn a_check_needs_no_server_and_a_doctor_asks_it() {
     let Some(world) = World::of(&NeuprintOptions::default()) else { return };
     world.server.clear();
@@ -185,60 +206,5 @@ fn a_server_that_refuses_or_fails_empties_no_site_and_shows_no_token() {
         assert!(ended.out.contains("neuPrint"), "{fault}: {}", ended.out);
         assert!(!ended.out.contains(world.server.token()) && !ended.err.contains(world.server.token()));
         assert_eq!(tree(&world.quire.site()), site, "{fault}");
-    }
-}
-
-/// How fast a dataset as large as a real one is read and shown. `QUIRE_NEURONS_DATA` names the data that it is made of, and
-/// `QUIRE_MEASURED_DEFINITION` another definition to measure.
-#[test]
-#[ignore = "measures: run by itself, in release"]
-fn a_large_dataset_in_time() {
-    let Some(data) = std::env::var_os("QUIRE_NEURONS_DATA") else {
-        println!("skipped: $QUIRE_NEURONS_DATA names no folder of neuron data");
-        return;
-    };
-    for latency_ms in [0, 20] {
-        // A server as quick as the network: each answer is worked out once, by a run that does not count.
-        let options = NeuprintOptions {
-            large: Some((data.clone().into(), 1772)),
-            keeps: true,
-            ..NeuprintOptions::default()
-        };
-        let Some(world) = World::of(&options) else { return };
-        let timed = |quire: &Quire, what: &str| {
-            world.server.clear();
-            let began = Instant::now();
-            let report = world.build(quire, &[]);
-            let took = began.elapsed();
-            let counts: Value = world.server.control(&json!({}));
-            let run = &report.runs[0];
-            println!(
-                "{latency_ms} ms, {what}: {:.2} s, {:.0} types a second, {} queries, {} MB answered, engine {} ms; {:?} {:?}",
-                took.as_secs_f64(),
-                1772.0 / took.as_secs_f64(),
-                counts["kinds"]
-                    .as_object()
-                    .unwrap()
-                    .values()
-                    .map(|kind| kind["count"].as_u64().unwrap())
-                    .sum::<u64>(),
-                counts["bytes"].as_u64().unwrap() / 1_000_000,
-                counts["kinds"]
-                    .as_object()
-                    .unwrap()
-                    .values()
-                    .map(|kind| kind["engine_ms"].as_f64().unwrap())
-                    .sum::<f64>(),
-                run.records,
-                run.failures,
-            );
-            assert_eq!((run.records.seen, run.records.dead), (1773, 0));
-            took
-        };
-        timed(&Quire::new(), "engine at work");
-        world.server.control(&json!({ "latency_ms": latency_ms }));
-        timed(&world.quire, "cold");
-        let unchanged = timed(&world.quire, "unchanged");
-        assert!(unchanged.as_secs_f64() < 3.0);
     }
 }

@@ -1,5 +1,7 @@
 //! Benchmarks: the measuring programs of the crates, one after the other; each prints ratios against the limit or the peer of the same run.
 
+mod neurons;
+
 use std::{
     path::PathBuf,
     process::{Command, Stdio},
@@ -16,12 +18,22 @@ use crate::{
 /// What to measure.
 #[derive(Args)]
 pub(crate) struct BenchArgs {
+    /// One part alone; default: all.
+    #[arg(value_enum)]
+    part: Option<Part>,
     /// Folder of unpacked finding models (`defs/defs`, `golden_markdown` … below it); default: those beside the repository.
     #[arg(long, value_name = "DIR")]
     findings: Option<PathBuf>,
     /// Also build and search 100,000 records, which takes minutes.
     #[arg(long)]
     scale: bool,
+}
+
+/// A part that can be measured by itself.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// The catalogue of neuron types: a server of made-up neuPrint data, eyemaps, the queue, the list in a browser.
+    Neurons,
 }
 
 /// How much of what the cores could do with the bare libraries a build shall reach.
@@ -37,8 +49,11 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         "--locked",
         "--quiet",
     ]))?;
+    if args.part == Some(Part::Neurons) {
+        return neurons::run();
+    }
     measure(&mut program("throughput"))?;
-    measure(&mut program("figures"))?;
+    neurons::run()?;
     let nats = tools::nats_server()?;
     for name in ["hops", "lanes", "idle"] {
         measure(program(name).env("NATS_SERVER", &nats))?;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use quire_proto::{CacheCounts, Outcome, Settlement, StageName, StageReport, UpstreamReport};
-use quire_runtime::Histogram;
+use quire_runtime::{Histogram, SLOW, VERY_SLOW};
 
 /// What is counted of a run's parcels.
 #[derive(Debug, Default)]
@@ -18,6 +18,8 @@ struct StageTally {
     announced: u64,
     settled: u64,
     records: u64,
+    slow: u64,
+    very_slow: u64,
     service: Histogram,
 }
 
@@ -40,7 +42,10 @@ impl Tally {
         let stage = self.stages.entry(settlement.stage).or_default();
         stage.settled += 1;
         stage.records += settlement.records;
-        stage.service.record(Duration::from_micros(settlement.service_us));
+        let service = Duration::from_micros(settlement.service_us);
+        stage.slow += u64::from(service > SLOW);
+        stage.very_slow += u64::from(service > VERY_SLOW);
+        stage.service.record(service);
         (stage.settled, stage.announced)
     }
 
@@ -54,9 +59,18 @@ impl Tally {
                 p50_ms: summary.p50_ms,
                 p95_ms: summary.p95_ms,
                 p99_ms: summary.p99_ms,
+                mean_ms: summary.mean_ms,
+                slow: stage.slow,
+                very_slow: stage.very_slow,
             }
         };
         self.stages.iter().map(|(name, stage)| (name.to_string(), report(stage))).collect()
+    }
+
+    /// The stage that most of the service time went to.
+    pub(crate) fn bottleneck(&self) -> Option<String> {
+        let most = self.stages.iter().max_by_key(|(_, stage)| stage.service.sum())?;
+        Some(most.0.to_string())
     }
 
     /// Use of the results cache. Other caches are counted by who owns them.

@@ -371,6 +371,7 @@ impl<'a> Run<'a> {
             stages: tally.stages(),
             caches: tally.caches(),
             upstream: tally.upstream(),
+            bottleneck: tally.bottleneck(),
             rejects: self.reasons,
             failures,
         };

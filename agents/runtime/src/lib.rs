@@ -39,7 +39,7 @@ pub use context::Context;
 pub use crash::{CRASH_POINTS, CRASH_VARIABLE, crash_point};
 pub use error::{BoxError, ErrorClass, StageError, chain, is_no_room};
 pub use histogram::{Histogram, Summary};
-pub use metrics::{Counts, Ending, LaneMetrics, Metrics};
+pub use metrics::{Counts, Ending, LaneMetrics, Metrics, SLOW, VERY_SLOW};
 pub use results::{RESULTS, ResultsCache};
 pub use retry::Backoff;
 pub use settle::{DeadLetter, parcel_message};

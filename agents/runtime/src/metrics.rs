@@ -5,12 +5,14 @@ use std::{
     time::Duration,
 };
 
-use quire_proto::{Lane, StageName, StageReport};
+use quire_proto::{Lane, StageName};
 
 use crate::histogram::{Histogram, Summary};
 
-const SLOW: Duration = Duration::from_secs(1);
-const VERY_SLOW: Duration = Duration::from_secs(5);
+/// A service time above this is slow.
+pub const SLOW: Duration = Duration::from_secs(1);
+/// A service time above this is very slow.
+pub const VERY_SLOW: Duration = Duration::from_secs(5);
 /// Upper bounds of the histogram that others collect, in seconds.
 const BOUNDARIES: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
@@ -180,25 +182,6 @@ impl Metrics {
     #[must_use]
     pub fn lane(&self, stage: StageName, lane: Lane) -> (Counts, Histogram) {
         self.cell(stage, lane).map_or_else(Default::default, |cell| (cell.counts, cell.service.clone()))
-    }
-
-    /// A stage over all its lanes, as reports show it.
-    #[must_use]
-    pub fn stage_report(&self, stage: StageName) -> StageReport {
-        let (mut counts, mut service) = (Counts::default(), Histogram::default());
-        for cell in Lane::ALL.iter().filter_map(|lane| self.cell(stage, *lane)) {
-            counts.processed += cell.counts.processed + cell.counts.cached;
-            counts.records += cell.counts.records;
-            service.merge(&cell.service);
-        }
-        let summary = service.summary();
-        StageReport {
-            parcels: counts.processed,
-            records: counts.records,
-            p50_ms: summary.p50_ms,
-            p95_ms: summary.p95_ms,
-            p99_ms: summary.p99_ms,
-        }
     }
 
     fn cell(&self, stage: StageName, lane: Lane) -> Option<MutexGuard<'_, Cell>> {

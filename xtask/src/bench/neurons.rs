@@ -1,0 +1,43 @@
+//! The catalogue of neuron types, against the limits that are a hundredth and less of what the tool that it replaces takes.
+
+use std::{fs, path::Path, process::Command};
+
+use super::{measure, program};
+use crate::{command::root, data, tools};
+
+pub(super) fn run() -> anyhow::Result<()> {
+    measure(&mut program("figures"))?;
+    measure(&mut program("eyemaps"))?;
+    match data::neurons() {
+        Some(data) => over_a_server(&data)?,
+        None => println!("skipped: neurons (the data that the server's graph is made of is not there)"),
+    }
+    the_list()
+}
+
+fn over_a_server(data: &Path) -> anyhow::Result<()> {
+    let packages = tools::neuprint_server()?;
+    for part in ["builds", "type", "queue"] {
+        let mut program = program("neurons");
+        program.env("QUIRE_NEURONS_DATA", data).env("QUIRE_NEUPRINT_SERVER", &packages);
+        measure(program.arg(part))?;
+    }
+    Ok(())
+}
+
+/// The list of as many types as the male CNS has: made, and used in a browser.
+fn the_list() -> anyhow::Result<()> {
+    let folder = root().join("target/bench-neurons");
+    if folder.is_dir() {
+        fs::remove_dir_all(&folder)?;
+    }
+    let (types, site) = (folder.join("types"), folder.join("site"));
+    measure(program("neurons").arg("types").arg(&types))?;
+    measure(program("lists").arg(root().join("catalogues/neurons")).arg(&types))?;
+    measure(program("neurons").arg("site").arg(&site))?;
+    let (chromium, browser) = (tools::chromium()?, tools::browser_packages()?);
+    let check = format!("budget,first={}", site.display());
+    measure(Command::new("node").arg("run.mjs").arg(check).current_dir(browser).env("CHROMIUM", chromium))?;
+    fs::remove_dir_all(folder)?;
+    Ok(())
+}
