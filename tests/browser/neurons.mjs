@@ -39,6 +39,14 @@ export default async function neurons(browser, site) {
   check((await segments(page)).join() === before.join(), "and gone when it is picked no more");
   check((await page.locator("#viewer-here").isVisible()) && !(await page.locator("iframe").count()), "the viewer is in the page only when it is asked for");
 
+  await page.click("#viewer-here");
+  const ground = () => page.$eval("#viewer-frame iframe", (frame) => JSON.parse(decodeURIComponent(new URL(frame.src).hash.slice(2))).projectionBackgroundColor);
+  check((await ground()) === "#ffffff", "the viewer in the page is light");
+  await page.click('button:has-text("Black background")');
+  check((await ground()) === "#000000", "and dark when that is wanted");
+  const named = await page.$$eval("#table-regions tbody a", (links) => links.map((link) => [link.textContent, link.title]));
+  check(named.some(([name, title]) => name.startsWith("ME") && title === "medulla"), "regions say what they are", named.join(" "));
+
   const list = await browser.open();
   await list.goto(site.address("neurons/index.html"));
   await list.fill("#q", "eft1");

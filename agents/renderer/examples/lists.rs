@@ -11,9 +11,15 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{
+    fs,
+    io::{BufReader, Read as _, Seek as _, Write as _},
+    path::Path,
+    sync::Arc,
+    time::Instant,
+};
 
-use quire_proto::manifest::Entry;
+use quire_proto::{codec, manifest::Entry};
 use quire_renderer::{engine::Engine, look::Look, project::catalogue_files};
 
 fn main() {
@@ -25,20 +31,28 @@ fn main() {
     let copies: usize = rest.first().map_or(1, |text| text.parse().expect("COPIES is a number"));
     let catalogue = support::catalogue(Path::new(folder));
     let engine = Engine::new(Look::of(&catalogue)).expect("the templates compile");
-    let entries: Vec<Entry> = support::files(Path::new(records), ".json")
-        .into_iter()
-        .map(|(name, raw)| support::item(&name, raw))
-        .filter_map(|item| {
-            support::judged(&catalogue, &item).map(|(record, _)| support::entry(&item, record))
-        })
-        .collect();
-    println!("{} records, memory before {} MiB", entries.len() * copies, memory());
+    // In a file, as a run has them in its store: what is in memory is what making the lists takes.
+    let mut manifest = tempfile::tempfile().expect("a file can be made");
+    let mut lengths = Vec::new();
+    for name in support::names(Path::new(records), ".json") {
+        let raw = fs::read(Path::new(records).join(&name)).expect("the record can be read");
+        let item = support::item(&name, raw.into());
+        let Some((record, _)) = support::judged(&catalogue, &item) else { continue };
+        let entry = codec::encode(&support::entry(&item, record)).expect("an entry can be written");
+        manifest.write_all(&entry).expect("the file can be written");
+        lengths.push(entry.len());
+    }
+    println!("{} records, memory before {} MiB", lengths.len() * copies, memory());
     for _ in 0..3 {
         let (mut files, mut bytes) = (0, 0);
         let start = Instant::now();
         let mut all = (0..copies).flat_map(|copy| {
-            entries.iter().map(move |entry| {
-                let mut entry = entry.clone();
+            let mut from = BufReader::new(&manifest);
+            from.rewind().expect("the file can be read again");
+            lengths.iter().map(move |length| {
+                let mut bytes = vec![0; *length];
+                from.read_exact(&mut bytes).expect("the file can be read");
+                let mut entry: Entry = codec::decode(&bytes).expect("an entry can be read");
                 let record = Arc::make_mut(&mut entry.record);
                 if copy > 0 {
                     record.key = format!("{}-{copy}", record.key);

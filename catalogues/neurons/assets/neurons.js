@@ -106,13 +106,14 @@
     const frame = document.getElementById("viewer-frame");
     const told = document.getElementById("viewer-picked");
     let shown = null;
+    let dark = false;
     const update = () => {
       const more = [...picked.values()].flat();
       for (const [link, base, state] of states) {
         const layers = state.layers.map((layer) => (layer.type === "segmentation" ? { ...layer, segments: [...new Set([...layer.segments, ...more])] } : layer));
         link.href = base + encodeURIComponent(JSON.stringify({ ...state, layers }));
       }
-      if (shown) shown.src = links[0].href;
+      if (shown) shown.src = links[dark ? 1 : 0].href;
       told.hidden = !picked.size;
       told.textContent = `With ${more.length} partner cells of ${[...picked.keys()].join(", ")}.`;
     };
@@ -134,6 +135,14 @@
       frame.replaceChildren(shown);
       frame.hidden = false;
       here.hidden = true;
+      if (links.length < 2) return;
+      const ground = make("button", { type: "button", "aria-pressed": "false" }, "Black background");
+      ground.addEventListener("click", () => {
+        dark = !dark;
+        ground.setAttribute("aria-pressed", String(dark));
+        update();
+      });
+      here.after(ground);
     });
   }
 

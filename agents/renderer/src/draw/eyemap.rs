@@ -6,7 +6,7 @@ use quire_figures::eyemap::{Column, Columns, Metric, Side, Status};
 use super::value::{Members, Wrong, each, id, items, label, number, pair, range, text};
 
 /// Members of a drawing.
-const MEMBERS: [&str; 13] = [
+const MEMBERS: [&str; 14] = [
     "file",
     "title",
     "subject",
@@ -16,6 +16,7 @@ const MEMBERS: [&str; 13] = [
     "layers",
     "range",
     "layer_range",
+    "radius",
     "columns",
     "region_columns",
     "eye_columns",
@@ -35,6 +36,8 @@ pub(super) struct Map<'v> {
     pub(super) layers: Vec<String>,
     pub(super) range: Option<(f64, f64)>,
     pub(super) layer_range: Option<(f64, f64)>,
+    /// From a hexagon's centre to its corners.
+    pub(super) radius: Option<f64>,
     pub(super) columns: Joined,
     pub(super) with: Option<&'v Jq>,
 }
@@ -85,6 +88,7 @@ impl<'v> Map<'v> {
             layers,
             range: members.read("range", range)?,
             layer_range: members.read("layer_range", range)?,
+            radius: members.read("radius", number)?,
             columns: columns.joined(of_region, of_eye)?,
             with: members.get("with"),
         })

@@ -3,7 +3,7 @@
 use quire_catalogue::{Figure, FigureKind, FigureTooltips};
 use quire_figures::{
     FigureError, StyleSheet,
-    eyemap::{Eyemap, Tooltips},
+    eyemap::{Eyemap, Grid, Tooltips},
     palette::Palette,
     scatter::Scatter,
 };
@@ -45,7 +45,9 @@ fn eyemap(
     (palette, bins, tooltips): (&str, usize, FigureTooltips),
     deep: bool,
 ) -> Result<Picture, FigureError> {
+    let usual = Grid::default();
     let options = Eyemap {
+        grid: Grid { radius: map.radius.unwrap_or(usual.radius), ..usual },
         subject: map.subject.clone(),
         region: map.region.clone(),
         side: map.side,

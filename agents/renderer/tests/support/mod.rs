@@ -61,16 +61,18 @@ fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
     }
 }
 
+/// Names of the files in `folder` that end in `ending`, sorted.
+pub fn names(folder: &Path, ending: &str) -> Vec<String> {
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| name.ends_with(ending)).collect();
+    names.sort();
+    names
+}
+
 /// The files in `folder` whose name ends in `ending`, sorted.
 pub fn files(folder: &Path, ending: &str) -> Vec<(String, Bytes)> {
-    let mut files: Vec<(String, Bytes)> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.to_str().is_some_and(|path| path.ends_with(ending)))
-        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(&path).unwrap().into()))
-        .collect();
-    files.sort();
-    files
+    let read = |name: String| (name.clone(), fs::read(folder.join(name)).unwrap().into());
+    names(folder, ending).into_iter().map(read).collect()
 }
 
 pub fn item(location: &str, raw: Bytes) -> Item {
