@@ -45,7 +45,7 @@ export default async function neurons(browser, site) {
   await page.click('button:has-text("Black background")');
   check((await ground()) === "#000000", "and dark when that is wanted");
   const named = await page.$$eval("#table-regions tbody a", (links) => links.map((link) => [link.textContent, link.title]));
-  check(named.some(([name, title]) => name.startsWith("ME") && title === "medulla"), "regions say what they are", named.join(" "));
+  check(named.some(([name, title]) => name.startsWith("LO") && title === "lobula"), "regions say what they are", named.join(" "));
 
   const list = await browser.open();
   await list.goto(site.address("neurons/index.html"));
