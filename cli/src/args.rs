@@ -111,7 +111,7 @@ pub enum Command {
     Queue(QueueArgs),
     /// Do the jobs of a queue as they come, and serve the site on this machine
     #[command(
-        after_help = "Examples:\n  quire serve catalogues/neurons --queue output/.queue\n  quire queue fill catalogues/neurons --type T4a --priority critical --queue output/.queue    overtakes all others\n  curl http://127.0.0.1:8000/-/queue"
+        after_help = "Examples:\n  quire serve catalogues/neurons --queue output/.queue\n  quire queue fill catalogues/neurons --type T4a --priority critical --queue output/.queue\n  curl http://127.0.0.1:8000/-/queue"
     )]
     Serve(ServeArgs),
     /// Prepare a NATS server for the agents

@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     ffi::OsString,
     fs, mem,
+    os::unix::fs::DirEntryExt as _,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -40,10 +41,14 @@ pub struct Scan {
 
 #[derive(Debug)]
 struct Known {
-    /// Size and time of the file.
-    stamp: Option<(u64, SystemTime)>,
+    /// Tells a file from another that has taken its name; the listing says it without a look at the file.
+    inode: u64,
+    stamp: Stamp,
     what: Result<Waiting, Odd>,
 }
+
+/// Size and time of a file, where they could be had.
+type Stamp = Option<(u64, SystemTime)>;
 
 /// A job that waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,8 +133,14 @@ impl Scan {
             };
             let kept = match before.remove(&file) {
                 // What is odd may not have been written to its end yet.
-                Some(known) if known.what.is_ok() && (!afresh || known.stamp == stamp()) => Some(known),
-                _ => self.read(&file, stamp()),
+                Some(known)
+                    if known.what.is_ok()
+                        && known.inode == entry.ino()
+                        && (!afresh || known.stamp == stamp()) =>
+                {
+                    Some(known)
+                }
+                _ => self.read(&file, stamp()).map(|(stamp, what)| Known { inode: entry.ino(), stamp, what }),
             };
             if let Some(known) = kept {
                 self.keep(file, known);
@@ -147,7 +158,7 @@ impl Scan {
         }
     }
 
-    fn read(&self, file: &OsString, stamp: Option<(u64, SystemTime)>) -> Option<Known> {
+    fn read(&self, file: &OsString, stamp: Stamp) -> Option<(Stamp, Result<Waiting, Odd>)> {
         let what = match files::read(&self.folder.path().join(file)) {
             Content::Gone => return None,
             Content::Odd(odd) => Err(odd),
@@ -159,7 +170,7 @@ impl Scan {
                 }
             }
         };
-        Some(Known { stamp, what })
+        Some((stamp, what))
     }
 
     /// Jobs that wait, in no order.

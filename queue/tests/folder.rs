@@ -274,3 +274,14 @@ fn of_two_that_claim_at_once_each_job_is_one_s() {
     assert_eq!((all.len(), claimed[0].len() + claimed[1].len()), (500, 500));
     assert!(files(folder.path()).is_empty());
 }
+
+#[test]
+fn a_job_that_became_more_urgent_is_seen_at_the_next_look() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = QueueFolder::create(folder.path()).unwrap();
+    queue.add(&job("T4a", Lane::Low)).unwrap();
+    let mut scan = scanned(&queue);
+    assert_eq!(queue.add(&job("T4a", Lane::Critical)).unwrap(), Added::Raised);
+    scan.look().unwrap();
+    assert_eq!(scan.waiting().map(|job| job.lane).collect::<Vec<_>>(), [Lane::Critical]);
+}

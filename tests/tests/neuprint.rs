@@ -164,6 +164,24 @@ fn agents_over_a_broker_ask_the_server_and_make_the_same_site() {
 }
 
 #[test]
+fn a_queue_over_a_server_makes_the_site_of_a_build() {
+    let Some(world) = World::of(&NeuprintOptions::default()) else { return };
+    world.build(&world.quire, &[]);
+    let other = Quire::new();
+    for arguments in [&["queue", "fill", "--all"][..], &["queue", "pop", "--all", "--batch", "4"]] {
+        let mut command = other.command(arguments);
+        let ended: Ended = command.arg(world.definition()).envs(world.variables()).output().unwrap().into();
+        assert_eq!(ended.code, Some(0), "{}\n{}", ended.out, ended.err);
+    }
+    // Also what belongs to no type, which all others look at.
+    let pages = |quire: &Quire| {
+        let files = tree(&quire.site()).into_iter();
+        files.filter(|(path, _)| path.starts_with("types/") && path.ends_with(".json")).collect::<Vec<_>>()
+    };
+    assert_eq!(pages(&other), pages(&world.quire));
+}
+
+#[test]
 fn a_check_needs_no_server_and_a_doctor_asks_it() {
     let Some(world) = World::of(&NeuprintOptions::default()) else { return };
     world.server.clear();

@@ -8,7 +8,7 @@ use quire_proto::{Digest, DigestBuilder, Format, Item, Problem, Severity};
 use crate::{
     bundle::Bundle,
     decode::{self, Limits},
-    definition::{self, Definition, Expression, FileRef},
+    definition::{self, Definition, Expression, FileRef, Neuprint},
     diagnostics::{Diagnostic, Diagnostics},
     document::{self, FieldExprs, IndexDocument},
     encode,
@@ -130,6 +130,14 @@ impl Catalogue {
             places.extend(locations.map(|location| (source.name.clone(), location)));
         }
         Some(places)
+    }
+
+    /// Where items lie that all others look at, as source and location: a site that grows key by key needs them from the start.
+    #[must_use]
+    pub fn common_places(&self) -> Vec<(String, String)> {
+        let sources = self.definition().sources.iter();
+        let shared = sources.filter(|source| source.split.is_none() && source.connector.neuprint().is_some());
+        shared.map(|source| (source.name.clone(), Neuprint::common_location().to_owned())).collect()
     }
 
     /// The key of the item at a location, if the source itself tells.

@@ -58,6 +58,11 @@ impl Scope {
                 None => drop(scope.sought.insert(key)),
             }
         }
+        if !scope.told.is_empty() {
+            for (source, location) in catalogue.common_places() {
+                scope.locations.entry(source).or_default().insert(location);
+            }
+        }
         Ok((base.is_some() || scope.sought.is_empty()).then_some(scope))
     }
 

@@ -6,12 +6,13 @@ use tantivy::{
     indexer::{IndexWriterOptions, LogMergePolicy},
 };
 
-/// Up to this many records, a new index is built in one piece: no thread is started, nothing merged.
-const SMALL: u64 = 50_000;
+/// Up to this many records, a new index is built in one piece: no thread is started, nothing merged. It is in memory until
+/// it is whole, so there are not many.
+const SMALL: u64 = 5_000;
 /// Memory that the one piece starts with; it grows with the records.
 const SMALL_MEMORY_BYTES: usize = 15_000_000;
 /// Memory of a thread that builds a large index, before it writes a piece.
-const LARGE_MEMORY_BYTES: usize = 50_000_000;
+const LARGE_MEMORY_BYTES: usize = 20_000_000;
 /// Memory for a difference.
 const UPDATE_MEMORY_BYTES: usize = 15_000_000;
 /// Share of removed documents in a piece that has it rewritten.

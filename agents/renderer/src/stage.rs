@@ -71,12 +71,12 @@ impl Renderer {
         let mut pack = PackBuilder::default();
         let read = read_from(store);
         let mut made = Vec::with_capacity(records.len());
-        for record in records {
+        for (position, record) in records.iter().enumerate() {
             let body = store.get_slice(&record.body)?;
             let Made { pages, used } = compiled
                 .pages
                 .make(record, &body, &self.decoded, &read)
-                .map_err(|error| failed(record, error))?;
+                .map_err(|error| failed(record, error).at(position))?;
             let files = pages.into_iter().map(|page| {
                 let path = format!("{folder}/{}", page.path);
                 (path, Digest::of(&page.bytes), pack.add(page.bytes))

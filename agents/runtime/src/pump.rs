@@ -301,8 +301,9 @@ impl<S: Stage> Pump<S> {
         service: Duration,
     ) -> Result<Word, TellError> {
         let stage = self.stage.name();
-        if let Some(halves) = split::halves(&parcel.work) {
-            let children = settle::halves(&parcel.header, halves);
+        let fault = error.position();
+        if let Some(parts) = split::parts(&parcel.work, fault) {
+            let children = settle::parts(&parcel.header, fault, parts);
             let announced = settle::announce(&children);
             let settlement = settle::settlement(parcel, announced, Outcome::Split, service, false);
             self.count(parcel, Ending::Split, Some(service));

@@ -27,7 +27,7 @@ pub struct QueueFolderArgs {
 pub enum QueueAction {
     /// Put jobs into the queue: records whose pages shall be up to date
     #[command(
-        after_help = "Examples:\n  quire queue fill catalogues/neurons --type Mi1 --type 'Acc. ti flexor MN'\n  quire queue fill catalogues/neurons --type T4a --priority critical    someone waits for it\n  quire queue fill catalogues/neurons --all --queue output/.queue"
+        after_help = "Examples:\n  quire queue fill catalogues/neurons --type Mi1 --type 'Acc. ti/flexor MN'\n  quire queue fill catalogues/neurons --type T4a --priority critical    someone waits for it\n  quire queue fill catalogues/neurons --all --queue output/.queue"
     )]
     Fill(FillArgs),
     /// Do jobs now, in this process: one, or so many, or all
@@ -58,7 +58,7 @@ pub enum QueueAction {
 /// Arguments of `quire queue fill`.
 #[derive(Debug, Args)]
 pub struct FillArgs {
-    /// Catalogue folder; without it: the one in ./catalogues, or .
+    /// Catalogue folder; without it: the one in ./catalogues, or the current folder
     #[arg(value_name = "DIR")]
     pub catalogue: Option<PathBuf>,
     /// The queue
@@ -113,7 +113,7 @@ pub struct WorkArgs {
 /// Arguments of `quire queue pop`.
 #[derive(Debug, Args)]
 pub struct PopArgs {
-    /// Catalogue folder; without it: the one in ./catalogues, or .
+    /// Catalogue folder; without it: the one in ./catalogues, or the current folder
     #[arg(value_name = "DIR")]
     pub catalogue: Option<PathBuf>,
     /// How
@@ -159,7 +159,7 @@ pub struct DeadJobsArgs {
 /// Arguments of `quire serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// Catalogue folder; without it: the one in ./catalogues, or .
+    /// Catalogue folder; without it: the one in ./catalogues, or the current folder
     #[arg(value_name = "DIR")]
     pub catalogue: Option<PathBuf>,
     /// How

@@ -71,7 +71,19 @@ async fn build(
     } else {
         output::text(summary::text(&built, &metrics).trim_end())?;
     }
-    Ok(if args.strict && built.report.runs.iter().any(is_incomplete) { Exit::Strict } else { Exit::Done })
+    Ok(if built.report.runs.iter().any(is_nothing) {
+        output::note("a catalogue is empty, as none of its sources could be read: see `partial` above");
+        Exit::Failed
+    } else if args.strict && built.report.runs.iter().any(is_incomplete) {
+        Exit::Strict
+    } else {
+        Exit::Done
+    })
+}
+
+/// Whether there is nothing of a catalogue, now or from before, because its sources could not be read.
+fn is_nothing(run: &RunReport) -> bool {
+    run.records.seen == 0 && !run.failures.is_empty()
 }
 
 /// Cancelled by the first interrupt or termination; a second one ends the process at once.

@@ -51,6 +51,11 @@ fn eyemap(args: &EyemapArgs) -> anyhow::Result<Exit> {
     let Some(columns) = data.region(&region) else {
         wrong_usage!("the table has no region `{region}`: choose one of {}", data.regions().join(", "));
     };
+    if let (Some(low), Some(high)) = (args.low, args.high)
+        && low > high
+    {
+        wrong_usage!("--low {low} is more than --high {high}: the colours need the smaller end first");
+    }
     let eyemap = options(args, &data, region);
     if let Err(error) = eyemap.check() {
         wrong_usage!("{error}");

@@ -65,8 +65,14 @@ impl Neuprint {
     /// that word.
     #[must_use]
     pub fn locations_of(&self, key: &str) -> Vec<String> {
-        let dataset = key.starts_with("dataset").then(|| "dataset".to_owned());
+        let dataset = key.starts_with("dataset").then(|| Self::common_location().to_owned());
         std::iter::once(format!("types/{key}")).chain(dataset).collect()
+    }
+
+    /// Where the item lies that is of no single key: all others look at it.
+    #[must_use]
+    pub const fn common_location() -> &'static str {
+        "dataset"
     }
 
     /// The type at a location, which is its key.
@@ -189,6 +195,18 @@ fn after_variable(text: &str) -> Option<&str> {
     named.then_some(rest)
 }
 
+/// A line within `neuprint:` as it may be shown. What is not plainly the value of a known key may be a token at the wrong place.
+pub(super) fn hidden(line: &str) -> String {
+    let key = line.trim_start().split(':').next().unwrap_or_default();
+    if KEYS.contains(&key) && !line.contains('{') {
+        return without_token(line);
+    }
+    let from = line.find(':').map_or(line.len() - line.trim_start().len(), |at| at + 1);
+    let (shown, values) = line.split_at(from);
+    let stars = values.chars().map(|character| if character == ' ' { ' ' } else { '*' });
+    shown.chars().chain(stars).collect()
+}
+
 /// A line as it may be shown: a token that is written out is not. Also where the line cannot be read as YAML.
 pub(super) fn without_token(line: &str) -> String {
     const QUOTES: [char; 2] = ['"', '\''];
@@ -263,6 +281,22 @@ mod tests {
             assert!(said.contains("expected `${NAME}`"), "{said}");
             assert!(said.contains("did you mean `batch`?"), "{said}");
             assert!(!said.contains("s3cret"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_token_at_the_wrong_place_is_not_shown_either() {
+        for token in [
+            "token:\n        s3cret",
+            "token: >-\n        s3cret",
+            "\"tok\\u0065n\": s3cret",
+            "Token: s3cret",
+            "tokne: s3cret",
+        ] {
+            let said =
+                said(&format!("\n      server: ftp://x\n      dataset: d\n      {token}\n")).unwrap_err();
+            assert!(!said.contains("s3cret"), "{said}");
+            assert!(said.contains("server: ftp://x"), "other values are shown: {said}");
         }
     }
 

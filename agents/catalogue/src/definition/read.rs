@@ -127,7 +127,7 @@ fn sources<'t>(r: &mut Reader<'t>, node: &'t Node) -> Vec<Source> {
 fn connector<'t>(r: &mut Reader<'t>, fields: &Fields<'t>) -> Option<Connector> {
     match (fields.get("files"), fields.get("neuprint")) {
         (Some(node), None) => files(r, node).map(Connector::Files),
-        (None, Some(node)) => neuprint::neuprint(r, node).map(Connector::Neuprint),
+        (None, Some(node)) => r.hiding(|r| neuprint::neuprint(r, node)).map(Connector::Neuprint),
         (Some(_), Some(node)) => {
             r.error(node.span, "expected one of `files` and `neuprint` in a source, found both");
             None

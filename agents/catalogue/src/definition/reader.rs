@@ -12,6 +12,8 @@ pub(super) struct Reader<'t> {
     file: &'static str,
     lines: Vec<&'t str>,
     pub(super) found: Diagnostics,
+    /// Whether lines are shown without values that may be secrets.
+    hides: bool,
 }
 
 /// The members of a mapping whose keys are all known.
@@ -31,7 +33,15 @@ impl<'t> Fields<'t> {
 
 impl<'t> Reader<'t> {
     pub(super) fn new(file: &'static str, text: &'t str) -> Self {
-        Self { file, lines: text.lines().collect(), found: Diagnostics::default() }
+        Self { file, lines: text.lines().collect(), found: Diagnostics::default(), hides: false }
+    }
+
+    /// Reads something whose values may be secrets, also where they stand at the wrong place: mistakes show no values.
+    pub(super) fn hiding<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.hides, true);
+        let found = read(self);
+        self.hides = before;
+        found
     }
 
     pub(super) fn error(&mut self, span: Span, message: impl Into<String>) {
@@ -47,7 +57,8 @@ impl<'t> Reader<'t> {
             len: span.len,
             message: message.into(),
             help,
-            snippet: snippet.map(|line| neuprint::without_token(line)),
+            snippet: snippet
+                .map(|line| if self.hides { neuprint::hidden(line) } else { neuprint::without_token(line) }),
         });
     }
 

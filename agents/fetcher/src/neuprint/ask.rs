@@ -43,6 +43,9 @@ pub(super) enum AskError {
     /// No answer that makes sense, several times.
     #[error("{0}")]
     Broken(String),
+    /// The server needs longer than we, or it, wait, again and again: less may be quicker.
+    #[error("{0}")]
+    Slow(String),
     /// More than the server, or we, can manage at once.
     #[error("{0}")]
     TooMuch(String),
@@ -66,7 +69,7 @@ impl AskError {
         const DOING: &str = "asking neuPrint";
         match self {
             Self::Busy(why, after) => StageError::overload(DOING, why, after),
-            Self::Broken(why) => StageError::transient(DOING, why),
+            Self::Broken(why) | Self::Slow(why) => StageError::transient(DOING, why),
             Self::TooMuch(why) | Self::Refused(why) | Self::Wrong(why) | Self::Odd(why) => {
                 StageError::permanent(DOING, why)
             }
@@ -110,6 +113,8 @@ impl Asker<'_> {
                     tracing::debug!(kind, attempt, why, "a query brought no answer");
                     last = why;
                 }
+                // Once may be chance. Each try costs as long as we wait.
+                Err(AskError::Slow(why)) if attempt == 0 => last = why,
                 ended => return ended,
             }
         }
@@ -152,6 +157,10 @@ impl Asker<'_> {
             Trouble::Broken(why) => {
                 pass.failed();
                 AskError::Broken(why)
+            }
+            Trouble::Slow(why) => {
+                pass.failed();
+                AskError::Slow(why)
             }
             Trouble::TooMuch(why) => {
                 pass.answered();

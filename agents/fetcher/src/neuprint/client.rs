@@ -50,6 +50,8 @@ pub(super) enum Trouble {
     Busy(String, Option<Duration>),
     /// No answer, or none that makes sense: may go away.
     Broken(String),
+    /// The server needs longer than we, or it, wait.
+    Slow(String),
     /// More than the server, or we, can manage at once.
     TooMuch(String),
     /// The token is not taken.
@@ -124,6 +126,7 @@ impl Client {
                     Err(self.trouble(status, answer).await)
                 };
                 let told = match &result {
+                    Err(Trouble::Slow(_)) if status == StatusCode::OK => "timeout".to_owned(),
                     Err(Trouble::Broken(_)) if status == StatusCode::OK => "broken".to_owned(),
                     _ => status.as_str().to_owned(),
                 };
@@ -137,7 +140,7 @@ impl Client {
                 } else {
                     "broken"
                 };
-                (kind.to_owned(), Err(Trouble::Broken(told(error))))
+                (kind.to_owned(), Err(broken(error)))
             }
         }
     }
@@ -155,9 +158,8 @@ impl Client {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Trouble::Refused(said),
             StatusCode::PAYLOAD_TOO_LARGE => Trouble::TooMuch(said),
             StatusCode::BAD_REQUEST if words.contains("Timeout experienced") => Trouble::TooMuch(said),
-            status if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
-                Trouble::Broken(said)
-            }
+            StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => Trouble::Slow(said),
+            status if status.is_server_error() => Trouble::Broken(said),
             _ => Trouble::Wrong(said),
         }
     }
@@ -187,7 +189,7 @@ impl std::fmt::Debug for Client {
 async fn whole(answer: Response) -> Result<Bytes, Trouble> {
     pieces(answer, MAX_ANSWER_BYTES).await.map_err(|error| match error {
         Pieces::TooMany => Trouble::TooMuch(format!("an answer has more than {MAX_ANSWER_BYTES} bytes")),
-        Pieces::Broken(error) => Trouble::Broken(told(error)),
+        Pieces::Broken(error) => broken(error),
     })
 }
 
@@ -209,6 +211,13 @@ async fn pieces(mut answer: Response, limit: usize) -> Result<Bytes, Pieces> {
         bytes.extend_from_slice(&piece);
     }
     Ok(bytes.freeze())
+}
+
+/// What an error of the connection means.
+fn broken(error: reqwest::Error) -> Trouble {
+    let is_slow = error.is_timeout() && !error.is_connect();
+    let said = told(error);
+    if is_slow { Trouble::Slow(said) } else { Trouble::Broken(said) }
 }
 
 /// An error of the connection in one sentence; whoever reads it knows the server by the definition.

@@ -15,7 +15,10 @@ use quire_runtime::telemetry::Secret;
 use reqwest::Url;
 
 use super::client::{Client, ClientSettings};
-use crate::{FetcherOptions, expand::expand};
+use crate::{
+    FetcherOptions,
+    expand::{ExpandError, expand},
+};
 
 /// Most clients that are kept; real processes have one or two.
 const MAX_CLIENTS: usize = 64;
@@ -50,7 +53,12 @@ impl Clients {
         let origin = origin(&expanded(&source.server)?)?;
         let dataset = expanded(&source.dataset)?;
         let token = match &source.token {
-            Token::Variable(written) => expanded(written)?,
+            Token::Variable(written) => expand(written, &options.env).map_err(|error| match error {
+                ExpandError::Unset { name } => {
+                    format!("environment variable `{name}` is not set: {}", remedy(source))
+                }
+                error => error.to_string(),
+            })?,
             Token::File(path) => {
                 let bytes = read(&expanded(path)?, home.as_deref(), "token_file")?;
                 String::from_utf8(bytes)
@@ -218,7 +226,11 @@ mod tests {
         std::fs::write(folder.path().join("token"), " \n").unwrap();
         assert!(reach(&by_file).unwrap_err().contains("the token is empty: write a token"));
         let unset = source("http://127.0.0.1:1", Token::Variable("${NOT_SET}".to_owned()));
-        assert!(reach(&unset).unwrap_err().contains("`NOT_SET` is not set"));
+        let said = reach(&unset).unwrap_err();
+        assert_eq!(
+            said,
+            "environment variable `NOT_SET` is not set: set the environment variable NOT_SET to a token of the server"
+        );
         let shown = format!("{clients:?} {first:?}");
         assert!(!shown.contains("s3cret") && !shown.contains("another"), "{shown}");
     }

@@ -14,7 +14,7 @@ use super::{
 pub use super::view::Central;
 
 /// Version of what is made of answers. Raised when the same answers would make another record.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 
 /// Everything that was answered about one type.
 #[derive(Debug, Default)]
@@ -166,7 +166,9 @@ fn transmitters<'a>(rows: &[&'a Cells]) -> Vec<Transmitter<'a>> {
     for row in rows {
         for cell in &row.cells {
             let name = [&row.consensus, &row.predicted, &cell.transmitter].into_iter().flatten().next();
-            let confidence = cell.confidence.or(row.confidence);
+            // How sure the prediction is says nothing of another transmitter.
+            let of = |said: &Option<Text>, sure: Option<f64>| sure.filter(|_| said.as_ref() == name);
+            let confidence = of(&cell.transmitter, cell.confidence).or(of(&row.predicted, row.confidence));
             found.entry(name.map(|text| text.0.as_str())).or_default().push(confidence);
         }
     }

@@ -152,7 +152,7 @@ impl Reading<'_> {
             Err(error) => error,
         };
         match error {
-            AskError::TooMuch(why) | AskError::Wrong(why) | AskError::Odd(why) => {
+            AskError::TooMuch(why) | AskError::Slow(why) | AskError::Wrong(why) | AskError::Odd(why) => {
                 self.refusals += 1;
                 if self.refusals >= MAX_REFUSALS {
                     return Ok(After::Fail(batch, why));

@@ -157,6 +157,18 @@ struct Group {
     bodies: Vec<(Whole, Whole)>,
 }
 
+impl Group {
+    fn add(&mut self, more: Self) {
+        for (all, more) in self.moments.iter_mut().zip(more.moments) {
+            *all += more;
+        }
+        for (name, weight) in more.transmitters {
+            *self.transmitters.entry(name).or_default() += weight;
+        }
+        self.bodies.extend(more.bodies);
+    }
+}
+
 /// The connections of a view, strongest first. A page of all cells merges the partners' sides.
 fn connections(partners: &[&Partner], way: Way, side: Option<Side>, shown: i64) -> Vec<Connection> {
     let mut groups: BTreeMap<(&str, Option<Side>), Group> = BTreeMap::new();
@@ -185,11 +197,10 @@ fn connections(partners: &[&Partner], way: Way, side: Option<Side>, shown: i64) 
         }
     }
     let groups = groups.into_iter().filter(|(_, group)| group.moments[0] > 0);
-    let mut out: Vec<Connection> =
-        groups.map(|((name, side), group)| connection(name, side, group)).collect();
-    if side.is_none() {
-        out = merged(out);
-    }
+    let mut out: Vec<Connection> = match side {
+        None => merged(groups),
+        Some(_) => groups.map(|((name, side), group)| connection(name, side, group)).collect(),
+    };
     out.sort_by(|a, b| (b.weight, &a.name, a.side).cmp(&(a.weight, &b.name, b.side)));
     out
 }
@@ -223,25 +234,24 @@ fn variation([count, sum, squares]: [i64; 3]) -> f64 {
     (cv * 1000.0).round() / 1000.0
 }
 
-/// Sides put together: what counts is added, the variation is the mean by partner cells. They come sorted by type.
-fn merged(connections: Vec<Connection>) -> Vec<Connection> {
-    let mut out: Vec<Connection> = Vec::new();
-    for more in connections {
-        let Some(last) = out.last_mut().filter(|last| last.name == more.name) else {
-            out.push(Connection { side: None, ..more });
-            continue;
-        };
-        #[allow(clippy::cast_precision_loss, reason = "numbers of cells")]
-        let [old, new] = [last.cells as f64, more.cells as f64];
-        last.cv = ((last.cv * old + more.cv * new) / (old + new) * 1000.0).round() / 1000.0;
-        if more.weight > last.weight {
-            last.transmitter = more.transmitter;
-        }
-        last.cells += more.cells;
-        last.weight += more.weight;
-        last.bodies.extend(more.bodies);
+/// Sides put together: what counts is added, the variation is the mean of the sides' by partner cells.
+fn merged<'a>(groups: impl Iterator<Item = ((&'a str, Option<Side>), Group)>) -> Vec<Connection> {
+    let mut types: BTreeMap<&str, (Group, f64)> = BTreeMap::new();
+    for ((name, _), group) in groups {
+        let (all, variations) = types.entry(name).or_default();
+        *variations += variation(group.moments) * decimal(group.moments[0]);
+        all.add(group);
     }
-    out
+    let whole = |(name, (group, variations)): (&str, (Group, f64))| {
+        let cv = (variations / decimal(group.moments[0]) * 1000.0).round() / 1000.0;
+        Connection { cv, ..connection(name, None, group) }
+    };
+    types.into_iter().map(whole).collect()
+}
+
+#[allow(clippy::cast_precision_loss, reason = "numbers of cells")]
+const fn decimal(cells: i64) -> f64 {
+    cells as f64
 }
 
 #[cfg(test)]
@@ -256,6 +266,24 @@ mod tests {
         let regions = ["CentralBrain", "ME(R)", "LOP(L)", "OL(R)", "PLP(R)", "GNG"];
         assert_eq!(of("cns:v0.9", &regions), [true, false, false, false, false, false]);
         assert_eq!(of("optic-lobe:v1.0", &regions), [true, false, false, false, true, true]);
+    }
+
+    #[test]
+    fn the_transmitter_of_both_sides_is_the_one_with_most_weight_in_all() {
+        let group = |transmitters: &[(&str, i64)], bodies: &[(i64, i64)]| Group {
+            moments: [1, transmitters.iter().map(|(_, weight)| weight).sum(), 0],
+            transmitters: transmitters
+                .iter()
+                .map(|(name, weight)| (Some((*name).to_owned()), *weight))
+                .collect(),
+            bodies: bodies.iter().map(|(body, weight)| (Whole(*body), Whole(*weight))).collect(),
+        };
+        let left = group(&[("gaba", 6), ("acetylcholine", 5)], &[(1, 3)]);
+        let right = group(&[("acetylcholine", 10)], &[(2, 8), (3, 1)]);
+        let sides = [(("P", Some(Side::L)), left), (("P", Some(Side::R)), right)];
+        let [both] = &merged(sides.into_iter())[..] else { panic!("one type") };
+        assert_eq!((both.cells, both.weight, both.transmitter.as_deref()), (2, 21, Some("acetylcholine")));
+        assert_eq!(both.bodies, ["2", "1", "3"], "strongest first");
     }
 
     #[test]

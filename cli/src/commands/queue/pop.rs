@@ -25,7 +25,7 @@ use crate::{
 
 /// How long to wait for a state folder that another process uses.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// Memory for entries of manifests: those of some forty thousand records. Each run goes over all of them.
+/// Memory for entries of manifests: those of some ten thousand records. Each run goes over all of them.
 const ENTRY_BYTES: usize = 64 << 20;
 /// Between two looks at whether it still does.
 const LOOK: Duration = Duration::from_millis(200);
