@@ -108,7 +108,7 @@ impl Asker<'_> {
             if let Some(pause) = attempt.checked_sub(1).and_then(|before| PAUSES.get(before as usize)) {
                 tokio::time::sleep(pause.pause(&id, attempt)).await;
             }
-            match self.once(kind, body.clone().into_bytes()).await {
+            match self.once(kind, body.clone().into_bytes(), attempt == 0).await {
                 Err(AskError::Broken(why)) => {
                     tracing::debug!(kind, attempt, why, "a query brought no answer");
                     last = why;
@@ -125,6 +125,7 @@ impl Asker<'_> {
         &self,
         kind: &'static str,
         body: Vec<u8>,
+        is_first: bool,
     ) -> Result<Rows<R>, AskError> {
         let pass = self.client.turn().await.map_err(|closed| {
             let why = "neuPrint is left alone for a while: it failed many times, or asked for less";
@@ -159,7 +160,10 @@ impl Asker<'_> {
                 AskError::Broken(why)
             }
             Trouble::Slow(why) => {
-                pass.failed();
+                // A query that takes long is one failure, however often it is asked: less of it may well be answered.
+                if !is_first {
+                    pass.failed();
+                }
                 AskError::Slow(why)
             }
             Trouble::TooMuch(why) => {

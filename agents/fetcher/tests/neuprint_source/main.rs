@@ -213,6 +213,22 @@ async fn what_stays_wrong_with_some_rows_harms_these_types_alone() {
     }
 }
 
+/// A type that takes longer than anybody waits is found, and the others have their records.
+#[tokio::test]
+async fn a_type_that_takes_too_long_harms_itself_alone() {
+    let Some(server) = server() else { return };
+    let expected = undisturbed(&server).await;
+    server.fail(&json!([{ "do": "hang", "seconds": 3, "kind": "cells", "contains": "'T4a'" }]));
+    let few = ", timeout_seconds: 1, include: [\"T4a\", \"Mi1\", \"DNp01\"]";
+    let run = persistent(&bench(&server, few)).await;
+    let failed: Vec<&str> = run.failed.iter().map(|(location, _)| location.as_str()).collect();
+    assert_eq!(failed, ["types/T4a"], "{:?}", run.failed);
+    assert!(run.failed[0].1.contains("does not answer in time"), "{:?}", run.failed);
+    let texts = texts_in(&run);
+    assert_eq!(texts.keys().collect::<Vec<_>>(), ["dataset", "types/DNp01", "types/Mi1"]);
+    assert!(texts.iter().all(|(location, text)| expected[location] == *text));
+}
+
 /// Rows that are left out without a word are noticed as far as the listing tells.
 #[tokio::test]
 async fn an_answer_without_all_cells_makes_no_record() {
