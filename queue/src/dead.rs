@@ -61,8 +61,8 @@ impl Claims {
     ///
     /// # Errors
     /// If a file cannot be written.
-    pub fn bury(&self, name: &str, job: Option<&Job>, reason: &str) -> Result<(), QueueError> {
-        if self.owner.stands() {
+    pub fn bury(&mut self, name: &str, job: Option<&Job>, reason: &str) -> Result<(), QueueError> {
+        if self.ours([name.to_owned()].iter()).contains(name) {
             let locked = self.folder.locked(name);
             if let Some(job) = job {
                 self.folder.write(&locked, job.to_yaml().as_bytes())?;
@@ -83,7 +83,7 @@ impl QueueFolder {
         self.bury(&self.path().join(file), file, &why.0, 0)
     }
 
-    fn bury(
+    pub(crate) fn bury(
         &self,
         from: &std::path::Path,
         file: &OsStr,

@@ -69,14 +69,14 @@ impl QueueFolder {
     /// # Errors
     /// If it cannot be written.
     pub fn add(&self, job: &Job) -> Result<Added, QueueError> {
-        for name in [file_name(&job.key), second_name(&job.key)] {
+        for name in [file_name(&job.key), second_name(&job.key, job.catalogue.as_deref())] {
             let place = self.waiting(&name);
             if self.put(&place, job)? {
                 return Ok(Added::New);
             }
             match files::read(&place) {
                 Content::Bytes(bytes, _) => match Job::read(&bytes) {
-                    Ok(there) if there.key == job.key => return self.raise(&place, there, job),
+                    Ok(there) if there.is_same(job) => return self.raise(&place, there, job),
                     // The name of another job, or of something odd.
                     _ => {}
                 },

@@ -123,6 +123,13 @@ impl Job {
         Ok(Self { key, lane, catalogue, attempts, crashes, error, not_before, fields })
     }
 
+    /// Whether both ask for the same. One that names no catalogue is done by whoever comes first, whatever that one's is.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let either = self.catalogue.is_none() || other.catalogue.is_none();
+        self.key == other.key && (either || self.catalogue == other.catalogue)
+    }
+
     /// The file that says all this, as the other tool would write it.
     #[must_use]
     pub fn to_yaml(&self) -> String {

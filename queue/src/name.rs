@@ -29,12 +29,15 @@ pub fn file_name(key: &str) -> String {
     name
 }
 
-/// Another name for the job of `key`, for when the first one is that of another job: names differ in case only on some
-/// file systems, and the other tool has names of its own. No other name holds a `~`.
-pub(crate) fn second_name(key: &str) -> String {
+/// Another name for the job of `key`, for when the first one is that of another job: another catalogue's, one whose name
+/// differs in case only on some file systems, or one of the other tool. No other name holds a `~`.
+pub(crate) fn second_name(key: &str, catalogue: Option<&str>) -> String {
     let mut name = file_name(key);
     name.truncate(KEPT);
-    with_digest(&name, key)
+    match catalogue {
+        Some(catalogue) => with_digest(&name, &format!("{key}\0{catalogue}")),
+        None => with_digest(&name, key),
+    }
 }
 
 fn with_digest(name: &str, key: &str) -> String {
@@ -83,6 +86,8 @@ mod tests {
         }
         assert_eq!(file_name("KCa'b'-ap1"), "KCa'b'-ap1");
         assert_eq!(file_name("Acc. ti flexor MN"), "Acc.%20ti%20flexor%20MN");
-        assert_ne!(second_name("mi1").to_lowercase(), second_name("Mi1").to_lowercase());
+        let second = |key, catalogue| second_name(key, catalogue).to_lowercase();
+        assert_ne!(second("mi1", None), second("Mi1", None));
+        assert_ne!(second("Mi1", Some("neurons")), second("Mi1", Some("findings")));
     }
 }

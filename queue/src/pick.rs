@@ -32,7 +32,7 @@ impl Pick<'_> {
     /// Whether it is a job of the catalogue.
     #[must_use]
     pub fn is_ours(&self, job: &Waiting) -> bool {
-        job.catalogue.as_ref().is_none_or(|name| name == self.catalogue)
+        job.is_of(self.catalogue)
     }
 }
 

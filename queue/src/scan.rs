@@ -206,6 +206,12 @@ impl Scan {
 }
 
 impl Waiting {
+    /// Whether it is a job of the catalogue; one that names none is anybody's.
+    #[must_use]
+    pub fn is_of(&self, catalogue: &str) -> bool {
+        self.catalogue.as_ref().is_none_or(|name| name == catalogue)
+    }
+
     fn of(name: &str, job: Job, modified: SystemTime) -> Self {
         let Job { key, lane, catalogue, attempts, crashes, not_before, .. } = job;
         Self { name: name.to_owned(), key, lane, catalogue, attempts, crashes, not_before, modified }

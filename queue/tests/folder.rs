@@ -46,7 +46,7 @@ fn a_job_goes_from_the_queue_to_its_end() {
         assert_eq!(queue.add(&job(key, Lane::Low)).unwrap(), Added::Known, "{key}");
     }
     assert_eq!(queue.add(&job("Mi1", Lane::Critical)).unwrap(), Added::Raised);
-    let claims = Claims::new(&queue).unwrap();
+    let mut claims = Claims::new(&queue).unwrap();
     assert_eq!(next(&queue, 9), ["Mi1"]);
     let claimed = claims.claim(&["Mi1".to_owned(), "gone".to_owned()]).unwrap();
     assert_eq!(claimed.len(), 1);
@@ -170,7 +170,7 @@ fn a_dead_job_is_tried_again_as_if_for_the_first_time() {
     let folder = tempfile::tempdir().unwrap();
     let queue = QueueFolder::open(folder.path()).unwrap();
     queue.add(&job("A", Lane::High)).unwrap();
-    let claims = Claims::new(&queue).unwrap();
+    let mut claims = Claims::new(&queue).unwrap();
     claims.claim(&["A".to_owned()]).unwrap();
     let failed = job("A", Lane::High).failed("first: second", 7, 0);
     claims.bury("A", Some(&failed), "first: second").unwrap();
@@ -189,7 +189,7 @@ fn a_dead_job_is_tried_again_as_if_for_the_first_time() {
 fn claims_and_waits() {
     let Some(folder) = std::env::var_os("QUEUE_TO_CLAIM") else { return };
     let queue = QueueFolder::open(Path::new(&folder)).unwrap();
-    let claims = Claims::new(&queue).unwrap();
+    let mut claims = Claims::new(&queue).unwrap();
     let names = next(&queue, 1_000);
     claims.claim(&names).unwrap();
     fs::write(Path::new(&folder).join("claimed.txt"), "").unwrap();
@@ -261,7 +261,7 @@ fn of_two_that_claim_at_once_each_job_is_one_s() {
     }
     let claimed: Vec<Vec<String>> = std::thread::scope(|scope| {
         let claim = || {
-            let claims = Claims::new(&queue).unwrap();
+            let mut claims = Claims::new(&queue).unwrap();
             let claimed = claims.claim(&names).unwrap().into_iter().map(|job| job.name).collect::<Vec<_>>();
             claims.recover(Duration::ZERO).unwrap();
             claims.done(&claimed).unwrap();
@@ -284,4 +284,73 @@ fn a_job_that_became_more_urgent_is_seen_at_the_next_look() {
     assert_eq!(queue.add(&job("T4a", Lane::Critical)).unwrap(), Added::Raised);
     scan.look().unwrap();
     assert_eq!(scan.waiting().map(|job| job.lane).collect::<Vec<_>>(), [Lane::Critical]);
+}
+
+#[test]
+fn who_was_taken_for_dead_does_later_jobs_as_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = QueueFolder::create(folder.path()).unwrap();
+    let name = |key: &str| vec![key.to_owned()];
+    for key in ["A", "B", "C"] {
+        queue.add(&job(key, Lane::Normal)).unwrap();
+    }
+    let mut claims = Claims::new(&queue).unwrap();
+    claims.claim(&["A".to_owned(), "C".to_owned()]).unwrap();
+    // Somebody takes us for dead, and claims what it gave back.
+    for owner in files(&folder.path().join(".quire/owners")) {
+        fs::remove_file(folder.path().join(".quire/owners").join(owner)).unwrap();
+    }
+    let mut other = Claims::new(&queue).unwrap();
+    for key in ["A", "C"] {
+        fs::rename(folder.path().join(format!("{key}.lock")), folder.path().join(format!("{key}.yaml")))
+            .unwrap();
+    }
+    assert_eq!(other.claim(&name("A")).unwrap().len(), 1);
+    // What we are still at is not claimed beside it, as its end would be that of both.
+    let claimed = claims.claim(&["B".to_owned(), "C".to_owned()]).unwrap();
+    assert_eq!(claimed.iter().map(|job| job.name.as_str()).collect::<Vec<_>>(), ["B"]);
+    assert_eq!(queue.list().unwrap().under_way.iter().filter(|job| job.pid.is_some()).count(), 2);
+    claims.done(&["A".to_owned(), "C".to_owned()]).unwrap();
+    claims.done(&name("B")).unwrap();
+    assert_eq!(files(folder.path()), ["A.lock", "C.yaml"].map(str::to_owned).into());
+    assert_eq!(claims.claim(&name("C")).unwrap().len(), 1);
+    claims.done(&name("C")).unwrap();
+    other.done(&name("A")).unwrap();
+    assert!(files(folder.path()).is_empty());
+}
+
+#[test]
+fn catalogues_that_share_a_queue_may_have_the_same_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = QueueFolder::create(folder.path()).unwrap();
+    let of = |catalogue| Job::new("Mi1", Lane::Normal, catalogue, 0);
+    for catalogue in ["neurons", "findings", "papers"] {
+        assert_eq!(queue.add(&of(Some(catalogue))).unwrap(), Added::New, "{catalogue}");
+        assert_eq!(queue.add(&of(Some(catalogue))).unwrap(), Added::Known, "{catalogue}");
+    }
+    // Whoever comes first does it.
+    assert_eq!(queue.add(&of(None)).unwrap(), Added::Known);
+    assert_eq!(scanned(&queue).waiting().count(), 3);
+    assert_eq!(next(&queue, 9), ["Mi1"]);
+}
+
+#[test]
+fn a_job_that_is_given_back_keeps_a_place_beside_what_has_its_name_since() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = QueueFolder::create(folder.path()).unwrap();
+    let of = |key, catalogue| Job::new(key, Lane::Normal, Some(catalogue), 0);
+    let theirs = folder.path().join("A_B.yaml");
+    fs::write(&theirs, of("A B", "neurons").to_yaml()).unwrap();
+    queue.add(&of("Mi1", "neurons")).unwrap();
+    let mut claims = Claims::new(&queue).unwrap();
+    let names = ["A_B", "Mi1"].map(str::to_owned);
+    assert_eq!(claims.claim(&names).unwrap().len(), 2);
+    fs::write(&theirs, of("A_B", "neurons").to_yaml()).unwrap();
+    assert_eq!(queue.add(&of("Mi1", "findings")).unwrap(), Added::New);
+    claims.give_back(&names.map(|name| (name, None))).unwrap();
+    let scan = scanned(&queue);
+    let waiting: BTreeSet<_> =
+        scan.waiting().map(|job| (job.key.as_str(), job.catalogue.as_deref().unwrap())).collect();
+    let all = [("A B", "neurons"), ("A_B", "neurons"), ("Mi1", "findings"), ("Mi1", "neurons")];
+    assert_eq!((waiting, scan.locked), (all.into(), 0));
 }

@@ -118,22 +118,29 @@ impl Drain {
             match self.turn().await {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
-                Err(error) if self.options.watch && !self.cancelled.is_cancelled() => {
-                    let pause = self.pause.begin().as_secs();
-                    eprintln!("queue: {error:#}; trying again in {pause} s");
-                }
-                Err(error) => {
-                    self.settle_all().await;
-                    return Err(error);
-                }
+                Err(error) => self.bear(error).await?,
             }
             let (cancelled, is_cancelled) = (self.cancelled.clone(), self.cancelled.is_cancelled());
-            tokio::select! {
-                Some(ended) = self.running.join_next() => self.joined(ended)?,
-                () = tokio::time::sleep(LOOK) => {}
-                () = cancelled.cancelled(), if !is_cancelled => {}
+            let joined = tokio::select! {
+                Some(ended) = self.running.join_next() => self.joined(ended),
+                () = tokio::time::sleep(LOOK) => Ok(()),
+                () = cancelled.cancelled(), if !is_cancelled => Ok(()),
+            };
+            if let Err(error) = joined {
+                self.bear(error).await?;
             }
         }
+    }
+
+    /// The folder could not be used: a watch tries again after a pause, for all else it is the end.
+    async fn bear(&mut self, error: anyhow::Error) -> anyhow::Result<()> {
+        if self.options.watch && !self.cancelled.is_cancelled() {
+            let pause = self.pause.begin().as_secs();
+            eprintln!("queue: {error:#}; trying again in {pause} s");
+            return Ok(());
+        }
+        self.settle_all().await;
+        Err(error)
     }
 
     /// One look and what follows from it; whether this is the end.
@@ -303,25 +310,32 @@ impl Drain {
         let claimed = self.claims.claim(names);
         self.scan.forget(names);
         let claimed = claimed?;
+        // What goes wrong with one job does not keep others from being done.
+        let mut ended = Ok(());
         if lane == Lane::Critical && claimed.len() < names.len() {
             // Who waits for a page does not wait for the others of a batch that it is in.
             let is_claimed = |name: &&String| claimed.iter().any(|job| job.name == **name);
             let left: Vec<String> = names.iter().filter(|name| !is_claimed(name)).cloned().collect();
-            self.claims.set_beside(&left)?;
+            ended = self.claims.set_beside(&left).map(drop).map_err(Into::into);
         }
         let Parted { mut jobs, odd } = parted(claimed);
+        let mut dying: Vec<String> = odd.iter().map(|(name, _)| name.clone()).collect();
         for (name, why) in odd {
-            self.bury(&name, None, &why)?;
+            ended = ended.and(self.bury(&name, None, &why));
         }
         let (fit, worn) = jobs.into_iter().partition(|(_, job)| job.crashes < MAX_CRASHES);
         jobs = fit;
         let worn: Vec<(String, Job)> = worn;
+        dying.extend(worn.iter().map(|(name, _)| name.clone()));
         for (name, job) in worn {
             let why = format!("the process that did it ended {} times before it was done", job.crashes);
-            self.bury(&name, Some(&job), &why)?;
+            ended = ended.and(self.bury(&name, Some(&job), &why));
+        }
+        if ended.is_err() {
+            ended = self.give_back_rest(dying).and(ended);
         }
         if jobs.is_empty() {
-            return Ok(());
+            return ended;
         }
         let keys: Vec<String> = jobs.iter().map(|(_, job)| job.key.clone()).collect();
         self.teller.begun(lane, &keys, everything);
@@ -334,7 +348,13 @@ impl Drain {
             Arc::clone(&self.folder),
             self.cancelled.clone(),
         ));
-        Ok(())
+        ended
+    }
+
+    /// Those of these that are still claimed wait again: this process lives on, so nobody else would give them back.
+    fn give_back_rest(&mut self, names: Vec<String>) -> anyhow::Result<()> {
+        let rest: Vec<_> = names.into_iter().map(|name| (name, None)).collect();
+        Ok(self.claims.give_back(&rest)?)
     }
 
     fn bury(&mut self, name: &str, job: Option<&Job>, why: &str) -> anyhow::Result<()> {
@@ -356,7 +376,11 @@ impl Drain {
     fn joined(&mut self, ended: Result<Ended, tokio::task::JoinError>) -> anyhow::Result<()> {
         let ended = ended?;
         self.busy.retain(|(slot, _)| *slot != ended.batch.slot);
-        let settled = self.settle(ended);
+        let names = ended.batch.jobs.iter().map(|(name, _)| name.clone()).collect();
+        let mut settled = self.settle(ended);
+        if settled.is_err() {
+            settled = self.give_back_rest(names).and(settled);
+        }
         self.scan.again();
         settled
     }
@@ -403,7 +427,7 @@ impl Drain {
     }
 
     fn settle_each(&mut self, batch: Batch, judge: impl Fn(&str) -> Verdict) -> anyhow::Result<()> {
-        let (mut done, mut back) = (Vec::new(), Vec::new());
+        let (mut done, mut back, mut ended) = (Vec::new(), Vec::new(), Ok(()));
         for (name, job) in batch.jobs {
             let verdict = judge(&job.key);
             if !matches!(verdict, Verdict::Away(_)) {
@@ -422,12 +446,12 @@ impl Drain {
                     self.teller.rejected(&job.key, &why);
                     done.push(name);
                 }
-                Verdict::Dead(why) => self.bury(&name, Some(&job), &why)?,
-                Verdict::Failed(why) => {
-                    if let Some(job) = self.failed(&name, job, &why)? {
-                        back.push((name, Some(job)));
-                    }
-                }
+                Verdict::Dead(why) => ended = ended.and(self.bury(&name, Some(&job), &why)),
+                Verdict::Failed(why) => match self.failed(&name, job, &why) {
+                    Ok(Some(job)) => back.push((name, Some(job))),
+                    Ok(None) => {}
+                    Err(error) => ended = ended.and(Err(error)),
+                },
                 Verdict::Away(why) => {
                     self.teller.line(&format!("{}: {why}; waits", job.key));
                     self.held.hold(&name);
@@ -436,8 +460,10 @@ impl Drain {
                 }
             }
         }
+        // What could not be buried does not keep the others from their ends.
         self.claims.done(&done)?;
-        Ok(self.claims.give_back(&back)?)
+        self.claims.give_back(&back)?;
+        ended
     }
 
     /// The job after an attempt in vain; `None` if it was the last one.

@@ -367,6 +367,25 @@ fn what_comes_while_it_is_served_is_done() {
     assert!(lines.last().unwrap().contains("6 jobs over = "), "{lines:#?}");
 }
 
+#[test]
+fn a_job_that_cannot_be_buried_waits_and_a_served_queue_lives_on() {
+    let world = World::of(2);
+    let serve = Serve::start(&world, &[]);
+    fs::create_dir_all(world.at(".queue")).unwrap();
+    fs::write(world.at(".queue/dead"), "no folder").unwrap();
+    world.theirs("Nobody.yaml", "Nobody", "");
+    world.theirs("Worn.yaml", "T0000", "crashes: 6\n");
+    wait_until("it is told", || serve.line("trying again in ").is_some());
+    world.theirs("T0001.yaml", "T0001", "priority: critical\n");
+    wait_until("others are done", || !world.files().iter().any(|name| name.starts_with("T0001")));
+    fs::remove_file(world.at(".queue/dead")).unwrap();
+    wait_until("they are dead", || {
+        ["Nobody", "Worn"].iter().all(|name| world.at(&format!(".queue/dead/{name}.yaml")).exists())
+    });
+    wait_until("nothing is left", || world.files().iter().all(|name| name == "dead"));
+    assert_eq!(serve.stop().0, Some(0));
+}
+
 /// The name of the page of a key, while the state is in use.
 fn page_of(world: &World, key: &str) -> String {
     let wanted = key.to_lowercase();

@@ -1,6 +1,9 @@
 //! `quire queue fill`.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use anyhow::Context as _;
 use quire_proto::Lane;
@@ -40,7 +43,7 @@ pub(super) fn run(args: &FillArgs) -> anyhow::Result<Exit> {
         ..Filled::default()
     };
     if args.dry_run {
-        try_to_fill(path, &keys, lane, &mut filled)?;
+        try_to_fill(path, &catalogue, &keys, lane, &mut filled)?;
     } else {
         fill(&QueueFolder::create(path)?, &catalogue, &keys, lane, &mut filled)?;
     }
@@ -67,8 +70,11 @@ fn fill(
     let mut scan = Scan::new(queue);
     scan.look()?;
     // Under whatever name it waits.
-    let known: BTreeSet<&str> =
-        scan.waiting().filter(|job| job.lane <= lane).map(|job| job.key.as_str()).collect();
+    let known: BTreeSet<&str> = scan
+        .waiting()
+        .filter(|job| job.is_of(&catalogue.name) && job.lane <= lane)
+        .map(|job| job.key.as_str())
+        .collect();
     for key in keys {
         if known.contains(key.as_str()) {
             filled.waited += 1;
@@ -83,12 +89,21 @@ fn fill(
     Ok(())
 }
 
-fn try_to_fill(path: &Path, keys: &BTreeSet<String>, lane: Lane, filled: &mut Filled) -> anyhow::Result<()> {
-    let mut waiting = std::collections::BTreeMap::new();
+fn try_to_fill(
+    path: &Path,
+    catalogue: &CatalogueFolder,
+    keys: &BTreeSet<String>,
+    lane: Lane,
+    filled: &mut Filled,
+) -> anyhow::Result<()> {
+    let mut waiting = BTreeMap::<String, Lane>::new();
     if path.is_dir() {
         let mut scan = Scan::new(&QueueFolder::open(path)?);
         scan.look()?;
-        waiting = scan.waiting().map(|job| (job.key.clone(), job.lane)).collect();
+        for job in scan.waiting().filter(|job| job.is_of(&catalogue.name)) {
+            let most = waiting.entry(job.key.clone()).or_insert(job.lane);
+            *most = job.lane.min(*most);
+        }
     }
     for key in keys {
         match waiting.get(key) {

@@ -141,7 +141,7 @@ fn nothing(queue: &QueueFolder, catalogue: &str, json: bool) -> anyhow::Result<E
 fn is_empty(queue: &QueueFolder, catalogue: &str) -> anyhow::Result<bool> {
     let mut scan = Scan::new(queue);
     scan.look()?;
-    let ours = |job: &Waiting| job.catalogue.as_ref().is_none_or(|name| name == catalogue);
+    let ours = |job: &Waiting| job.is_of(catalogue);
     Ok(scan.locked == 0 && scan.odd().is_empty() && !scan.waiting().any(ours))
 }
 
@@ -168,7 +168,7 @@ fn state(path: &Path, queue: &QueueFolder, catalogue: &str) -> anyhow::Result<Op
 }
 
 fn dry_run(queue: &QueueFolder, catalogue: &CatalogueFolder, args: &PopArgs) -> anyhow::Result<Exit> {
-    let ours = |job: &Waiting| job.catalogue.as_ref().is_none_or(|name| *name == catalogue.name);
+    let ours = |job: &Waiting| job.is_of(&catalogue.name);
     let mut waiting = queue.list()?.waiting;
     waiting.retain(ours);
     let count = if args.all { usize::MAX } else { args.count.unwrap_or(1) as usize };
