@@ -209,6 +209,10 @@ fn a_check_needs_no_server_and_a_doctor_asks_it() {
 #[test]
 fn a_server_that_refuses_or_fails_empties_no_site_and_shows_no_token() {
     let Some(world) = World::of(&NeuprintOptions::default()) else { return };
+    // Without a site before, nothing is no success.
+    let ended = world.run(&["build"], &world.variables()[..1]);
+    assert_eq!(ended.code, Some(1), "{}{}", ended.out, ended.err);
+    assert!(ended.out.contains("set the environment variable NEUPRINT_TOKEN"), "{}", ended.out);
     world.build(&world.quire, &[]);
     let site = tree(&world.quire.site());
     for fault in [

@@ -260,3 +260,24 @@ fn split(name: &str) -> Option<(&str, Side)> {
     let (region, side) = name.strip_suffix(')')?.rsplit_once('(')?;
     Some((region, Side::read(side)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn how_sure_a_prediction_is_says_nothing_of_another_transmitter() {
+        let row: Cells = serde_json::from_value(json!({
+            "name": "T", "edited": ["u", "2025-01-02"], "consensus": "acetylcholine", "predicted": "gaba", "confidence": 0.5,
+            "cells": [
+                { "body": 1, "transmitter": "glutamate", "confidence": 0.95 },
+                { "body": 2, "transmitter": "acetylcholine", "confidence": 0.75 },
+            ],
+        }))
+        .unwrap();
+        let [found] = &transmitters(&[&row])[..] else { panic!("one transmitter") };
+        assert_eq!((found.name, found.cells, found.confidence), (Some("acetylcholine"), 2, Some(0.75)));
+    }
+}
