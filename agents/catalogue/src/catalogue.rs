@@ -137,7 +137,7 @@ impl Catalogue {
     pub fn common_places(&self) -> Vec<(String, String)> {
         let sources = self.definition().sources.iter();
         let shared = sources.filter(|source| source.split.is_none() && source.connector.neuprint().is_some());
-        shared.map(|source| (source.name.clone(), Neuprint::common_location().to_owned())).collect()
+        shared.map(|source| (source.name.clone(), Neuprint::DATASET.to_owned())).collect()
     }
 
     /// The key of the item at a location, if the source itself tells.

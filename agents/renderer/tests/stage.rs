@@ -127,7 +127,7 @@ async fn a_record_that_its_template_fails_on_is_named_and_is_nobody_elses_fault(
         world.records(&[r#"{"id":"good","name":"G","n":1,"must":2}"#, r#"{"id":"bad","name":"B","n":1}"#]);
     let renderer = Renderer::new(Engines::default(), None);
     let error = world.process(&renderer, Work::Render(records.clone())).await.unwrap_err();
-    assert_eq!(error.class(), ErrorClass::Permanent);
+    assert_eq!((error.class(), error.position()), (ErrorClass::Permanent, Some(1)));
     let chain = error.chain();
     for part in ["rendering bad", "template record.html, line 2", "record.must"] {
         assert!(chain.contains(part), "{part} is not in {chain}");

@@ -101,7 +101,8 @@ impl StageError {
     }
 
     /// The position of the record at fault, where the handler knows it.
-    pub(crate) const fn position(&self) -> Option<usize> {
+    #[must_use]
+    pub const fn position(&self) -> Option<usize> {
         self.at
     }
 

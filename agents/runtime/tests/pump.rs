@@ -265,6 +265,23 @@ async fn a_panic_is_poison_wherever_it_happens() {
 }
 
 #[tokio::test]
+async fn a_record_that_is_named_as_the_one_at_fault_is_not_searched_for() {
+    let bench = Bench::new();
+    let _agent = bench.agent(StageName::Fetch, |_, parcel| async move {
+        match locations(&parcel).iter().position(|location| location == "5.json") {
+            Some(at) => Err(StageError::permanent("reading", "this record is poison").at(at)),
+            None => Ok(Processed::leaf(read_outcome(&parcel))),
+        }
+    });
+    let parcel = read_parcel(0, 16);
+    bench.publish(&parcel).await;
+    let settlements = bench.settled(parcel.header.id).await;
+    assert_eq!((processed(&settlements).len(), dead(&settlements).len()), (15, 1));
+    let counts = counts(&bench, StageName::Fetch);
+    assert_eq!((counts.split, counts.processed, counts.dead), (1, 2, 1), "before it, alone, after it");
+}
+
+#[tokio::test]
 async fn an_outcome_too_large_for_a_message_splits_its_parcel() {
     let bench = Bench::new();
     let _agent = bench.agent(StageName::Fetch, |_, parcel| async move {

@@ -65,15 +65,12 @@ impl Neuprint {
     /// that word.
     #[must_use]
     pub fn locations_of(&self, key: &str) -> Vec<String> {
-        let dataset = key.starts_with("dataset").then(|| Self::common_location().to_owned());
+        let dataset = key.starts_with("dataset").then(|| Self::DATASET.to_owned());
         std::iter::once(format!("types/{key}")).chain(dataset).collect()
     }
 
-    /// Where the item lies that is of no single key: all others look at it.
-    #[must_use]
-    pub const fn common_location() -> &'static str {
-        "dataset"
-    }
+    /// Where the item of the dataset lies, which all others look at.
+    pub const DATASET: &'static str = "dataset";
 
     /// The type at a location, which is its key.
     pub(crate) fn key_at(&self, location: &str) -> Option<String> {

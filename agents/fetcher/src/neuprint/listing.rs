@@ -1,6 +1,6 @@
 //! What there is: the dataset and its types.
 
-use quire_catalogue::TypePatterns;
+use quire_catalogue::{Neuprint, TypePatterns};
 use quire_proto::Listed;
 
 use super::{
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The location of a dataset's own record.
-pub(super) const DATASET: &str = "dataset";
+pub(super) const DATASET: &str = Neuprint::DATASET;
 /// What stands before a type in its location.
 const TYPES: &str = "types/";
 /// Types that one look at what is known asks for.
