@@ -60,36 +60,41 @@ impl Renderer {
         })
     }
 
+    /// A record that fails beside others is set apart: by itself it is dead, and the pages of the others are not made twice.
     fn render(
         &self,
         store: &Store,
         catalogue: &CatalogueRef,
         records: &[RenderRecord],
-    ) -> Result<Outcome, StageError> {
+    ) -> Result<Processed, StageError> {
         let compiled = self.compiled(store, catalogue)?;
         let folder = &compiled.engine.look().slug;
         let mut pack = PackBuilder::default();
         let read = read_from(store);
-        let mut made = Vec::with_capacity(records.len());
-        for (position, record) in records.iter().enumerate() {
+        let (mut made, mut set_apart) = (Vec::with_capacity(records.len()), Vec::new());
+        for record in records {
             let body = store.get_slice(&record.body)?;
-            let Made { pages, used } = compiled
-                .pages
-                .make(record, &body, &self.decoded, &read)
-                .map_err(|error| failed(record, error).at(position))?;
+            let Made { pages, used } = match compiled.pages.make(record, &body, &self.decoded, &read) {
+                Ok(made) => made,
+                Err(error) if records.len() > 1 && error.is_of_record() => {
+                    set_apart.push(Work::Render(vec![record.clone()]));
+                    continue;
+                }
+                Err(error) => return Err(failed(record, error)),
+            };
             let files = pages.into_iter().map(|page| {
                 let path = format!("{folder}/{}", page.path);
                 (path, Digest::of(&page.bytes), pack.add(page.bytes))
             });
-            made.push((files.collect::<Vec<_>>(), used));
+            made.push((record, files.collect::<Vec<_>>(), used));
             if pack.len() > MAX_PACK_BYTES {
                 let message = format!("the files have more than {MAX_PACK_BYTES} bytes together");
                 return Err(StageError::permanent(format!("rendering {}", record.key), message));
             }
         }
         let pack = pack.finish();
-        let mut pages = Vec::with_capacity(records.len());
-        for (record, (files, used)) in records.iter().zip(made) {
+        let mut pages = Vec::with_capacity(made.len());
+        for (record, files, used) in made {
             let files = files.into_iter().filter_map(|(path, digest, position)| {
                 Some(PageFile { path, digest, from: pack.slice(position)? })
             });
@@ -97,7 +102,7 @@ impl Renderer {
             pages.push(RenderedRecord { key, inputs, files, warnings: Vec::new(), used });
         }
         store.put_pack(&pack)?;
-        Ok(Outcome::Rendered { pages })
+        Ok(Processed { outcome: Outcome::Rendered { pages }, children: set_apart })
     }
 
     fn publish(
@@ -155,9 +160,9 @@ impl Stage for Renderer {
         let store = ctx.store().clone();
         let work = move || match &parcel.work {
             Work::Render(records) => renderer.render(&store, &parcel.header.catalogue, records),
-            Work::Publish(files) => renderer.publish(&store, &parcel.header, files),
+            Work::Publish(files) => renderer.publish(&store, &parcel.header, files).map(Processed::leaf),
             _ => Err(StageError::permanent("rendering", "the parcel is for another stage")),
         };
-        ctx.compute(work).await?.map(Processed::leaf)
+        ctx.compute(work).await?
     }
 }

@@ -121,19 +121,22 @@ async fn a_parcel_of_records_becomes_one_pack_of_pages() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_record_that_its_template_fails_on_is_named_and_is_nobody_elses_fault() {
+async fn a_record_that_its_template_fails_on_is_set_apart_and_named_and_costs_the_others_nothing() {
     let world = World::new("{{ title }}\n{{ record.must }}");
     let records =
-        world.records(&[r#"{"id":"good","name":"G","n":1,"must":2}"#, r#"{"id":"bad","name":"B","n":1}"#]);
+        world.records(&[r#"{"id":"bad","name":"B","n":1}"#, r#"{"id":"good","name":"G","n":1,"must":2}"#]);
     let renderer = Renderer::new(Engines::default(), None);
-    let error = world.process(&renderer, Work::Render(records.clone())).await.unwrap_err();
-    assert_eq!((error.class(), error.position()), (ErrorClass::Permanent, Some(1)));
+    let together = world.process(&renderer, Work::Render(records.clone())).await.unwrap();
+    let apart = Work::Render(records[..1].to_vec());
+    assert_eq!(together.children, [apart.clone()]);
+    let good = world.process(&renderer, Work::Render(records[1..].to_vec())).await.unwrap();
+    assert_eq!((together.outcome, good.children), (good.outcome, Vec::new()));
+    let error = world.process(&renderer, apart).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Permanent);
     let chain = error.chain();
     for part in ["rendering bad", "template record.html, line 2", "record.must"] {
         assert!(chain.contains(part), "{part} is not in {chain}");
     }
-    let alone = world.process(&renderer, Work::Render(records[..1].to_vec())).await.unwrap();
-    assert!(matches!(alone.outcome, Outcome::Rendered { pages } if pages.len() == 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

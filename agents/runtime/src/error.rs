@@ -17,7 +17,7 @@ const MAX_CHAIN_BYTES: usize = 4096;
 pub enum ErrorClass {
     /// May go away: tried again after a pause, a bounded number of times.
     Transient,
-    /// Will not go away: the parcel is split until the record at fault stands alone; at once where [`StageError::at`] names it.
+    /// Will not go away: the parcel is split until the record at fault stands alone.
     Permanent,
     /// An object that the parcel refers to is missing or damaged. No retry of its reader makes it again, and no
     /// record is at fault: who planned the parcel is told, and plans anew.
@@ -66,13 +66,12 @@ pub struct StageError {
     doing: String,
     source: Option<BoxError>,
     panicked: bool,
-    at: Option<usize>,
 }
 
 impl StageError {
     /// An error of `class` that happened while `doing`.
     pub fn new(class: ErrorClass, doing: impl Into<String>, source: Option<BoxError>) -> Self {
-        Self { class, doing: doing.into(), source, panicked: false, at: None }
+        Self { class, doing: doing.into(), source, panicked: false }
     }
 
     /// An error that may go away.
@@ -92,18 +91,6 @@ impl StageError {
         retry_after: Option<Duration>,
     ) -> Self {
         Self::new(ErrorClass::Overload { retry_after }, doing, Some(source.into()))
-    }
-
-    /// The record at fault, by its position in the parcel: it is set apart at once, not searched for.
-    #[must_use]
-    pub fn at(self, position: usize) -> Self {
-        Self { at: Some(position), ..self }
-    }
-
-    /// The position of the record at fault, where the handler knows it.
-    #[must_use]
-    pub const fn position(&self) -> Option<usize> {
-        self.at
     }
 
     /// A handler that panicked; `message` is the panic's.

@@ -14,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use quire_broker::{Broker, Delivery, PublishError, PublishOptions};
-use quire_proto::{Digest, Outcome, Parcel, codec};
+use quire_proto::{Digest, Outcome, Parcel, Settlement, codec};
 use tokio::time::{MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -181,10 +181,17 @@ impl<S: Stage> Pump<S> {
         }
         let (ending, served) =
             if cached { (Ending::Cached, None) } else { (Ending::Processed, Some(service)) };
-        self.count(parcel, ending, served);
+        let own = children.iter().filter(|work| work.stage() == self.stage.name());
+        let set_apart = own.map(|work| work.records() as u64).sum();
+        let records = (parcel.work.records() as u64).saturating_sub(set_apart);
+        self.metrics.ended(self.stage.name(), parcel.header.lane, ending, records, served);
+        // As after a split: whoever works off a full lane must not wait for room in it.
+        let room = PublishOptions::default();
+        let room = if set_apart > 0 { room.headroom() } else { room };
         let children = settle::children(&parcel.header, children);
-        let settlement = settle::settlement(parcel, settle::announce(&children), outcome, service, cached);
-        self.tell(&children, &settlement, PublishOptions::default()).await
+        let announced = settle::announce(&children);
+        let settlement = settle::settlement(parcel, announced, outcome, service, cached);
+        self.tell(&children, &Settlement { records, ..settlement }, room).await
     }
 
     /// Before anyone hears of the result, so that what is settled is kept. What could not be kept is made again.
@@ -197,7 +204,7 @@ impl<S: Stage> Pump<S> {
     async fn tell(
         &self,
         children: &[Parcel],
-        settlement: &quire_proto::Settlement,
+        settlement: &Settlement,
         options: PublishOptions,
     ) -> Result<(), TellError> {
         settle::publish_parcels(&self.broker, children, options).await?;
@@ -301,9 +308,8 @@ impl<S: Stage> Pump<S> {
         service: Duration,
     ) -> Result<Word, TellError> {
         let stage = self.stage.name();
-        let fault = error.position();
-        if let Some(parts) = split::parts(&parcel.work, fault) {
-            let children = settle::parts(&parcel.header, fault, parts);
+        if let Some(halves) = split::halves(&parcel.work) {
+            let children = settle::halves(&parcel.header, halves);
             let announced = settle::announce(&children);
             let settlement = settle::settlement(parcel, announced, Outcome::Split, service, false);
             self.count(parcel, Ending::Split, Some(service));

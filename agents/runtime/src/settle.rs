@@ -57,10 +57,9 @@ pub(crate) fn children(parent: &ParcelHeader, works: Vec<Work>) -> Vec<Parcel> {
     (0..).zip(works).map(child).collect()
 }
 
-/// The parts of a suspect parcel. A parcel that is split twice, and otherwise the second time, has other children then.
-pub(crate) fn parts(parent: &ParcelHeader, fault: Option<usize>, parts: Vec<Work>) -> Vec<Parcel> {
-    let kind = fault.map_or_else(|| "split".to_owned(), |at| format!("split at {at}"));
-    (0..).zip(parts).map(|(index, work)| child(parent, &kind, index, work)).collect()
+/// The two halves of a suspect parcel.
+pub(crate) fn halves(parent: &ParcelHeader, halves: [Work; 2]) -> Vec<Parcel> {
+    (0..).zip(halves).map(|(index, work)| child(parent, "split", index, work)).collect()
 }
 
 fn child(parent: &ParcelHeader, kind: &str, index: u64, work: Work) -> Parcel {

@@ -2,19 +2,18 @@
 
 use quire_proto::{ItemId, Work};
 
-/// Work on more than one record in parts, in order; `None` if it cannot be split. The record at the position `fault` stands
-/// alone, with what is before and what is after it; where there is none, the parts are halves.
-pub(crate) fn parts(work: &Work, fault: Option<usize>) -> Option<Vec<Work>> {
+/// The two halves of work on more than one record, in order; `None` if it cannot be split.
+pub(crate) fn halves(work: &Work) -> Option<[Work; 2]> {
     match work {
         Work::List(_) => None,
         Work::Read { source, locations, base } => {
-            let part = |locations| Work::Read { source: source.clone(), locations, base: *base };
-            cut(locations, fault, part)
+            let half = |locations| Work::Read { source: source.clone(), locations, base: *base };
+            Some(cut(locations)?.map(half))
         }
-        Work::Validate(items) => cut(items, fault, Work::Validate),
-        Work::Index(records) => cut(records, fault, Work::Index),
-        Work::Render(records) => cut(records, fault, Work::Render),
-        Work::Publish(files) => cut(files, fault, Work::Publish),
+        Work::Validate(items) => Some(cut(items)?.map(Work::Validate)),
+        Work::Index(records) => Some(cut(records)?.map(Work::Index)),
+        Work::Render(records) => Some(cut(records)?.map(Work::Render)),
+        Work::Publish(files) => Some(cut(files)?.map(Work::Publish)),
     }
 }
 
@@ -48,26 +47,12 @@ fn item_subject(item: &ItemId) -> String {
     format!("{}:{item}", item.source)
 }
 
-fn cut<T: Clone>(records: &[T], fault: Option<usize>, part: impl Fn(Vec<T>) -> Work) -> Option<Vec<Work>> {
+fn cut<T: Clone>(records: &[T]) -> Option<[Vec<T>; 2]> {
     if records.len() < 2 {
         return None;
     }
-    let parts = match fault
-        .and_then(|at| Some((records.get(..at)?, records.get(at..=at)?, records.get(at + 1..)?)))
-    {
-        Some((before, alone, after)) => vec![before, alone, after],
-        None => {
-            let (first, second) = records.split_at(records.len() / 2);
-            vec![first, second]
-        }
-    };
-    Some(
-        parts
-            .into_iter()
-            .filter(|records| !records.is_empty())
-            .map(|records| part(records.to_vec()))
-            .collect(),
-    )
+    let (first, second) = records.split_at(records.len() / 2);
+    Some([first.to_vec(), second.to_vec()])
 }
 
 #[cfg(test)]
@@ -89,8 +74,8 @@ mod tests {
     fn splitting_again_and_again_ends_with_every_record_alone_and_none_lost() {
         let (mut todo, mut alone) = (vec![read(13)], Vec::new());
         while let Some(work) = todo.pop() {
-            match parts(&work, None) {
-                Some(parts) => todo.extend(parts.into_iter().rev()),
+            match halves(&work) {
+                Some(halves) => todo.extend(halves.into_iter().rev()),
                 None => alone.extend(subjects(&work)),
             }
         }
@@ -98,22 +83,9 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_known_to_be_at_fault_stands_alone_at_once() {
-        for (at, sizes) in [(0, vec![1, 4]), (2, vec![2, 1, 2]), (4, vec![4, 1]), (5, vec![2, 3])] {
-            let parts = parts(&read(5), Some(at)).unwrap();
-            assert_eq!(parts.iter().map(|part| subjects(part).len()).collect::<Vec<_>>(), sizes);
-            assert_eq!(parts.iter().flat_map(subjects).collect::<Vec<_>>(), subjects(&read(5)));
-            let alone = subjects(&read(5)).get(at).map(|subject| vec![subject.clone()]);
-            assert!(alone.is_none_or(|alone| parts.iter().any(|part| subjects(part) == alone)));
-        }
-    }
-
-    #[test]
     fn a_listing_and_a_single_record_cannot_be_split() {
-        assert_eq!(parts(&read(1), None), None);
-        assert_eq!(parts(&read(1), Some(0)), None);
-        assert_eq!(parts(&read(0), None), None);
-        let list = Work::List(ListSource { source: "s".into(), base: None, only: None });
-        assert_eq!(parts(&list, None), None);
+        assert_eq!(halves(&read(1)), None);
+        assert_eq!(halves(&read(0)), None);
+        assert_eq!(halves(&Work::List(ListSource { source: "s".into(), base: None, only: None })), None);
     }
 }

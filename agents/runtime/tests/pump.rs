@@ -239,6 +239,32 @@ async fn a_poison_record_alone_is_dead_and_every_other_is_processed_once() {
     }
 }
 
+/// The lane has room for one message: records that are set apart go beyond it, as the parts of a split do.
+#[tokio::test]
+async fn records_that_are_set_apart_are_processed_alone_even_where_the_lane_is_full() {
+    let bench = Bench::with(InProcessOptions { max_messages: 1, ..InProcessOptions::default() });
+    let _agent = bench.agent(StageName::Fetch, |_, parcel| async move {
+        let Work::Read { source, locations, base } = parcel.work.clone() else { panic!("{parcel:?}") };
+        let (bad, good): (Vec<_>, Vec<_>) =
+            locations.into_iter().partition(|listed| matches!(&*listed.location, "1.json" | "3.json"));
+        if good.is_empty() {
+            return Ok(Processed::leaf(read_outcome(&parcel)));
+        }
+        let read = |locations| Work::Read { source: source.clone(), locations, base };
+        let children = bad.into_iter().map(|listed| read(vec![listed])).collect();
+        let work = read(good);
+        let outcome = read_outcome(&Parcel { header: parcel.header.clone(), work });
+        Ok(Processed { outcome, children })
+    });
+    let parcel = read_parcel(0, 5);
+    bench.publish(&parcel).await;
+    let settlements = bench.settled(parcel.header.id).await;
+    assert_eq!(processed(&settlements), ["0.json", "1.json", "2.json", "3.json", "4.json"]);
+    assert_eq!(settlements.iter().map(|settlement| settlement.records).collect::<Vec<_>>(), [3, 1, 1]);
+    let counts = counts(&bench, StageName::Fetch);
+    assert_eq!((counts.split, counts.processed, counts.records), (0, 3, 5));
+}
+
 #[tokio::test]
 async fn a_panic_is_poison_wherever_it_happens() {
     for in_pool in [false, true] {
@@ -262,23 +288,6 @@ async fn a_panic_is_poison_wherever_it_happens() {
         // 5 → 2 + 3 (2,3,4) → 1 (2) + 2.
         assert_eq!((counts.panicked, counts.split, counts.dead), (3, 2, 1), "in the pool: {in_pool}");
     }
-}
-
-#[tokio::test]
-async fn a_record_that_is_named_as_the_one_at_fault_is_not_searched_for() {
-    let bench = Bench::new();
-    let _agent = bench.agent(StageName::Fetch, |_, parcel| async move {
-        match locations(&parcel).iter().position(|location| location == "5.json") {
-            Some(at) => Err(StageError::permanent("reading", "this record is poison").at(at)),
-            None => Ok(Processed::leaf(read_outcome(&parcel))),
-        }
-    });
-    let parcel = read_parcel(0, 16);
-    bench.publish(&parcel).await;
-    let settlements = bench.settled(parcel.header.id).await;
-    assert_eq!((processed(&settlements).len(), dead(&settlements).len()), (15, 1));
-    let counts = counts(&bench, StageName::Fetch);
-    assert_eq!((counts.split, counts.processed, counts.dead), (1, 2, 1), "before it, alone, after it");
 }
 
 #[tokio::test]

@@ -45,6 +45,13 @@ pub enum PageError {
     Aggregate(#[source] StoreError),
 }
 
+impl PageError {
+    /// Whether the record or its template is at fault, and not the store.
+    pub(crate) const fn is_of_record(&self) -> bool {
+        !matches!(self, Self::Aggregate(_))
+    }
+}
+
 /// A file of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
