@@ -49,6 +49,9 @@ pub enum Outcome {
         to_read: u64,
         /// Why the listing is not complete; then nothing of the source is removed.
         failure: Option<String>,
+        /// Upstream queries made.
+        #[serde(default)]
+        queries: u64,
     },
     /// Locations were read.
     Read {

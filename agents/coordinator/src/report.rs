@@ -36,7 +36,7 @@ impl Tally {
         } else if is_pure(&settlement.outcome) {
             self.results.misses += 1;
         }
-        if let Outcome::Read { queries, .. } = settlement.outcome {
+        if let Outcome::Listed { queries, .. } | Outcome::Read { queries, .. } = settlement.outcome {
             self.queries += queries;
         }
         let stage = self.stages.entry(settlement.stage).or_default();

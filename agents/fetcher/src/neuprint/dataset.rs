@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     answer::Text,
-    region::{Place, Side},
+    region::{self, Place, Side},
     rows::Meta,
 };
 
@@ -19,6 +19,11 @@ pub enum DatasetError {
     /// Its regions cannot be read.
     #[error("`roiHierarchy` of the dataset is not JSON of regions")]
     Hierarchy(#[from] serde_json::Error),
+    /// Names of columns that can be read as decimal and as hexadecimal numbers, and are both.
+    #[error(
+        "the columns `{0}` and `{1}` of the dataset are the same if digits are decimal where they can be: it is not known where they are"
+    )]
+    Ambiguous(String, String),
     /// Its regions nest too deep.
     #[error("regions of the dataset nest deeper than {MAX_DEPTH}")]
     Deep,
@@ -36,8 +41,8 @@ struct Region {
 #[serde(transparent)]
 struct Tree(BTreeMap<String, Tree>);
 
-/// By region and side, `[hex1, hex2]`.
-type Columns = BTreeMap<String, BTreeMap<Side, BTreeSet<[i64; 2]>>>;
+/// By region and side, `[hex1, hex2]`, with the name that it was read from.
+type Columns = BTreeMap<String, BTreeMap<Side, BTreeMap<[i64; 2], String>>>;
 
 #[derive(Serialize)]
 struct Record<'a> {
@@ -48,7 +53,7 @@ struct Record<'a> {
     edited: Option<&'a str>,
     primary: BTreeSet<&'a str>,
     tree: Tree,
-    columns: Columns,
+    columns: BTreeMap<&'a str, BTreeMap<Side, Vec<[i64; 2]>>>,
 }
 
 /// The record of a dataset as JSON.
@@ -62,6 +67,10 @@ pub fn record(meta: &Meta) -> Result<Vec<u8>, DatasetError> {
     if let Some(root) = root {
         plant(root, 0, &mut tree, &mut columns)?;
     }
+    let places = columns.iter().map(|(of, sides)| {
+        let sides = sides.iter().map(|(side, columns)| (*side, columns.keys().copied().collect()));
+        (of.as_str(), sides.collect())
+    });
     let text = |text: &'_ Option<Text>| text.as_ref().map(|text| text.0.clone());
     let (tag, uuid, edited) = (text(&meta.tag), text(&meta.uuid), text(&meta.edited));
     let record = Record {
@@ -72,7 +81,7 @@ pub fn record(meta: &Meta) -> Result<Vec<u8>, DatasetError> {
         edited: edited.as_deref(),
         primary: meta.primary.iter().flatten().map(String::as_str).collect(),
         tree,
-        columns,
+        columns: places.collect(),
     };
     // Of texts and numbers only: it cannot fail.
     Ok(serde_json::to_vec(&record).unwrap_or_default())
@@ -88,7 +97,11 @@ fn plant(region: Region, depth: usize, tree: &mut Tree, columns: &mut Columns) -
         Place::Region(name) => tree.0.entry(name.to_owned()).or_default(),
         Place::Layer(..) => tree,
         Place::Column(of, side, column) => {
-            columns.entry(of.to_owned()).or_default().entry(side).or_default().insert(column);
+            let known = columns.entry(of.to_owned()).or_default().entry(side).or_default().entry(column);
+            let known = known.or_insert_with(|| region.name.clone());
+            if region::is_hexadecimal(known) != region::is_hexadecimal(&region.name) {
+                return Err(DatasetError::Ambiguous(known.clone(), region.name));
+            }
             tree
         }
     };
@@ -131,6 +144,19 @@ mod tests {
         assert_eq!((&forth["kind"], &forth["primary"]), (&json!("dataset"), &json!(["GNG", "ME(R)"])));
         let back = made(&json!({ "name": "CNS", "children": [name("GNG"), right] }));
         assert_eq!(forth, back);
+    }
+
+    #[test]
+    fn names_that_are_of_one_column_by_chance_are_no_columns() {
+        let made = |names: [&str; 2]| {
+            let children = names.map(|name| json!({ "name": name }));
+            let hierarchy = json!({ "name": "ME(R)", "children": children }).to_string();
+            record(&meta(Some(&hierarchy)))
+        };
+        made(["ME_R_col_10_06", "ME_R_col_10_6"]).unwrap();
+        made(["ME_R_col_0b_06", "ME_R_col_10_06"]).unwrap();
+        let error = made(["ME_R_col_0a_06", "ME_R_col_10_06"]).unwrap_err();
+        assert!(matches!(error, DatasetError::Ambiguous(..)), "{error}");
     }
 
     #[test]

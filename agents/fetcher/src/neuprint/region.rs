@@ -77,6 +77,12 @@ fn hex(text: &str) -> Option<i64> {
     text.parse().or_else(|_| i64::from_str_radix(text, 16)).ok().filter(|number| *number >= 0)
 }
 
+/// Whether the name of a column has digits that are hexadecimal only.
+pub(super) fn is_hexadecimal(name: &str) -> bool {
+    let column = name.split_once("_col_").map_or("", |(_, column)| column);
+    column.bytes().any(|byte| byte.is_ascii_alphabetic())
+}
+
 /// Synapses of a cell in a region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 pub struct Counts {

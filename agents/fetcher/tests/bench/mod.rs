@@ -181,10 +181,10 @@ impl Bench {
 
     /// Does what a listing announced.
     pub(crate) async fn follow(&self, listed: Processed) -> Run {
-        let Outcome::Listed { unchanged, to_read, failure, .. } = listed.outcome else {
+        let Outcome::Listed { unchanged, to_read, failure, queries, .. } = listed.outcome else {
             panic!("not a listing")
         };
-        let mut run = Run { unchanged_locations: unchanged, to_read, failure, ..Run::default() };
+        let mut run = Run { unchanged_locations: unchanged, to_read, failure, queries, ..Run::default() };
         let mut todo = listed.children;
         todo.reverse();
         while let Some(work) = todo.pop() {
