@@ -109,9 +109,9 @@ pub enum Command {
         after_help = "Examples:\n  quire queue fill catalogues/neurons --all\n  quire queue pop catalogues/neurons --all\n  quire queue list --json"
     )]
     Queue(QueueArgs),
-    /// Do the jobs of a queue as they come, and serve the site on this machine
+    /// Build, and serve the site on this machine; again after each change, or as the jobs of a queue come
     #[command(
-        after_help = "Examples:\n  quire serve catalogues/neurons --queue output/.queue\n  quire queue fill catalogues/neurons --type T4a --priority critical --queue output/.queue\n  curl http://127.0.0.1:8000/-/queue"
+        after_help = "Examples:\n  quire serve                                             every catalogue in ./catalogues\n  quire serve birds --watch                               a look at each change as it is made\n  quire serve catalogues/neurons --queue output/.queue\n  quire queue fill catalogues/neurons --type T4a --priority critical --queue output/.queue\n  curl http://127.0.0.1:8000/-/queue"
     )]
     Serve(ServeArgs),
     /// Prepare a NATS server for the agents

@@ -25,6 +25,12 @@ pub(crate) fn text(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// How many there are of what is called `one`: `1 dead letter`, `2 dead letters`.
+pub(crate) fn counted(count: usize, one: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {one}{plural}")
+}
+
 /// Rows under their heads, each column as wide as its widest cell; numbers to the right.
 pub(crate) fn table(heads: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let rows: Vec<Vec<String>> = rows.into_iter().collect();

@@ -26,6 +26,13 @@ pub(crate) fn text(built: &Built, metrics: &Metrics) -> String {
     out
 }
 
+/// What became of the records of one run.
+pub(crate) fn of_run(run: &RunReport) -> String {
+    let mut out = String::new();
+    write_run(&mut out, run);
+    out
+}
+
 fn write_run(out: &mut String, run: &RunReport) {
     let counts = run.records;
     let seconds = run.duration_ms / 1000.0;

@@ -17,6 +17,7 @@ mod multiply;
 mod neurons;
 mod program;
 mod random;
+mod served;
 mod site;
 
 pub use cluster::{Agent, COORDINATOR, Cluster, ClusterOptions, Net, RunState, STAGES};
@@ -25,4 +26,5 @@ pub use multiply::{Synonyms, multiply};
 pub use neurons::neuron_types;
 pub use program::{Build, Ended, Quire, Watched, cpu_of_children, watch};
 pub use random::Random;
+pub use served::{Served, wait_until};
 pub use site::{copy_tree, manifest_files, tree};

@@ -87,9 +87,6 @@ pub struct FillArgs {
 /// How jobs are done.
 #[derive(Debug, Clone, Args)]
 pub struct WorkArgs {
-    /// The queue
-    #[command(flatten)]
-    pub folder: QueueFolderArgs,
     /// Where the site goes
     #[arg(long, default_value = "site", value_name = "DIR")]
     pub out: PathBuf,
@@ -116,6 +113,9 @@ pub struct PopArgs {
     /// Catalogue folder; without it: the one in ./catalogues, or the current folder
     #[arg(value_name = "DIR")]
     pub catalogue: Option<PathBuf>,
+    /// The queue
+    #[command(flatten)]
+    pub folder: QueueFolderArgs,
     /// How
     #[command(flatten)]
     pub work: WorkArgs,
@@ -159,13 +159,19 @@ pub struct DeadJobsArgs {
 /// Arguments of `quire serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// Catalogue folder; without it: the one in ./catalogues, or the current folder
+    /// Catalogue folders; without any: each in ./catalogues, or the current folder. With a queue: one
     #[arg(value_name = "DIR")]
-    pub catalogue: Option<PathBuf>,
+    pub catalogues: Vec<PathBuf>,
+    /// Folder of queue files: do its jobs as they come, instead of building everything first
+    #[arg(long, env = "QUIRE_QUEUE", value_name = "FOLDER")]
+    pub queue: Option<PathBuf>,
+    /// Build again what a change of a file concerns, and have browsers load their page again
+    #[arg(long, conflicts_with = "queue")]
+    pub watch: bool,
     /// How
     #[command(flatten)]
     pub work: WorkArgs,
-    /// Where the site and the queue's state are served; on this machine only
+    /// Where the site is served, and with a queue its state; on this machine only
     #[arg(long, env = "QUIRE_LISTEN", default_value = "127.0.0.1:8000", value_name = "ADDR")]
     pub listen: SocketAddr,
 }

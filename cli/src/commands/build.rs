@@ -27,12 +27,16 @@ pub fn run(args: &BuildArgs) -> anyhow::Result<Exit> {
     place::refuse_overlap(&args.out, &args.state.state, &folders)?;
     let state = State::open(&args.state.state)?;
     let workers = args.workers.map_or_else(cores, usize::from);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    runtime(workers)?.block_on(build(args, &state, &folders, workers))
+}
+
+/// Where everything runs that waits, beside so many threads for what computes.
+pub(super) fn runtime(workers: usize) -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers.clamp(2, 8))
         .enable_all()
         .build()
-        .context("cannot start the runtime")?;
-    runtime.block_on(build(args, &state, &folders, workers))
+        .context("cannot start the runtime")
 }
 
 async fn build(

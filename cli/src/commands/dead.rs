@@ -112,7 +112,7 @@ fn list(letters: &[DeadLetter], json: bool) -> anyhow::Result<Exit> {
             output::text(&format!("    and {} more", letters.len() - SHOWN_SUBJECTS))?;
         }
     }
-    output::text(&format!("{} dead letters", letters.len()))?;
+    output::text(&output::counted(letters.len(), "dead letter"))?;
     Ok(Exit::Done)
 }
 

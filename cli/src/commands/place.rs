@@ -61,7 +61,7 @@ pub(super) fn refuse_overlap(out: &Path, state: &Path, folders: &[CatalogueFolde
 }
 
 /// Where the catalogue's sources are read from, as far as that is known before they are.
-fn roots(folder: &CatalogueFolder) -> Vec<PathBuf> {
+pub(super) fn roots(folder: &CatalogueFolder) -> Vec<PathBuf> {
     let sources = folder.catalogue.definition().sources.iter();
     let files = sources.filter_map(|source| source.connector.files());
     let expanded = files.filter_map(|files| expand(&files.root, &Env::default()).ok());
@@ -69,7 +69,7 @@ fn roots(folder: &CatalogueFolder) -> Vec<PathBuf> {
 }
 
 /// The path without `.`, `..` and links, as far as there is anything; what is not there yet is taken as written.
-fn whole(path: &Path) -> PathBuf {
+pub(super) fn whole(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     let mut whole = PathBuf::new();
     for part in path.components() {

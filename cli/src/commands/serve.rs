@@ -1,53 +1,36 @@
-//! `quire serve`: does the jobs of a queue as they come, and serves the site.
+//! `quire serve`: keeps a site up to date and serves it, from whole builds or from the jobs of a queue.
 
 mod http;
+mod queue;
+mod site;
+mod watch;
 
-use std::sync::Arc;
+use std::net::SocketAddr;
 
 use anyhow::Context as _;
-use quire_queue::QueueFolder;
-use quire_runtime::State;
 use tokio::net::TcpListener;
 
-use crate::{
-    Exit, ServeArgs,
-    commands::{build, place, queue},
-    exit::wrong_usage,
-};
+use crate::{Exit, ServeArgs, exit::wrong_usage};
 
 /// Works until it is told to end.
 ///
 /// # Errors
-/// If the queue, the state or the address cannot be used.
+/// If the catalogues, the queue, the state or the address cannot be used; without `--watch`, if the build fails.
 pub fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
-    let listen = args.listen;
-    if !listen.ip().is_loopback() {
-        wrong_usage!("cannot serve at {listen}: it is for this machine only, such as 127.0.0.1:8000");
+    if !args.listen.ip().is_loopback() {
+        wrong_usage!("cannot serve at {}: it is for this machine only, such as 127.0.0.1:8000", args.listen);
     }
-    let catalogue = queue::catalogue(args.catalogue.as_deref())?;
-    place::refuse_overlap(&args.work.out, &args.work.state.state, std::slice::from_ref(&catalogue))?;
-    let folder = QueueFolder::create(&args.work.folder.queue)?;
-    let state = State::open(&args.work.state.state)?;
-    let worker = queue::Worker { args: &args.work, catalogue, queue: folder.clone(), state };
-    worker.runtime()?.block_on(async {
-        let cancelled = build::interruptible();
-        let listener =
-            TcpListener::bind(listen).await.with_context(|| format!("cannot listen at {listen}"))?;
-        let address = listener.local_addr().context("cannot listen")?;
-        let served = Arc::new(http::Served { site: args.work.out.clone(), queue: folder.clone() });
-        let serving = tokio::spawn(http::serve(listener, served, cancelled.clone()));
-        let begun = |site: &std::path::Path| {
-            eprintln!(
-                "serving {} at http://{address}/, watching {}",
-                site.display(),
-                folder.path().display()
-            );
-        };
-        let worked = worker.work(args.work.options(None, true), &cancelled, begun).await;
-        cancelled.cancel();
-        serving.await.context("the server failed")??;
-        let (drained, ended) = worked?;
-        eprintln!("queue: {}", drained.teller.summary());
-        ended.map(|()| Exit::Done)
-    })
+    match &args.queue {
+        Some(folder) => queue::run(args, folder),
+        None => site::run(args),
+    }
+}
+
+/// A listener and its address.
+async fn listen(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address).await;
+    let listener =
+        listener.with_context(|| format!("cannot listen at {address}; --listen takes another address"))?;
+    let address = listener.local_addr().context("cannot listen")?;
+    Ok((listener, address))
 }

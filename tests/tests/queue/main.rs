@@ -5,8 +5,6 @@ mod world;
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
     os::unix::fs::symlink,
     path::Path,
     process::{Child, Command, Stdio},
@@ -15,10 +13,14 @@ use std::{
 };
 
 use serde_json::Value;
-use system_tests::{Build, Ended, tree};
+use system_tests::{Build, Ended, Served, tree, wait_until};
 use world::World;
 
-const DEADLINE: Duration = Duration::from_secs(120);
+fn serve(world: &World, more: &[&str]) -> Served {
+    let mut command = world.quire.command(["serve", "c", "--queue", ".queue"]);
+    command.args(more);
+    Served::start(command)
+}
 
 #[test]
 fn jobs_are_done_one_by_one_or_all_and_an_empty_queue_says_so() {
@@ -253,66 +255,6 @@ fn locks_that_another_tool_left_are_given_back_when_they_are_old() {
     assert!(world.files().is_empty());
 }
 
-/// A `quire serve` on a leash.
-struct Serve {
-    child: Child,
-    lines: Arc<Mutex<Vec<String>>>,
-}
-
-impl Serve {
-    fn start(world: &World, more: &[&str]) -> Self {
-        let mut command = world.quire.command(["serve", "c", "--listen", "127.0.0.1:0"]);
-        let mut child = command.args(more).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let lines = Arc::new(Mutex::new(Vec::new()));
-        let (told, reader) = (Arc::clone(&lines), BufReader::new(child.stderr.take().unwrap()));
-        std::thread::spawn(move || {
-            for line in reader.lines().map_while(Result::ok) {
-                told.lock().unwrap().push(line);
-            }
-        });
-        let serve = Self { child, lines };
-        wait_until("it serves", || serve.line("serving ").is_some());
-        serve
-    }
-
-    fn line(&self, part: &str) -> Option<usize> {
-        self.lines.lock().unwrap().iter().position(|line| line.contains(part))
-    }
-
-    fn get(&self, path: &str) -> String {
-        let lines = self.lines.lock().unwrap();
-        let line = lines.iter().find(|line| line.contains("http://")).unwrap();
-        let address = line.split("http://").nth(1).unwrap().split('/').next().unwrap();
-        let mut stream = TcpStream::connect(address.parse::<SocketAddr>().unwrap()).unwrap();
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: x\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    }
-
-    fn stop(mut self) -> (Option<i32>, Vec<String>) {
-        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        let code = self.child.wait().unwrap().code();
-        (code, self.lines.lock().unwrap().clone())
-    }
-}
-
-impl Drop for Serve {
-    fn drop(&mut self) {
-        // Only if a test has failed.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < DEADLINE, "not within {DEADLINE:?}: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 #[test]
 fn a_served_queue_is_watched_and_a_job_that_someone_waits_for_overtakes_all_others() {
     let world = World::of(11_000);
@@ -320,7 +262,7 @@ fn a_served_queue_is_watched_and_a_job_that_someone_waits_for_overtakes_all_othe
     world.table(11_000, "second");
     world.record("New", "urgent");
     world.ok(&["queue", "fill", "c", "--all", "--priority", "low"]);
-    let serve = Serve::start(&world, &["--batch", "200"]);
+    let serve = serve(&world, &["--batch", "200"]);
     wait_until("others are begun", || serve.line("begun 200 jobs low").is_some());
     world.theirs("New.yaml", "New", "priority: critical\n");
     let asked = Instant::now();
@@ -351,7 +293,7 @@ fn a_served_queue_is_watched_and_a_job_that_someone_waits_for_overtakes_all_othe
 #[test]
 fn what_comes_while_it_is_served_is_done() {
     let world = World::of(10);
-    let serve = Serve::start(&world, &[]);
+    let serve = serve(&world, &[]);
     for round in 0..5 {
         world.table(10, &format!("round {round}"));
         let key = format!("T000{round}");
@@ -370,7 +312,7 @@ fn what_comes_while_it_is_served_is_done() {
 #[test]
 fn a_job_that_cannot_be_buried_waits_and_a_served_queue_lives_on() {
     let world = World::of(2);
-    let serve = Serve::start(&world, &[]);
+    let serve = serve(&world, &[]);
     fs::create_dir_all(world.at(".queue")).unwrap();
     fs::write(world.at(".queue/dead"), "no folder").unwrap();
     world.theirs("Nobody.yaml", "Nobody", "");

@@ -75,7 +75,8 @@ impl Counted {
             output::json(self)?;
         } else {
             let would = if self.dry_run { " would" } else { "" };
-            output::text(&format!("{} dead letters{would}: {what}", self.letters.len()))?;
+            let letters = output::counted(self.letters.len(), "dead letter");
+            output::text(&format!("{letters}{would}: {what}"))?;
         }
         Ok(if self.refused.is_empty() { Exit::Done } else { Exit::Failed })
     }

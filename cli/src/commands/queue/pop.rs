@@ -51,7 +51,7 @@ struct Answer {
 /// If the queue or the state cannot be used, or a run failed for no fault of a job.
 pub(super) fn run(args: &PopArgs) -> anyhow::Result<Exit> {
     let catalogue = super::catalogue(args.catalogue.as_deref())?;
-    let queue = super::opened(&args.work.folder.queue)?;
+    let queue = super::opened(&args.folder.queue)?;
     if args.dry_run {
         return dry_run(&queue, &catalogue, args);
     }
@@ -66,7 +66,7 @@ pub(super) fn run(args: &PopArgs) -> anyhow::Result<Exit> {
     let name = catalogue.name.clone();
     let options = args.work.options(limit, false);
     let worker = Worker { args: &args.work, catalogue, queue, state };
-    worker.runtime()?.block_on(async {
+    build::runtime(args.work.workers())?.block_on(async {
         let cancelled = build::interruptible();
         let (drained, ended) = worker.work(options, &cancelled, |_| {}).await?;
         tell(&name, &drained, args, &cancelled)?;
@@ -193,19 +193,6 @@ pub(in crate::commands) struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    /// Where it works.
-    pub(in crate::commands) fn runtime(&self) -> anyhow::Result<tokio::runtime::Runtime> {
-        tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(self.workers().clamp(2, 8))
-            .enable_all()
-            .build()
-            .context("cannot start the runtime")
-    }
-
-    fn workers(&self) -> usize {
-        self.args.workers.map_or_else(build::cores, usize::from)
-    }
-
     /// Works until there is nothing left or it is cancelled; `begun` is told when the first job may be claimed. What
     /// became of the jobs is told also if the queue could not be used to the end.
     pub(in crate::commands) async fn work(
@@ -219,7 +206,7 @@ impl Worker<'_> {
         definition::refuse_broken(folders, &store)?;
         let wanted = embedded::Options {
             out: self.args.out.clone(),
-            workers: self.workers(),
+            workers: self.args.workers(),
             full: false,
             prune: false,
             entry_bytes: ENTRY_BYTES,
@@ -246,6 +233,11 @@ impl Worker<'_> {
 }
 
 impl WorkArgs {
+    /// Threads for CPU-heavy work.
+    pub(in crate::commands) fn workers(&self) -> usize {
+        self.workers.map_or_else(build::cores, usize::from)
+    }
+
     /// How the queue is drained.
     pub(in crate::commands) fn options(&self, limit: Option<usize>, watch: bool) -> Options {
         Options {

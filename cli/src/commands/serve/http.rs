@@ -1,128 +1,137 @@
-//! The site and the queue's state over HTTP.
+//! The site over HTTP, for people on this machine; and the state of a queue, or word of changes.
 
-use std::{
-    path::{Component, Path, PathBuf},
-    sync::Arc,
-};
+use std::{convert::Infallible, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use axum::{
     Json, Router,
-    extract::State,
-    http::{StatusCode, Uri, header},
-    response::{IntoResponse, Redirect, Response},
+    body::{Body, to_bytes},
+    extract::{Request, State},
+    handler::Handler as _,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    middleware::{self, Next},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
     routing::get,
 };
+use futures_util::{Stream, stream};
 use quire_queue::QueueFolder;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
+use tower_http::services::ServeDir;
 
 use crate::commands::queue::Told;
+
+/// Loads a page again after a change.
+const RELOAD: &str = include_str!("reload.js");
+/// What a page gets for it. The policy of our pages lets them have scripts and connections of their own server.
+const RELOAD_TAG: &[u8] = b"<script src=\"/-/reload.js\" async></script>\n";
+/// Whoever keeps a connection open is waited for no longer than this.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What is served.
 pub(super) struct Served {
     pub(super) site: PathBuf,
-    pub(super) queue: QueueFolder,
+    /// Its state is at `/-/queue`.
+    pub(super) queue: Option<QueueFolder>,
+    /// Counts changes, after which pages are loaded again.
+    pub(super) changes: Option<watch::Receiver<u64>>,
 }
 
 /// Serves until it is cancelled.
 pub(super) async fn serve(
     listener: TcpListener,
-    served: Arc<Served>,
+    served: Served,
     cancelled: CancellationToken,
 ) -> anyhow::Result<()> {
-    let app = Router::new()
-        .route("/-/livez", get(|| async { "ok" }))
-        .route("/-/queue", get(queue))
-        .fallback(get(file))
-        .with_state(served);
     let stop = cancelled.clone();
-    let serving = axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await });
+    let serving =
+        axum::serve(listener, app(served)).with_graceful_shutdown(async move { stop.cancelled().await });
     tokio::select! {
         served = serving => served.context("cannot serve"),
-        // Who keeps a connection open is not waited for.
-        () = async { cancelled.cancelled().await; tokio::time::sleep(std::time::Duration::from_secs(1)).await } => Ok(()),
+        () = async { cancelled.cancelled().await; tokio::time::sleep(PATIENCE).await } => Ok(()),
     }
 }
 
-async fn queue(State(served): State<Arc<Served>>) -> Response {
-    let looked = tokio::task::spawn_blocking(move || Told::of(&served.queue)).await;
-    match looked {
+fn app(Served { site, queue, changes }: Served) -> Router {
+    let missing = missing.with_state(Arc::new(site.clone()));
+    let files = Router::new()
+        .fallback_service(ServeDir::new(site).not_found_service(missing))
+        .layer(middleware::from_fn(fresh));
+    let (files, changed) = match changes {
+        None => (files, Router::new()),
+        Some(changes) => (
+            files.layer(middleware::from_fn(with_reload)),
+            Router::new()
+                .route("/-/changes", get(told_of_changes))
+                .route(
+                    "/-/reload.js",
+                    get(|| async { ([(header::CONTENT_TYPE, "text/javascript")], RELOAD) }),
+                )
+                .with_state(changes),
+        ),
+    };
+    let queue = queue
+        .map_or_else(Router::new, |queue| Router::new().route("/-/queue", get(queue_now)).with_state(queue));
+    Router::new().route("/-/livez", get(|| async { "ok" })).merge(changed).merge(queue).merge(files)
+}
+
+async fn queue_now(State(queue): State<QueueFolder>) -> Response {
+    match tokio::task::spawn_blocking(move || Told::of(&queue)).await {
         Ok(Ok(told)) => Json(told).into_response(),
         Ok(Err(error)) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
-async fn file(State(served): State<Arc<Served>>, uri: Uri) -> Response {
-    let Some(path) = path_of(uri.path()) else { return missing() };
-    let path = served.site.join(path);
-    match tokio::fs::metadata(&path).await {
-        Ok(metadata) if metadata.is_dir() && !uri.path().ends_with('/') => {
-            Redirect::permanent(&format!("{}/", uri.path())).into_response()
-        }
-        Ok(metadata) if metadata.is_dir() => send(&path.join("index.html")).await,
-        Ok(_) => send(&path).await,
-        Err(_) => missing(),
+/// An event after each change that is still to come.
+async fn told_of_changes(
+    State(mut changes): State<watch::Receiver<u64>>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    changes.mark_unchanged();
+    let next = |mut changes: watch::Receiver<u64>| async move {
+        changes.changed().await.ok()?;
+        let number = changes.borrow_and_update().to_string();
+        Some((Ok(Event::default().event("change").data(number)), changes))
+    };
+    Sse::new(stream::unfold(changes, next)).keep_alive(KeepAlive::default())
+}
+
+/// The site's own page for addresses that lead nowhere, if there is a site.
+async fn missing(State(site): State<Arc<PathBuf>>) -> Response {
+    match tokio::fs::read(site.join("404.html")).await {
+        Ok(page) => ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response(),
+        Err(_) if !site.join("index.html").exists() => "nothing has been built yet\n".into_response(),
+        Err(_) => "there is no such page\n".into_response(),
     }
 }
 
-async fn send(path: &Path) -> Response {
-    // Pages change: a reader asks each time.
-    let headers = [(header::CONTENT_TYPE, content_type(path)), (header::CACHE_CONTROL, "no-cache")];
-    match tokio::fs::read(path).await {
-        Ok(bytes) => (headers, bytes).into_response(),
-        Err(_) => missing(),
-    }
+/// Pages change, often within the second that their times tell: a reader gets what is there now.
+async fn fresh(mut request: Request, next: Next) -> Response {
+    request.headers_mut().remove(header::IF_MODIFIED_SINCE);
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
-fn missing() -> Response {
-    (StatusCode::NOT_FOUND, "there is no such page\n").into_response()
+/// Puts the script into pages as they are sent; the site itself stays as it was made.
+async fn with_reload(mut request: Request, next: Next) -> Response {
+    request.headers_mut().remove(header::RANGE);
+    let (mut head, body) = next.run(request).await.into_parts();
+    if !is_page(&head.headers) {
+        return Response::from_parts(head, body);
+    }
+    let Ok(page) = to_bytes(body, usize::MAX).await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    head.headers.remove(header::CONTENT_LENGTH);
+    let end = page.windows(b"</head>".len()).position(|text| text == b"</head>");
+    let (before, after) = page.split_at(end.unwrap_or_default());
+    Response::from_parts(head, Body::from([before, RELOAD_TAG, after].concat()))
 }
 
-/// The path below the site that a request names; `None` if it leads out of it.
-fn path_of(path: &str) -> Option<PathBuf> {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let digits = [rest.next()?, rest.next()?];
-        bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
-    }
-    let path = String::from_utf8(bytes).ok().filter(|path| !path.contains('\0'))?;
-    let path = Path::new(path.trim_start_matches('/')).to_path_buf();
-    path.components().all(|part| matches!(part, Component::Normal(_))).then_some(path)
-}
-
-fn content_type(path: &Path) -> &'static str {
-    match path.extension().and_then(|ending| ending.to_str()) {
-        Some("html") => "text/html; charset=utf-8",
-        Some("css") => "text/css; charset=utf-8",
-        Some("js") => "text/javascript; charset=utf-8",
-        Some("json") => "application/json",
-        Some("svg") => "image/svg+xml",
-        Some("png") => "image/png",
-        Some("xml") => "application/xml",
-        Some("csv") => "text/csv; charset=utf-8",
-        Some("md") => "text/markdown; charset=utf-8",
-        Some("txt") => "text/plain; charset=utf-8",
-        _ => "application/octet-stream",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn requests_stay_in_the_site() {
-        assert_eq!(path_of("/a/b%20c.html"), Some("a/b c.html".into()));
-        assert_eq!(path_of("/"), Some(PathBuf::new()));
-        for bad in ["/../x", "/a/%2e%2e/x", "/%zz", "/%", "/a%00", "/%ff"] {
-            assert_eq!(path_of(bad), None, "{bad}");
-        }
-    }
+fn is_page(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
 }

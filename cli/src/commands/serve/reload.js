@@ -1,0 +1,2 @@
+// Loads the page again when the site has changed.
+new EventSource("/-/changes").addEventListener("change", () => location.reload());
