@@ -128,7 +128,7 @@ async fn a_record_that_its_template_fails_on_is_set_apart_and_named_and_costs_th
     let renderer = Renderer::new(Engines::default(), None);
     let together = world.process(&renderer, Work::Render(records.clone())).await.unwrap();
     let apart = Work::Render(records[..1].to_vec());
-    assert_eq!(together.children, [apart.clone()]);
+    assert_eq!(together.children, std::slice::from_ref(&apart));
     let good = world.process(&renderer, Work::Render(records[1..].to_vec())).await.unwrap();
     assert_eq!((together.outcome, good.children), (good.outcome, Vec::new()));
     let error = world.process(&renderer, apart).await.unwrap_err();
