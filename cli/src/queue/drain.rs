@@ -3,21 +3,22 @@
 //! Two runs go on at once: one of jobs that someone waits for, and one of all others, the most urgent first. What goes
 //! wrong with one job is its own: it is tried again later, and in the end it is a dead letter; others go on.
 
+mod settle;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use quire_coordinator::{Ground, RunError};
+use quire_coordinator::Ground;
 use quire_proto::Lane;
 use quire_queue::{Claims, Job, Pick, Scan, Waiting, pick, unix_now};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    batch::{Batch, Ended, Panicked, Parted, Slot, parted},
+    batch::{Batch, Ended, Parted, Slot, parted},
     hold::{Held, Pause, Size},
-    judge::{Verdict, judge},
     teller::{Teller, jobs},
 };
 use crate::embedded::{CatalogueFolder, Embedded};
@@ -349,152 +350,5 @@ impl Drain {
             self.cancelled.clone(),
         ));
         ended
-    }
-
-    /// Those of these that are still claimed wait again: this process lives on, so nobody else would give them back.
-    fn give_back_rest(&mut self, names: Vec<String>) -> anyhow::Result<()> {
-        let rest: Vec<_> = names.into_iter().map(|name| (name, None)).collect();
-        Ok(self.claims.give_back(&rest)?)
-    }
-
-    fn bury(&mut self, name: &str, job: Option<&Job>, why: &str) -> anyhow::Result<()> {
-        self.claims.bury(name, job, why)?;
-        self.teller.died(job.map_or(name, |job| &job.key), why);
-        Ok(())
-    }
-
-    /// Waits for what runs, whatever else has gone wrong.
-    async fn settle_all(&mut self) {
-        self.cancelled.cancel();
-        while let Some(ended) = self.running.join_next().await {
-            if let Err(error) = self.joined(ended) {
-                eprintln!("queue: {error:#}");
-            }
-        }
-    }
-
-    fn joined(&mut self, ended: Result<Ended, tokio::task::JoinError>) -> anyhow::Result<()> {
-        let ended = ended?;
-        self.busy.retain(|(slot, _)| *slot != ended.batch.slot);
-        let names = ended.batch.jobs.iter().map(|(name, _)| name.clone()).collect();
-        let mut settled = self.settle(ended);
-        if settled.is_err() {
-            settled = self.give_back_rest(names).and(settled);
-        }
-        self.scan.again();
-        settled
-    }
-
-    fn settle(&mut self, ended: Ended) -> anyhow::Result<()> {
-        let Ended { batch, made } = ended;
-        match made {
-            Ok(made) => {
-                let lane = batch.lane;
-                self.teller.ended(made.report.run.as_str(), lane, batch.jobs.len(), made.report.duration_ms);
-                self.pause.end();
-                self.size.more();
-                self.trouble = None;
-                self.settle_each(batch, |key| judge(key, &made))
-            }
-            Err(error) if is_interrupt(&error) => self.give_back(batch),
-            Err(error) if !is_suspect(&error) => {
-                let pause = self.pause.begin().as_secs();
-                eprintln!("queue: {}, given back for {pause} s: {error:#}", jobs(batch.jobs.len() as u64));
-                self.trouble = Some(error);
-                self.give_back(batch)
-            }
-            Err(error) if batch.jobs.len() > 1 => {
-                self.size.less(batch.jobs.len());
-                eprintln!(
-                    "queue: a run of {} failed, trying fewer: {error:#}",
-                    jobs(batch.jobs.len() as u64)
-                );
-                self.give_back(batch)
-            }
-            Err(error) => {
-                let why = format!("{error:#}");
-                // Should it be the fault of something else after all, not every job dies of it at once.
-                self.pause.begin();
-                self.settle_each(batch, |_| Verdict::Failed(why.clone()))
-            }
-        }
-    }
-
-    fn give_back(&mut self, batch: Batch) -> anyhow::Result<()> {
-        self.begun -= batch.jobs.len();
-        let jobs: Vec<_> = batch.jobs.into_iter().map(|(name, _)| (name, None)).collect();
-        Ok(self.claims.give_back(&jobs)?)
-    }
-
-    fn settle_each(&mut self, batch: Batch, judge: impl Fn(&str) -> Verdict) -> anyhow::Result<()> {
-        let (mut done, mut back, mut ended) = (Vec::new(), Vec::new(), Ok(()));
-        for (name, job) in batch.jobs {
-            let verdict = judge(&job.key);
-            if !matches!(verdict, Verdict::Away(_)) {
-                self.held.forget(&name);
-            }
-            match verdict {
-                Verdict::Published => {
-                    self.teller.counts.published += 1;
-                    done.push(name);
-                }
-                Verdict::Unchanged => {
-                    self.teller.counts.unchanged += 1;
-                    done.push(name);
-                }
-                Verdict::Rejected(why) => {
-                    self.teller.rejected(&job.key, &why);
-                    done.push(name);
-                }
-                Verdict::Dead(why) => ended = ended.and(self.bury(&name, Some(&job), &why)),
-                Verdict::Failed(why) => match self.failed(&name, job, &why) {
-                    Ok(Some(job)) => back.push((name, Some(job))),
-                    Ok(None) => {}
-                    Err(error) => ended = ended.and(Err(error)),
-                },
-                Verdict::Away(why) => {
-                    self.teller.line(&format!("{}: {why}; waits", job.key));
-                    self.held.hold(&name);
-                    self.begun -= 1;
-                    back.push((name, None));
-                }
-            }
-        }
-        // What could not be buried does not keep the others from their ends.
-        self.claims.done(&done)?;
-        self.claims.give_back(&back)?;
-        ended
-    }
-
-    /// The job after an attempt in vain; `None` if it was the last one.
-    fn failed(&mut self, name: &str, job: Job, why: &str) -> anyhow::Result<Option<Job>> {
-        let pause = 2_u64.saturating_mul(4_u64.saturating_pow(job.attempts.min(4)));
-        let (key, job) = (job.key.clone(), job.failed(why, unix_now(), pause));
-        if job.attempts >= self.options.attempts {
-            self.bury(name, Some(&job), why)?;
-            return Ok(None);
-        }
-        self.teller.again(&key, job.attempts, self.options.attempts, pause, why);
-        Ok(Some(job))
-    }
-}
-
-fn is_interrupt(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(RunError::Interrupted))
-}
-
-/// Whether a job may be at fault: its record's pages cannot be put beside others, or something panicked over it. All else
-/// is the store, the disk, the index, the site as a whole.
-fn is_suspect(error: &anyhow::Error) -> bool {
-    match error.downcast_ref() {
-        Some(error) => matches!(
-            error,
-            RunError::PathClash { .. }
-                | RunError::Counts(_)
-                | RunError::Project(_)
-                | RunError::Publish { .. }
-                | RunError::Task(_)
-        ),
-        None => error.is::<Panicked>(),
     }
 }
