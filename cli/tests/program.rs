@@ -33,10 +33,12 @@ fn a_figure_is_drawn_from_a_table() {
     assert!(quire(&["a.csv", "--out", "a.png", "--size", "300"]).status.success());
     assert!(std::fs::read(folder.path().join("a.png")).unwrap().starts_with(b"\x89PNG"));
 
+    std::fs::write(folder.path().join("head.csv"), "hex1,hex2,value\n").unwrap();
     for (arguments, code, message) in [
         (["a.csv", "--out", "a.jpg"], 2, "end it with .svg or .png"),
         (["no.csv", "--out", "b.svg"], 1, "cannot draw no.csv"),
         (["a.svg", "--out", "b.svg"], 1, "line 1: "),
+        (["head.csv", "--out", "b.svg"], 1, "cannot draw head.csv: it has no rows below its header"),
         (["a.csv", "--out=b.svg", "--radius=0"], 2, "the radius is 0: expected 0.1 to 1000"),
     ] {
         let output = quire(&arguments);

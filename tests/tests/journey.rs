@@ -69,6 +69,11 @@ fn a_record_that_is_wrong_is_explained_and_the_others_are_published() {
     assert_eq!(quire.run(["check", "birds", "--strict"]).code, Some(3));
     assert_eq!(quire.run(["build", "birds", "--strict"]).code, Some(3));
 
+    // What a cell of a table looks like where a number was meant.
+    fs::write(data.join("wren.json"), wren.replace("[1]", "\"12\"")).unwrap();
+    let checked = quire.run(["check", "birds"]);
+    assert!(checked.out.contains("/tags: expected array, found the text `12`"), "{}", checked.out);
+
     fs::write(data.join("wren.json"), wren.replace("[1]", "[]")).unwrap();
     quire.build(&build_of(Path::new("birds")));
     let rejects: Vec<Value> =
@@ -236,8 +241,8 @@ fn usage_that_is_wrong_exits_with_two_and_every_command_has_help_with_an_example
     assert_eq!(quire.run(["biuld"]).code, Some(2));
     assert_eq!(quire.run(["build", "--workers", "0"]).code, Some(2));
     for command in [
-        "build", "check", "new", "search", "cache", "doctor", "run", "dead", "agents", "pause", "resume",
-        "drain", "admin",
+        "build", "check", "new", "search", "figure", "explain", "cache", "doctor", "run", "agents", "lanes",
+        "top", "pause", "resume", "drain", "dead", "queue", "serve", "admin",
     ] {
         let help = quire.run([command, "--help"]);
         assert_eq!(help.code, Some(0));

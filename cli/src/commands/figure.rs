@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use quire_figures::eyemap::{Eyemap, EyemapData, Grid, Metric, Summary};
 use serde::Serialize;
 
@@ -47,6 +47,9 @@ fn eyemap(args: &EyemapArgs) -> anyhow::Result<Exit> {
         wrong_usage!("--json and a picture cannot both go to standard output: give --out a file");
     }
     let data = read(&args.data)?;
+    if data.is_empty() {
+        bail!("cannot draw {}: it has no rows below its header", args.data.display());
+    }
     let region = region(args, &data)?;
     let Some(columns) = data.region(&region) else {
         wrong_usage!("the table has no region `{region}`: choose one of {}", data.regions().join(", "));

@@ -124,6 +124,12 @@ impl EyemapData {
         &self.regions
     }
 
+    /// Whether there are no columns at all.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// Names of the layers, in order.
     #[must_use]
     pub fn layers(&self) -> &[String] {

@@ -15,6 +15,10 @@ pub(super) fn of(error: &ValidationError<'_>) -> String {
     let instance: &Value = error.instance();
     let found = || show(instance);
     match error.kind() {
+        // A text that looks like a number is none: cells of tables are texts.
+        Kind::Type { kind } if instance.is_string() => {
+            format!("expected {}, found the text {}", types(kind), found())
+        }
         Kind::Type { kind } => format!("expected {}, found {}", types(kind), found()),
         Kind::Required { property } => format!("missing member {}", tick(property)),
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
