@@ -197,11 +197,12 @@ async fn until_empty(context: &jetstream::Context) {
 }
 
 /// The two loops that come to mind first: fetch one and acknowledge it; fetch a hundred and have each acknowledgement
-/// confirmed.
+/// confirmed. Published in a window at the same time, as in the others.
 async fn by_hand(server: &Nats, count: usize, bytes: usize, double: bool) -> f64 {
     let (context, consumer) = stream(server).await;
-    publish(context, count, bytes).await;
+    let client = context.clone();
     let began = Instant::now();
+    let publishing = tokio::spawn(publish(context, count, bytes));
     let mut done = 0;
     while done < count {
         let batch = if double { 100 } else { 1 };
@@ -216,5 +217,7 @@ async fn by_hand(server: &Nats, count: usize, bytes: usize, double: bool) -> f64
             done += 1;
         }
     }
+    publishing.await.unwrap();
+    until_empty(&client).await;
     per_second(count, began)
 }

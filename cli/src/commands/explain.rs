@@ -103,7 +103,9 @@ fn text(explanation: &Value) -> String {
     let changed = of("changed_by");
     let since = if changed.is_empty() { String::new() } else { format!(", last changed by {changed}") };
     lines.push(format!("  {} as of {}{since}", of("state"), of("run")));
-    lines.push(format!("  from {}: {} #{}", in_item("source"), in_item("location"), ordinal + 1));
+    // As items are named everywhere.
+    let ordinal = if ordinal > 0 { format!("#{ordinal}") } else { String::new() };
+    lines.push(format!("  from {}:{}{ordinal}", in_item("source"), in_item("location")));
     let all = |name: &str| explanation.get(name).and_then(Value::as_array).into_iter().flatten();
     for problem in all("problems") {
         lines.push(format!("  {}", problem_text(problem)));
