@@ -1,8 +1,10 @@
 //! A `quire serve` on a leash.
 
 use std::{
+    fs::{self, File},
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -14,7 +16,13 @@ const DEADLINE: Duration = Duration::from_secs(120);
 /// A process that serves a site, on a free port. It is killed when this is dropped.
 pub struct Served {
     child: Child,
-    lines: Arc<Mutex<Vec<String>>>,
+    said: Said,
+}
+
+/// What it said so far.
+enum Said {
+    Heard(Arc<Mutex<Vec<String>>>),
+    File(PathBuf),
 }
 
 impl Served {
@@ -30,31 +38,45 @@ impl Served {
                 told.lock().unwrap().push(line);
             }
         });
-        let mut served = Self { child, lines };
+        Self { child, said: Said::Heard(lines) }.ready()
+    }
+
+    /// The same, but what it says goes to a file.
+    #[must_use]
+    pub fn start_into(mut command: Command, file: &Path) -> Self {
+        let command = command.args(["--listen", "127.0.0.1:0"]).stdout(Stdio::null());
+        let child = command.stderr(File::create(file).unwrap()).spawn().unwrap();
+        Self { child, said: Said::File(file.to_path_buf()) }.ready()
+    }
+
+    fn ready(mut self) -> Self {
         wait_until("it serves", || {
-            let ended = served.child.try_wait().unwrap();
-            assert!(ended.is_none(), "{ended:?}: {:?}", served.lines());
-            served.line("serving ").is_some()
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "{ended:?}: {:?}", self.lines());
+            self.line("serving ").is_some()
         });
-        served
+        self
     }
 
     /// All that it said so far.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
-        self.lines.lock().unwrap().clone()
+        match &self.said {
+            Said::Heard(lines) => lines.lock().unwrap().clone(),
+            Said::File(file) => fs::read_to_string(file).unwrap().lines().map(str::to_owned).collect(),
+        }
     }
 
     /// The number of the first line with this in it.
     #[must_use]
     pub fn line(&self, part: &str) -> Option<usize> {
-        self.lines.lock().unwrap().iter().position(|line| line.contains(part))
+        self.lines().iter().position(|line| line.contains(part))
     }
 
     /// Its address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        let lines = self.lines.lock().unwrap();
+        let lines = self.lines();
         let line = lines.iter().find(|line| line.contains("http://")).unwrap();
         line.split("http://").nth(1).unwrap().split('/').next().unwrap().parse().unwrap()
     }

@@ -4,6 +4,8 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
+    os::unix::fs::symlink,
+    time::Duration,
 };
 
 use system_tests::{Quire, Served, tree, wait_until};
@@ -54,18 +56,27 @@ fn a_change_is_built_and_told_and_a_mistake_is_told_and_mended() {
     let quire = catalogue();
     let served = Served::start(quire.command(["serve", "birds", "--watch"]));
     let (record, page) = first_record(&quire);
-    assert!(served.get(&page).contains(r#"<script src="/-/reload.js" async></script>"#));
+    let sent = served.get(&page);
+    let seen = sent.split(r#"<script src="/-/reload.js?seen="#).nth(1).unwrap().split('"').next().unwrap();
     assert!(served.get("/-/reload.js").contains("/-/changes"));
     let on_disk = tree(&quire.site());
-    assert!(!on_disk.values().any(|digest| digest.contains("reload.js")));
+    let file = fs::read_to_string(quire.site().join(page.trim_start_matches('/'))).unwrap();
+    assert!(!file.contains("reload.js"), "the site itself is as it is everywhere");
 
     // A browser that waits hears of it.
-    let mut waiting = BufReader::new(served.ask("/-/changes")).lines().map_while(Result::ok);
+    let mut waiting =
+        BufReader::new(served.ask(&format!("/-/changes?seen={seen}"))).lines().map_while(Result::ok);
     assert!(waiting.any(|line| line.contains("text/event-stream")));
     let (before, word) = (fs::read_to_string(&record).unwrap(), "a bird that was not there");
-    fs::write(&record, before.replace("A tall wader", word)).unwrap();
+    // As many editors do it.
+    fs::write(quire.folder().join("part"), before.replace("A tall wader", word)).unwrap();
+    fs::rename(quire.folder().join("part"), &record).unwrap();
     assert!(waiting.any(|line| line == "event: change"));
-    wait_until("the page has the change", || served.get(&page).contains(word));
+    assert!(served.get(&page).contains(word));
+    // Who was sent the page before that, and asks only now, hears of it as well.
+    let mut late =
+        BufReader::new(served.ask(&format!("/-/changes?seen={seen}"))).lines().map_while(Result::ok);
+    assert!(late.any(|line| line == "event: change"));
 
     let template = quire.folder().join("birds/templates/record.html");
     let good = fs::read_to_string(&template).unwrap();
@@ -75,5 +86,64 @@ fn a_change_is_built_and_told_and_a_mistake_is_told_and_mended() {
     fs::write(&template, good).unwrap();
     fs::write(&record, before).unwrap();
     wait_until("all is as it was", || tree(&quire.site()) == on_disk);
+    assert_eq!(served.stop().0, Some(0));
+}
+
+/// The catalogue in the current folder, with site, state (behind a link) and what is said (in a file) below it: what a build
+/// writes is no change.
+#[test]
+fn what_a_build_writes_and_says_does_not_lead_to_another_build() {
+    let quire = catalogue();
+    let (home, elsewhere) = (quire.folder().join("birds"), quire.folder().join("elsewhere"));
+    fs::create_dir(&elsewhere).unwrap();
+    symlink(&elsewhere, home.join(".quire")).unwrap();
+    let mut command = quire.command(["serve", "--watch", "--state", ".quire", "--out", "site"]);
+    command.current_dir(&home);
+    let served = Served::start_into(command, &home.join("serve.log"));
+    let word = "a bird that was not there";
+    let (record, page) = first_record(&quire);
+    let before = fs::read_to_string(&record).unwrap();
+    for _ in 0..3 {
+        fs::write(&record, before.replace("A tall wader", word)).unwrap();
+        wait_until("the page has the change", || served.get(&page).contains(word));
+        fs::write(&record, &before).unwrap();
+        wait_until("the page is as it was", || !served.get(&page).contains(word));
+    }
+    fs::write(home.join("catalogue.yaml"), "mistake: 1").unwrap();
+    wait_until("the mistake is told", || served.line("mistake").is_some());
+    let runs = || fs::read_dir(elsewhere.join("store/runs/birds")).unwrap().count();
+    let quiet = || {
+        let now = (runs(), served.lines().len());
+        // Longer than a change takes to be heard, and built.
+        std::thread::sleep(Duration::from_secs(1));
+        now == (runs(), served.lines().len())
+    };
+    wait_until("nothing is built any more", quiet);
+    assert!(runs() < 20, "{:?}", served.lines());
+    assert_eq!(served.stop().0, Some(0));
+}
+
+#[test]
+fn a_source_that_is_away_is_told_and_its_coming_is_a_change() {
+    let quire = catalogue();
+    let data = quire.folder().join("birds/data");
+    let away = quire.folder().join("away");
+    fs::rename(&data, &away).unwrap();
+    let ended = quire.run(["serve", "birds", "--listen", "127.0.0.1:0"]);
+    assert!(ended.code == Some(1) && ended.err.contains("the catalogue birds is empty"), "{}", ended.err);
+    let served = Served::start(quire.command(["serve", "birds", "--watch"]));
+    assert!(served.line("is empty").is_some(), "{:?}", served.lines());
+    fs::rename(&away, &data).unwrap();
+    let (_, page) = first_record(&quire);
+    wait_until("it is built", || served.get(&page).contains("200 OK"));
+    fs::rename(&data, &away).unwrap();
+    fs::create_dir(&data).unwrap();
+    for file in fs::read_dir(&away).unwrap().map(|entry| entry.unwrap().path()) {
+        fs::copy(&file, data.join(file.file_name().unwrap())).unwrap();
+    }
+    let (record, _) = first_record(&quire);
+    let text = fs::read_to_string(&record).unwrap();
+    fs::write(&record, text.replace("A tall wader", "Another folder")).unwrap();
+    wait_until("the folder in its place is watched", || served.get(&page).contains("Another folder"));
     assert_eq!(served.stop().0, Some(0));
 }

@@ -5,6 +5,7 @@
 
 use std::{
     future::{Future, poll_fn},
+    mem::discriminant,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::Arc,
@@ -181,14 +182,14 @@ impl<S: Stage> Pump<S> {
         }
         let (ending, served) =
             if cached { (Ending::Cached, None) } else { (Ending::Processed, Some(service)) };
-        let own = children.iter().filter(|work| work.stage() == self.stage.name());
+        let own = children.iter().filter(|work| discriminant(*work) == discriminant(&parcel.work));
         let set_apart = own.map(|work| work.records() as u64).sum();
         let records = (parcel.work.records() as u64).saturating_sub(set_apart);
         self.metrics.ended(self.stage.name(), parcel.header.lane, ending, records, served);
         // As after a split: whoever works off a full lane must not wait for room in it.
         let room = PublishOptions::default();
         let room = if set_apart > 0 { room.headroom() } else { room };
-        let children = settle::children(&parcel.header, children);
+        let children = settle::children(parcel, children);
         let announced = settle::announce(&children);
         let settlement = settle::settlement(parcel, announced, outcome, service, cached);
         self.tell(&children, &Settlement { records, ..settlement }, room).await

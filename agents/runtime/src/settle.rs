@@ -51,9 +51,18 @@ pub(crate) enum TellError {
     },
 }
 
-/// The work's children as parcels of the same run and lane. A child's id is derived from its position.
-pub(crate) fn children(parent: &ParcelHeader, works: Vec<Work>) -> Vec<Parcel> {
-    let child = |(index, work): (u64, Work)| child(parent, split::kind(&work), index, work);
+/// The work's children as parcels of the same run and lane. A child's id is derived from its position; that of a record
+/// set apart also from which one it is, as another worker may set others apart.
+pub(crate) fn children(parent: &Parcel, works: Vec<Work>) -> Vec<Parcel> {
+    let child = |(index, work): (u64, Work)| {
+        let kind = split::kind(&work);
+        let kind = if kind == split::kind(&parent.work) {
+            format!("{kind} {}", split::subjects(&work).join("\n"))
+        } else {
+            kind.to_owned()
+        };
+        child(&parent.header, &kind, index, work)
+    };
     (0..).zip(works).map(child).collect()
 }
 

@@ -28,7 +28,7 @@ pub trait Stage: Send + Sync + 'static {
 pub struct Processed {
     /// For the settlement.
     pub outcome: Outcome,
-    /// Work for the next stages, in a fixed order: a child's id is derived from its position. Work for the same stage are
+    /// Work for the next stages, in a fixed order: a child's id is derived from its position. Work of the same kind are
     /// records of this parcel that are set apart, each alone: those that failed while the others did not, which are judged
     /// by themselves then, and cost the others nothing.
     pub children: Vec<Work>,

@@ -12,9 +12,9 @@ use std::{
     time::Duration,
 };
 
-use common::{Bench, dead, header, locations, processed, read_outcome, read_parcel, until, validate};
+use common::{Bench, dead, header, locations, processed, read, read_outcome, read_parcel, until, validate};
 use quire_broker::{InProcessOptions, Message, Queue};
-use quire_proto::{Digest, Lane, Outcome, Parcel, StageName, Work, pack::PackBuilder};
+use quire_proto::{Digest, Lane, ListSource, Outcome, Parcel, StageName, Work, pack::PackBuilder};
 use quire_runtime::{Context, Counts, Processed, StageError, StoreError};
 
 /// A counter shared with a handler.
@@ -237,6 +237,29 @@ async fn a_poison_record_alone_is_dead_and_every_other_is_processed_once() {
         let queue = Queue::work(StageName::Fetch, Lane::Normal);
         until("an empty queue", || bench.broker.info(queue).unsettled() == 0).await;
     }
+}
+
+/// What a listing announces is work of the same stage, but nothing is set apart: it waits for room as all else. On a clock
+/// that jumps ahead when nobody is busy.
+#[tokio::test(start_paused = true)]
+async fn what_a_listing_finds_takes_no_headroom() {
+    let bench = Bench::with(InProcessOptions { max_messages: 1, ..InProcessOptions::default() });
+    let fetch = Queue::work(StageName::Fetch, Lane::Normal);
+    let (calls, counted) = counter();
+    let _agent = bench.agent(StageName::Fetch, move |_, parcel| {
+        calls.fetch_add(1, Ordering::Relaxed);
+        async move {
+            let is_listing = matches!(parcel.work, Work::List(_));
+            let children = if is_listing { vec![read(1), read(2)] } else { Vec::new() };
+            Ok(Processed { outcome: read_outcome(&parcel), children })
+        }
+    });
+    let work = Work::List(ListSource { source: "s".into(), base: None, only: None });
+    bench.publish(&Parcel { header: header(1, 0, Lane::Normal), work }).await;
+    until("the handler has run", || counted.load(Ordering::Relaxed) == 1).await;
+    // Not so long that it is given up.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!((bench.broker.info(fetch).unsettled(), bench.broker.info(Queue::Settled).depth), (1, 0));
 }
 
 /// The lane has room for one message: records that are set apart go beyond it, as the parts of a split do.

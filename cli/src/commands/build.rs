@@ -86,7 +86,7 @@ async fn build(
 }
 
 /// Whether there is nothing of a catalogue, now or from before, because its sources could not be read.
-fn is_nothing(run: &RunReport) -> bool {
+pub(super) fn is_nothing(run: &RunReport) -> bool {
     run.records.seen == 0 && !run.failures.is_empty()
 }
 

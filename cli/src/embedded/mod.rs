@@ -3,6 +3,7 @@
 //! There is no second pipeline: what runs here are the agents that run on a cluster.
 
 mod catalogues;
+mod dead_letters;
 mod index;
 mod keys;
 mod listing;
@@ -33,6 +34,7 @@ use quire_runtime::{
 use quire_validator::Validator;
 use tokio_util::sync::CancellationToken;
 
+use self::dead_letters::DeadLetterSink;
 use crate::edge::{RendererProjector, Site};
 
 /// Memory for rows on their way through a run; more of them spill to the state folder.
@@ -73,6 +75,8 @@ pub struct Embedded {
     coordinator: Coordinator,
     store: Store,
     agents: Vec<Agent>,
+    /// Works as long as it is there.
+    _dead_letters: DeadLetterSink,
     caches: CacheStore,
     metrics: Metrics,
     follower: Arc<index::Follower>,
@@ -112,6 +116,7 @@ impl Embedded {
         let left_out = [&options.out, state.folder()].into_iter().filter_map(|path| path.canonicalize().ok());
         let fetching = FetcherOptions { roots, left_out: left_out.collect(), ..FetcherOptions::default() };
         let memo = caches.cache(MEMO, CacheOptions::default());
+        let dead_letters = DeadLetterSink::start(broker.clone());
         let launch = Launch {
             broker,
             store: store.clone(),
@@ -128,7 +133,18 @@ impl Embedded {
         ];
         let coordinator = Coordinator::new(coordination);
         let Options { full, prune, .. } = options;
-        Ok(Self { coordinator, store, agents, caches, metrics, follower, site, full, prune })
+        Ok(Self {
+            coordinator,
+            store,
+            agents,
+            _dead_letters: dead_letters,
+            caches,
+            metrics,
+            follower,
+            site,
+            full,
+            prune,
+        })
     }
 
     /// Runs every catalogue once and publishes the site.

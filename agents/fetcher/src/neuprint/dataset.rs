@@ -99,7 +99,7 @@ fn plant(region: Region, depth: usize, tree: &mut Tree, columns: &mut Columns) -
         Place::Column(of, side, column) => {
             let known = columns.entry(of.to_owned()).or_default().entry(side).or_default().entry(column);
             let known = known.or_insert_with(|| region.name.clone());
-            if region::is_hexadecimal(known) != region::is_hexadecimal(&region.name) {
+            if region::spelt(known) != region::spelt(&region.name) {
                 return Err(DatasetError::Ambiguous(known.clone(), region.name));
             }
             tree
@@ -155,8 +155,11 @@ mod tests {
         };
         made(["ME_R_col_10_06", "ME_R_col_10_6"]).unwrap();
         made(["ME_R_col_0b_06", "ME_R_col_10_06"]).unwrap();
-        let error = made(["ME_R_col_0a_06", "ME_R_col_10_06"]).unwrap_err();
-        assert!(matches!(error, DatasetError::Ambiguous(..)), "{error}");
+        made(["ME_R_col_0A_06", "ME_R_col_a_6"]).unwrap();
+        for both in [["ME_R_col_0a_06", "ME_R_col_10_06"], ["ME_R_col_10_0a", "ME_R_col_0a_10"]] {
+            let error = made(both).unwrap_err();
+            assert!(matches!(error, DatasetError::Ambiguous(..)), "{error}");
+        }
     }
 
     #[test]

@@ -77,10 +77,12 @@ fn hex(text: &str) -> Option<i64> {
     text.parse().or_else(|_| i64::from_str_radix(text, 16)).ok().filter(|number| *number >= 0)
 }
 
-/// Whether the name of a column has digits that are hexadecimal only.
-pub(super) fn is_hexadecimal(name: &str) -> bool {
+/// The coordinates of a column as they are written, but for leading zeros and capitals: of one place there is one such text,
+/// if all names are decimal or all are hexadecimal.
+pub(super) fn spelt(name: &str) -> [String; 2] {
     let column = name.split_once("_col_").map_or("", |(_, column)| column);
-    column.bytes().any(|byte| byte.is_ascii_alphabetic())
+    let (first, second) = column.split_once('_').unwrap_or((column, ""));
+    [first, second].map(|part| part.trim_start_matches('0').to_ascii_lowercase())
 }
 
 /// Synapses of a cell in a region.

@@ -6,18 +6,19 @@ use anyhow::Context as _;
 use axum::{
     Json, Router,
     body::{Body, to_bytes},
-    extract::{Request, State},
+    extract::{Query, Request, State},
     handler::Handler as _,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{
-        IntoResponse, Response,
+        Html, IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
     },
     routing::get,
 };
 use futures_util::{Stream, stream};
 use quire_queue::QueueFolder;
+use serde::Deserialize;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 use tower_http::services::ServeDir;
@@ -26,8 +27,6 @@ use crate::commands::queue::Told;
 
 /// Loads a page again after a change.
 const RELOAD: &str = include_str!("reload.js");
-/// What a page gets for it. The policy of our pages lets them have scripts and connections of their own server.
-const RELOAD_TAG: &[u8] = b"<script src=\"/-/reload.js\" async></script>\n";
 /// Whoever keeps a connection open is waited for no longer than this.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -36,9 +35,12 @@ pub(super) struct Served {
     pub(super) site: PathBuf,
     /// Its state is at `/-/queue`.
     pub(super) queue: Option<QueueFolder>,
-    /// Counts changes, after which pages are loaded again.
-    pub(super) changes: Option<watch::Receiver<u64>>,
+    /// The digest of the site, as it changes: pages are loaded again then.
+    pub(super) changes: Option<Changes>,
 }
+
+/// The digest of the site, as it changes.
+pub(super) type Changes = watch::Receiver<String>;
 
 /// Serves until it is cancelled.
 pub(super) async fn serve(
@@ -63,7 +65,7 @@ fn app(Served { site, queue, changes }: Served) -> Router {
     let (files, changed) = match changes {
         None => (files, Router::new()),
         Some(changes) => (
-            files.layer(middleware::from_fn(with_reload)),
+            files.layer(middleware::from_fn_with_state(changes.clone(), with_reload)),
             Router::new()
                 .route("/-/changes", get(told_of_changes))
                 .route(
@@ -86,39 +88,57 @@ async fn queue_now(State(queue): State<QueueFolder>) -> Response {
     }
 }
 
-/// An event after each change that is still to come.
-async fn told_of_changes(
-    State(mut changes): State<watch::Receiver<u64>>,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    changes.mark_unchanged();
-    let next = |mut changes: watch::Receiver<u64>| async move {
-        changes.changed().await.ok()?;
-        let number = changes.borrow_and_update().to_string();
-        Some((Ok(Event::default().event("change").data(number)), changes))
-    };
-    Sse::new(stream::unfold(changes, next)).keep_alive(KeepAlive::default())
+/// What a page was sent from.
+#[derive(Deserialize)]
+struct Seen {
+    #[serde(default)]
+    seen: String,
 }
 
-/// The site's own page for addresses that lead nowhere, if there is a site.
-async fn missing(State(site): State<Arc<PathBuf>>) -> Response {
-    match tokio::fs::read(site.join("404.html")).await {
-        Ok(page) => ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response(),
-        Err(_) if !site.join("index.html").exists() => "nothing has been built yet\n".into_response(),
-        Err(_) => "there is no such page\n".into_response(),
-    }
+/// An event as soon as the site is another one than the page was sent from.
+async fn told_of_changes(
+    State(changes): State<Changes>,
+    Query(Seen { seen }): Query<Seen>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let next = |(mut changes, seen): (Changes, String)| async move {
+        let now = changes.wait_for(|now| *now != seen).await.ok()?.clone();
+        Some((Ok(Event::default().event("change").data(&now)), (changes, now)))
+    };
+    Sse::new(stream::unfold((changes, seen), next)).keep_alive(KeepAlive::default())
+}
+
+/// The site's own page for addresses that lead nowhere, if there is one.
+async fn missing(State(site): State<Arc<PathBuf>>) -> Html<Vec<u8>> {
+    let told = if site.join("index.html").exists() {
+        "There is no such page."
+    } else {
+        "Nothing has been built yet."
+    };
+    let plain = || format!("<!doctype html><title>Quire</title><p>{told}</p>\n").into_bytes();
+    Html(tokio::fs::read(site.join("404.html")).await.unwrap_or_else(|_| plain()))
 }
 
 /// Pages change, often within the second that their times tell: a reader gets what is there now.
 async fn fresh(mut request: Request, next: Next) -> Response {
     request.headers_mut().remove(header::IF_MODIFIED_SINCE);
     let mut response = next.run(request).await;
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // All that we write is UTF-8.
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let kind = kind.filter(|kind| kind.starts_with("text/") && !kind.contains("charset"));
+    if let Some(Ok(kind)) = kind.map(|kind| HeaderValue::try_from(format!("{kind}; charset=utf-8"))) {
+        headers.insert(header::CONTENT_TYPE, kind);
+    }
     response
 }
 
-/// Puts the script into pages as they are sent; the site itself stays as it was made.
-async fn with_reload(mut request: Request, next: Next) -> Response {
+/// Puts the script into pages as they are sent; the site itself stays as it was made. The policy of our pages lets them have
+/// scripts and connections of their own server.
+async fn with_reload(State(changes): State<Changes>, mut request: Request, next: Next) -> Response {
     request.headers_mut().remove(header::RANGE);
+    // Before the page is read: if it is newer than this it is loaded once too often, and never too seldom.
+    let tag = format!("<script src=\"/-/reload.js?seen={}\"></script>\n", *changes.borrow());
     let (mut head, body) = next.run(request).await.into_parts();
     if !is_page(&head.headers) {
         return Response::from_parts(head, body);
@@ -128,8 +148,8 @@ async fn with_reload(mut request: Request, next: Next) -> Response {
     };
     head.headers.remove(header::CONTENT_LENGTH);
     let end = page.windows(b"</head>".len()).position(|text| text == b"</head>");
-    let (before, after) = page.split_at(end.unwrap_or_default());
-    Response::from_parts(head, Body::from([before, RELOAD_TAG, after].concat()))
+    let (before, after) = page.split_at(end.unwrap_or(page.len()));
+    Response::from_parts(head, Body::from([before, tag.as_bytes(), after].concat()))
 }
 
 fn is_page(headers: &HeaderMap) -> bool {

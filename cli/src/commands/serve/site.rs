@@ -1,10 +1,15 @@
 //! Serving what whole builds make: one, or with `--watch` one after each change.
 
-use std::sync::Arc;
+use std::{
+    io::{self, IsTerminal as _},
+    net::SocketAddr,
+    sync::Arc,
+};
 
 use anyhow::{Context as _, bail};
+use quire_coordinator::{NoProgress, Progress};
 use quire_runtime::{State, Store};
-use tokio::sync::watch;
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{http, listen, watch::Watcher};
@@ -38,44 +43,60 @@ async fn serve(
 ) -> anyhow::Result<Exit> {
     let cancelled = build::interruptible();
     let (listener, address) = listen(args.listen).await?;
+    let left_out = [&args.work.out, state.folder()];
+    let watcher = if args.watch { Some(Watcher::new(&left_out)?) } else { None };
     let options = Options {
         out: args.work.out.clone(),
         workers,
         full: false,
         prune: false,
         entry_bytes: ENTRY_MEMORY_BYTES,
-        progress: Arc::new(Reporter::new()),
+        progress: progress(args.watch),
     };
     let embedded = Embedded::start(state, folders, options)?;
-    let (changed, changes) = watch::channel(0);
-    let builder = Builder { args, state, folders, embedded: &embedded, cancelled: &cancelled, changed };
-    // Before the first build, so that nothing that changes during it goes unseen.
-    let mut watcher =
-        if args.watch { Some(Watcher::start(folders, &[&args.work.out, state.folder()])?) } else { None };
-    let mut ended = builder.build().await;
-    if let (Some(_), Err(error)) = (&watcher, &ended)
-        && !cancelled.is_cancelled()
-    {
-        output::note(&format!("{error:#}"));
-        ended = Ok(());
-    }
-    if ended.is_ok() {
-        let site = args.work.out.clone();
-        let served = http::Served { site, queue: None, changes: args.watch.then_some(changes) };
-        let serving = tokio::spawn(http::serve(listener, served, cancelled.clone()));
-        let watched = watcher.as_ref().map_or_else(String::new, |watcher| format!(", {watcher}"));
-        eprintln!("serving {} at http://{address}/{watched}", args.work.out.display());
-        match &mut watcher {
-            Some(watcher) => builder.follow(watcher).await,
-            None => cancelled.cancelled().await,
-        }
-        serving.await.context("the server failed")??;
-    }
+    let (changed, changes) = watch::channel(String::new());
+    let mut builder = Builder {
+        args,
+        state,
+        folders,
+        embedded: &embedded,
+        cancelled: &cancelled,
+        changed,
+        watcher,
+        said: None,
+    };
+    let ended = serve_from(&mut builder, listener, address, changes).await;
     embedded.stop().await?;
     match ended {
         Err(_) if cancelled.is_cancelled() => Ok(Exit::Interrupted),
         ended => ended.map(|()| Exit::Done),
     }
+}
+
+async fn serve_from(
+    builder: &mut Builder<'_>,
+    listener: TcpListener,
+    address: SocketAddr,
+    changes: http::Changes,
+) -> anyhow::Result<()> {
+    let site = builder.args.work.out.clone();
+    if builder.watcher.is_some() {
+        builder.build_and_tell().await;
+    } else {
+        builder.build().await?;
+    }
+    let watched = builder.watcher.as_ref().map_or_else(String::new, |watcher| format!(", {watcher}"));
+    eprintln!("serving {} at http://{address}/{watched}", site.display());
+    let changes = builder.watcher.is_some().then_some(changes);
+    let served = http::Served { site, queue: None, changes };
+    let serving = tokio::spawn(http::serve(listener, served, builder.cancelled.clone()));
+    builder.follow().await;
+    serving.await.context("the server failed")?
+}
+
+/// Many builds are told on a terminal only: elsewhere what they come to is enough.
+fn progress(watch: bool) -> Arc<dyn Progress> {
+    if watch && !io::stderr().is_terminal() { Arc::new(NoProgress) } else { Arc::new(Reporter::new()) }
 }
 
 /// Who builds, each time in the same process.
@@ -86,27 +107,43 @@ struct Builder<'a> {
     folders: &'a [CatalogueFolder],
     embedded: &'a Embedded,
     cancelled: &'a CancellationToken,
-    /// Counts the builds, for browsers that wait for the next.
-    changed: watch::Sender<u64>,
+    /// The digest of the site, for browsers that wait for another one.
+    changed: watch::Sender<String>,
+    /// With `--watch`.
+    watcher: Option<Watcher>,
+    /// What went wrong last: it is not said again until something else is.
+    said: Option<String>,
 }
 
 impl Builder<'_> {
-    /// Builds after each change until it is cancelled; what goes wrong is told, and mended by the next change.
-    async fn follow(&self, watcher: &mut Watcher) {
-        loop {
+    /// Builds after each change until it is cancelled.
+    async fn follow(&mut self) {
+        while !self.cancelled.is_cancelled() {
+            let Some(watcher) = &mut self.watcher else { return self.cancelled.cancelled().await };
             tokio::select! {
-                () = self.cancelled.cancelled() => return,
-                () = watcher.changed() => {}
-            }
-            if let Err(error) = self.build().await
-                && !self.cancelled.is_cancelled()
-            {
-                output::note(&format!("{error:#}"));
+                () = self.cancelled.cancelled() => {}
+                () = watcher.changed() => self.build_and_tell().await,
             }
         }
     }
 
-    async fn build(&self) -> anyhow::Result<()> {
+    /// What goes wrong is told, and mended by the next change. What comes to nothing is not told: what we say may itself be a
+    /// change, if it is written to a file in a catalogue's folder.
+    async fn build_and_tell(&mut self) {
+        match self.build().await {
+            Ok(()) => self.said = None,
+            Err(_) if self.cancelled.is_cancelled() => {}
+            Err(error) => {
+                let told = format!("{error:#}");
+                if self.said.as_ref() != Some(&told) {
+                    output::note(&told);
+                }
+                self.said = Some(told);
+            }
+        }
+    }
+
+    async fn build(&mut self) -> anyhow::Result<()> {
         let folders = find_catalogues(&self.args.catalogues)?;
         let same = |(now, then): (&CatalogueFolder, &CatalogueFolder)| {
             now.name == then.name && now.path == then.path
@@ -114,13 +151,22 @@ impl Builder<'_> {
         if folders.len() != self.folders.len() || !folders.iter().zip(self.folders).all(same) {
             bail!("there are other catalogues now, or one has another name: start `quire serve` again");
         }
+        place::refuse_overlap(&self.args.work.out, self.state.folder(), &folders)?;
+        // Before the build, so that nothing that changes during it goes unseen.
+        if let Some(watcher) = &mut self.watcher {
+            watcher.watch(&folders);
+        }
         let store = Store::open(&self.state.store()).context("cannot open the store")?;
         definition::refuse_broken(&folders, &store)?;
         let built = self.embedded.build(&folders, self.cancelled).await?;
-        for run in &built.report.runs {
-            eprint!("{}", summary::of_run(run));
+        let now = built.report.manifest.to_string();
+        if *self.changed.borrow() != now {
+            built.report.runs.iter().for_each(|run| eprint!("{}", summary::of_run(run)));
+            self.changed.send_replace(now);
         }
-        self.changed.send_modify(|builds| *builds += 1);
+        if let Some(run) = built.report.runs.iter().find(|run| build::is_nothing(run)) {
+            bail!("the catalogue {} is empty: {}", run.catalogue, run.failures.join("; "));
+        }
         Ok(())
     }
 }

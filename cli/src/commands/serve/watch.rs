@@ -1,91 +1,139 @@
 //! Word of changes to what catalogues are made from.
 
 use std::{
-    fmt, io,
+    collections::BTreeMap,
+    fmt,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use anyhow::Context as _;
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
-use tokio::sync::mpsc;
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::{sync::mpsc, time::timeout};
 
 use crate::{commands::place, embedded::CatalogueFolder, output};
 
-/// Programs write a file in several steps, and several files at a time: a change is over when nothing was heard for so long.
+/// Programs write a file in several steps, and several files at a time: a change is over when nothing was heard for so long,
 const QUIET: Duration = Duration::from_millis(100);
+/// and after so long in any case.
+const AT_MOST: Duration = Duration::from_secs(2);
+/// Between two looks at whether the folders are still the same ones.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Device and number of a folder: another one in its place is not watched.
+type Identity = (u64, u64);
 
 /// Watches folders of catalogues and of their data.
 pub(super) struct Watcher {
     heard: mpsc::Receiver<()>,
-    watched: usize,
-    /// Watches as long as it is there.
-    _watcher: RecommendedWatcher,
+    /// What is watched, and what should be but is not there.
+    folders: BTreeMap<PathBuf, Option<Identity>>,
+    inner: RecommendedWatcher,
 }
 
 impl Watcher {
-    /// Watches the folders of catalogues and the roots of their sources, but not what is below `left_out`: what Quire itself
-    /// writes.
+    /// Watches nothing yet, and never what is below `left_out`: what Quire itself writes.
     ///
     /// # Errors
-    /// If a folder cannot be watched: it is not there, or the system's limit of watches is reached.
-    pub(super) fn start(folders: &[CatalogueFolder], left_out: &[&Path]) -> anyhow::Result<Self> {
+    /// If the system lets nobody watch.
+    pub(super) fn new(left_out: &[&Path]) -> anyhow::Result<Self> {
         let left_out: Vec<PathBuf> = left_out.iter().map(|path| place::whole(path)).collect();
         // One word is enough, however many changes there are before it is heard.
         let (tell, heard) = mpsc::channel(1);
-        let hear = move |event: notify::Result<notify::Event>| {
-            // What cannot be told apart is a change: then a build too many finds nothing to do.
-            let is_change = event.map_or(true, |event| {
-                let is_ours = |path: &PathBuf| left_out.iter().any(|folder| path.starts_with(folder));
-                !matches!(event.kind, EventKind::Access(_)) && !event.paths.iter().all(is_ours)
-            });
+        let hear = move |event: notify::Result<Event>| {
+            let is_change = event.map_or_else(
+                |error| {
+                    output::note(&format!("cannot watch everything: {:#}", explained(error)));
+                    true
+                },
+                |event| is_change(&event, &left_out),
+            );
             if is_change {
                 let _ = tell.try_send(());
             }
         };
-        let mut watcher = notify::recommended_watcher(hear).context("cannot watch files")?;
-        let mut paths: Vec<PathBuf> = folders
+        let inner = notify::recommended_watcher(hear).map_err(explained).context("cannot watch files")?;
+        Ok(Self { heard, folders: BTreeMap::new(), inner })
+    }
+
+    /// Watches the folders of these catalogues and the roots of their sources, those too that were put in the place of others;
+    /// a folder that cannot be watched is told.
+    pub(super) fn watch(&mut self, catalogues: &[CatalogueFolder]) {
+        let mut paths: Vec<PathBuf> = catalogues
             .iter()
             .flat_map(|folder| place::roots(folder).into_iter().chain([place::whole(&folder.path)]))
             .collect();
         paths.sort();
         // What is below another one is watched with it.
         paths.dedup_by(|path, above| path.starts_with(&*above));
-        for path in &paths {
-            watcher
-                .watch(path, RecursiveMode::Recursive)
-                .map_err(explained)
-                .with_context(|| format!("cannot watch {}", path.display()))?;
+        for gone in self.folders.keys().filter(|folder| !paths.contains(folder)) {
+            // If the folder itself is gone, so is the watch.
+            let _ = self.inner.unwatch(gone);
         }
-        Ok(Self { heard, watched: paths.len(), _watcher: watcher })
+        self.folders.retain(|folder, _| paths.contains(folder));
+        for path in paths {
+            let now = identity(&path);
+            if self.folders.get(&path) == Some(&now) {
+                continue;
+            }
+            let watched = now.map_or(Ok(()), |_| self.inner.watch(&path, RecursiveMode::Recursive));
+            if let Err(error) = watched {
+                output::note(&format!("cannot watch all of {}: {:#}", path.display(), explained(error)));
+            }
+            self.folders.insert(path, now);
+        }
     }
 
     /// Waits for the next change, and until it is over. May be given up at any point.
     pub(super) async fn changed(&mut self) {
-        if self.heard.recv().await.is_none() {
-            // The watcher has ended: there is nothing more to wait for.
-            std::future::pending::<()>().await;
+        while !self.is_other() {
+            if let Ok(Some(())) = timeout(LOOK, self.heard.recv()).await {
+                break;
+            }
         }
-        while let Ok(Some(())) = tokio::time::timeout(QUIET, self.heard.recv()).await {}
+        let quiet = async { while let Ok(Some(())) = timeout(QUIET, self.heard.recv()).await {} };
+        let _ = timeout(AT_MOST, quiet).await;
+    }
+
+    /// Whether a folder has come, has gone, or is another one now.
+    fn is_other(&self) -> bool {
+        self.folders.iter().any(|(path, known)| identity(path) != *known)
     }
 }
 
 impl fmt::Display for Watcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "watching {}", output::counted(self.watched, "folder"))
+        write!(f, "watching {}", output::counted(self.folders.len(), "folder"))
     }
+}
+
+fn identity(path: &Path) -> Option<Identity> {
+    std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// What cannot be told apart is a change: then a build too many finds nothing to do.
+fn is_change(event: &Event, left_out: &[PathBuf]) -> bool {
+    // By its name, and by where it really is: a folder may be reached through a link.
+    let is_ours = |path: &PathBuf| {
+        let is_below = |path: &Path| left_out.iter().any(|folder| path.starts_with(folder));
+        is_below(path) || is_below(&place::whole(path))
+    };
+    let is_told = !event.paths.is_empty() && event.paths.iter().all(is_ours);
+    event.need_rescan() || !matches!(event.kind, EventKind::Access(_)) && !is_told
 }
 
 /// What to do about a limit of the system.
 fn explained(error: notify::Error) -> anyhow::Error {
     let is_limit = match &error.kind {
         notify::ErrorKind::MaxFilesWatch => true,
-        notify::ErrorKind::Io(error) => error.kind() == io::ErrorKind::StorageFull,
+        // EMFILE: so many watchers has this user already.
+        notify::ErrorKind::Io(error) => error.raw_os_error() == Some(24),
         _ => false,
     };
     let error = anyhow::Error::new(error);
     if is_limit {
-        error.context("raise fs.inotify.max_user_watches, or serve without --watch")
+        error.context("a limit of the system: raise fs.inotify.max_user_watches and max_user_instances")
     } else {
         error
     }
