@@ -84,6 +84,13 @@ impl<'a> Storm<'a> {
         }
     }
 
+    /// Goes on with a cluster that has never run anything: nothing of what it has to do is in a cache.
+    pub(super) fn afresh(&mut self, options: ClusterOptions) {
+        self.cluster = Cluster::start_with(options);
+        self.ears = Ears::open(&self.cluster.nats);
+        (self.epoch, self.asked) = (0, Instant::now());
+    }
+
     /// Runs again and again under `fault` until there were enough, and checks every run. A fault says from when on
     /// recovering from it counts.
     pub(super) fn rage(&mut self, weather: &Weather, mut fault: impl FnMut(&mut Self) -> Instant) {
