@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use quire_catalogue::Diagnostic;
+use quire_catalogue::{Catalogue, Diagnostic};
 use quire_renderer::TemplateProblem;
 use quire_runtime::Store;
 
@@ -10,11 +10,16 @@ use crate::embedded::CatalogueFolder;
 
 /// All of them, in the order of the files that they are in.
 pub(crate) fn problems(folder: &CatalogueFolder) -> Vec<Diagnostic> {
-    let mut problems: Vec<_> = folder.catalogue.check().of_file(&folder.file).into_iter().collect();
+    problems_of(&folder.catalogue, &folder.file)
+}
+
+/// All problems of a catalogue whose definition is in `file`.
+pub(crate) fn problems_of(catalogue: &Catalogue, file: &str) -> Vec<Diagnostic> {
+    let mut problems: Vec<_> = catalogue.check().of_file(file).into_iter().collect();
     // A template that is named but not there is the definition's problem, and told already.
-    for problem in quire_renderer::check(&folder.catalogue) {
+    for problem in quire_renderer::check(catalogue) {
         if !problems.iter().any(|known| known.message.contains(&problem.file)) {
-            let text = folder.bundle.file(&problem.file);
+            let text = catalogue.bundle().file(&problem.file);
             problems.push(in_template(problem, text));
         }
     }

@@ -315,6 +315,37 @@ fn several_runs_are_one_object_and_the_worst_of_them_is_the_exit() {
     assert_eq!(ended.code, Some(0), "{}", ended.err);
 }
 
+/// Expressions, schema and templates are looked at before a run begins: with any of them broken, every record would be
+/// rejected or dead.
+#[test]
+fn a_broken_definition_begins_no_run_and_the_site_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalogue = birds(folder.path(), "birds", &[("heron", ",\"colour\":\"grey\"")]);
+    let root = catalogue.join("data");
+    let cluster = Cluster::start(1, &[("BIRDS_ROOT", root.to_str().unwrap())]);
+    let start = || cluster.quire(&["run", "start", catalogue.to_str().unwrap(), "--watch", "--json"]);
+    assert_eq!(start().report().runs[0].records.published, 1);
+    let before = tree(&cluster.site());
+    for (file, good, bad, place) in [
+        ("catalogue.yaml", "key: .id", "key: .id |", "catalogue.yaml:"),
+        ("catalogue.yaml", "record:\n", "validate: { schema: shema.json }\nrecord:\n", "shema.json"),
+        ("templates/record.html", "{% block main %}", "{% block main %}{% if %}", "templates/record.html:1:"),
+    ] {
+        let path = catalogue.join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replacen(good, bad, 1)).unwrap();
+        let ended = start();
+        assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{}", ended.err);
+        assert!(ended.err.contains(place) && ended.err.contains("the site stays"), "{place}: {}", ended.err);
+        fs::write(&path, text).unwrap();
+    }
+    assert_eq!(tree(&cluster.site()), before);
+    assert_eq!(start().report().runs[0].records.unchanged, 1);
+    let runs: Vec<Value> =
+        serde_json::from_str(cluster.quire(&["run", "list", "--json"]).out.trim()).unwrap();
+    assert_eq!(runs.len(), 2, "{runs:?}");
+}
+
 #[test]
 fn dead_letters_are_replayed_by_a_run_that_publishes_what_they_are_about() {
     let folder = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ use tokio::sync::RwLock;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    CoordinatorOptions, Event, Phase, Registered, RunError, RunRequest, SiteReport,
+    CoordinatorOptions, Event, Phase, Projector, Registered, RunError, RunRequest, SiteReport,
     collect::Collector,
     finish::{Finish, Known},
     flight::{Lines, RunFacts},
@@ -107,6 +107,11 @@ impl Coordinator {
         let replaces = replaces.iter().map(|epoch| epoch.0).collect();
         let request = request.clone();
         on_thread(move || Registered::new(&store, &live, active, &request, replaces)).await
+    }
+
+    /// Who makes what belongs to no single record.
+    pub(crate) fn projector(&self) -> &dyn Projector {
+        &*self.options.projector
     }
 
     /// As [`Self::run`], of a run that has its epoch. It waits for its turn first.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use quire_catalogue::{Catalogue, Diagnostic};
 use quire_proto::{
     AggregateRef,
     manifest::{Entry, Manifest, RejectRow},
@@ -20,6 +21,11 @@ pub type RejectIter<'a> = dyn Iterator<Item = Result<RejectRow, BoxError>> + 'a;
 
 /// Makes the files that belong to no single record. Pure: the same rows and bundle give the same files.
 pub trait Projector: Send + Sync + 'static {
+    /// What is wrong with a definition beyond its structure: expressions, schema, templates, files that are not there.
+    fn problems(&self, catalogue: &Catalogue) -> Vec<Diagnostic> {
+        catalogue.check().into_iter().collect()
+    }
+
     /// The files of one catalogue: lists, search shards, data files, assets. Each path begins with `<catalogue>/`. `dead` items
     /// could not be processed; they keep their last state, if they have one.
     ///

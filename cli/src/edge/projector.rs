@@ -1,5 +1,6 @@
 //! The renderer's lists and root files, as the coordinator asks for them.
 
+use quire_catalogue::{Catalogue, Diagnostic};
 use quire_coordinator::{CatalogueState, EntryIter, FigureFiles, Projector, RejectIter};
 use quire_proto::AggregateRef;
 use quire_renderer::{
@@ -9,10 +10,16 @@ use quire_renderer::{
 };
 use quire_runtime::{BoxError, FileSink, Store};
 
+use crate::definition;
+
 /// Hands rows to the renderer's functions.
 pub struct RendererProjector(pub Engines);
 
 impl Projector for RendererProjector {
+    fn problems(&self, catalogue: &Catalogue) -> Vec<Diagnostic> {
+        definition::problems_of(catalogue, "catalogue.yaml")
+    }
+
     fn catalogue_files(
         &self,
         bundle: &[u8],

@@ -14,7 +14,7 @@ use quire_api::run::{
     StartRequest, StartResponse, WatchRequest, WatchResponse,
     run_service_server::{RunService, RunServiceServer},
 };
-use quire_catalogue::{Bundle, MAX_BUNDLE_BYTES, MAX_BUNDLE_FILES};
+use quire_catalogue::{Bundle, Catalogue, MAX_BUNDLE_BYTES, MAX_BUNDLE_FILES};
 use quire_proto::Lane;
 use quire_runtime::telemetry::trace::{self, Extractor};
 use tokio::sync::watch;
@@ -26,7 +26,7 @@ use super::{
     table::{Known, is_over},
     work::{Asked, start},
 };
-use crate::{RunError, scope::check_keys};
+use crate::{RunError, scope::check_keys, task::on_thread};
 
 /// Runs that are told unless the request says how many.
 const LISTED: u32 = 100;
@@ -77,8 +77,10 @@ impl RunService for Runs {
         let keys: BTreeSet<String> = keys.into_iter().collect();
         check_keys(&keys).map_err(Status::invalid_argument)?;
         let lane = if lane == 0 && !keys.is_empty() { Lane::Critical } else { lane_of(lane)? };
-        let asked = Asked { bundle: bundle(files)?, full, anew: false, lane, keys, replaces: Vec::new() };
+        let bundle = bundle(files)?;
         let leading = self.leading()?;
+        refuse_broken(&leading, bundle.clone()).await?;
+        let asked = Asked { bundle, full, anew: false, lane, keys, replaces: Vec::new() };
         let place = leading.place()?;
         // On its own: whoever asks may go away meanwhile.
         let starting = leading.tasks.spawn(start(Arc::clone(&leading), asked, Some(place), span));
@@ -186,6 +188,27 @@ pub(super) fn not_begun(error: &RunError) -> Status {
     match error {
         RunError::Catalogue(_) => Status::failed_precondition(said),
         _ => Status::internal(said),
+    }
+}
+
+/// Refuses a definition with problems, so that a slip of the pen never empties a site. One that the store has passed before,
+/// and is not looked at again.
+async fn refuse_broken(leading: &Arc<Leading>, bundle: Bundle) -> Result<(), Status> {
+    let leading = Arc::clone(leading);
+    let look = move || {
+        if leading.store.has_blob(&bundle.digest())? {
+            return Ok(None);
+        }
+        let catalogue = Catalogue::load(bundle).map_err(|problems| RunError::Catalogue(problems.into()))?;
+        let problems = leading.coordinator.projector().problems(&catalogue);
+        let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        Ok((!told.is_empty())
+            .then(|| format!("{}:\n{}\nthe site stays as it is", catalogue.name(), told.join("\n"))))
+    };
+    match on_thread(look).await {
+        Ok(None) => Ok(()),
+        Ok(Some(told)) => Err(Status::failed_precondition(told)),
+        Err(error) => Err(not_begun(&error)),
     }
 }
 
