@@ -61,6 +61,9 @@ fn write_run(out: &mut String, run: &RunReport) {
     for failure in &run.failures {
         let _ = writeln!(out, "  partial: {failure}");
     }
+    for note in &run.notes {
+        let _ = writeln!(out, "  note: {note}");
+    }
     if let Some((name, most)) = run.bottleneck.as_ref().and_then(|name| run.stages.get_key_value(name)) {
         let all: f64 = run.stages.values().map(StageReport::total_ms).sum();
         let share = if all > 0.0 { 100.0 * most.total_ms() / all } else { 100.0 };

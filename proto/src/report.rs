@@ -1,6 +1,6 @@
 //! The report of a build: the object that `quire build --json` prints.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +47,9 @@ pub struct RunReport {
     /// Why the run is *partial*: sources that were not listed completely, items that are dead. Empty for a complete run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<String>,
+    /// What else the catalogue's owner may want to know, by source: a pattern that no file matches.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub notes: BTreeSet<String>,
 }
 
 /// Items by state: `seen = published + unchanged + rejected + dead`.

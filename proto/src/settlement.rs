@@ -49,6 +49,9 @@ pub enum Outcome {
         to_read: u64,
         /// Why the listing is not complete; then nothing of the source is removed.
         failure: Option<String>,
+        /// What else its owner may want to know: a pattern that nothing matches.
+        #[serde(default)]
+        notes: Vec<String>,
         /// Upstream queries made.
         #[serde(default)]
         queries: u64,

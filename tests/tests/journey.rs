@@ -333,8 +333,15 @@ fn a_source_that_cannot_be_listed_removes_nothing_and_the_run_says_that_it_is_pa
     );
     fs::rename(input.path().join("elsewhere"), &root).unwrap();
     let whole = quire.build(&Build::of("findings"));
-    assert!(whole.runs[0].failures.is_empty());
+    assert!(whole.runs[0].failures.is_empty() && whole.runs[0].notes.is_empty());
     assert_eq!(whole.manifest, before.manifest);
+    // A folder without files is believed, but told.
+    fs::remove_dir_all(&root).unwrap();
+    fs::create_dir(&root).unwrap();
+    let empty = quire.build(&Build::of("findings"));
+    assert_eq!(empty.runs[0].records.removed, whole.runs[0].records.seen);
+    let notes: Vec<&String> = empty.runs[0].notes.iter().collect();
+    assert!(notes[0].contains("source models: no file matches the pattern "), "{notes:?}");
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Counts of a run on their way into its report.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use quire_proto::{CacheCounts, Outcome, Settlement, StageName, StageReport, UpstreamReport};
 use quire_runtime::{Histogram, SLOW, VERY_SLOW};
@@ -11,6 +14,7 @@ pub(crate) struct Tally {
     stages: BTreeMap<StageName, StageTally>,
     results: CacheCounts,
     queries: u64,
+    notes: BTreeSet<String>,
 }
 
 #[derive(Debug, Default)]
@@ -38,6 +42,9 @@ impl Tally {
         }
         if let Outcome::Listed { queries, .. } | Outcome::Read { queries, .. } = settlement.outcome {
             self.queries += queries;
+        }
+        if let Outcome::Listed { source, notes, .. } = &settlement.outcome {
+            self.notes.extend(notes.iter().map(|note| format!("source {source}: {note}")));
         }
         let stage = self.stages.entry(settlement.stage).or_default();
         stage.settled += 1;
@@ -76,6 +83,11 @@ impl Tally {
     /// Use of the results cache. Other caches are counted by who owns them.
     pub(crate) fn caches(&self) -> BTreeMap<String, CacheCounts> {
         [("results".to_owned(), self.results)].into()
+    }
+
+    /// What sources said besides.
+    pub(crate) fn notes(&self) -> BTreeSet<String> {
+        self.notes.clone()
     }
 
     /// Use of the upstreams.

@@ -371,6 +371,7 @@ impl<'a> Run<'a> {
             stages: tally.stages(),
             caches: tally.caches(),
             upstream: tally.upstream(),
+            notes: tally.notes(),
             bottleneck: tally.bottleneck(),
             rejects: self.reasons,
             failures,

@@ -33,7 +33,7 @@ pub(crate) fn sift(
     known: Option<&Known<'_>>,
     base: Option<Digest>,
 ) -> Processed {
-    let Listing { found, failure, requests } = listing;
+    let Listing { found, failure, notes, requests } = listing;
     let queries = requests.values().sum();
     let (unchanged, to_read) = match known {
         Some(known) => compare(found, known),
@@ -48,7 +48,7 @@ pub(crate) fn sift(
     let unchanged = unchanged.into_iter().map(|(listed, _)| listed.location).collect();
     let read = |locations| Work::Read { source: source.to_owned(), locations, base };
     Processed {
-        outcome: Outcome::Listed { source: source.to_owned(), unchanged, to_read, failure, queries },
+        outcome: Outcome::Listed { source: source.to_owned(), unchanged, to_read, failure, notes, queries },
         children: parcels.into_iter().map(read).collect(),
     }
 }

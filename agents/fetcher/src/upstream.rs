@@ -66,6 +66,8 @@ pub(crate) struct Listing {
     pub(crate) found: Vec<Listed>,
     /// Why the listing is not complete; then nothing of the source may be removed.
     pub(crate) failure: Option<String>,
+    /// What else its owner may want to know.
+    pub(crate) notes: Vec<String>,
     /// Requests that it took, by how they ended, where they are counted.
     pub(crate) requests: BTreeMap<String, u64>,
 }

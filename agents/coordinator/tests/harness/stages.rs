@@ -75,6 +75,7 @@ impl ScriptFetcher {
             unchanged,
             to_read: to_read.len() as u64,
             failure: failed.then(|| "the disk is away".to_owned()),
+            notes: Vec::new(),
             queries: 0,
         };
         Processed { outcome, children: children.collect() }

@@ -90,15 +90,14 @@ impl Upstream for FilesUpstream {
         Box::pin(async move {
             ctx.compute(move || {
                 let walked = walk(&root, &patterns, &left_out, follow, limits);
+                let mut notes = Vec::new();
                 if walked.failures.is_empty() {
                     let found = walked.found.iter().map(|listed| listed.location.as_str());
-                    for pattern in patterns.without_match(found) {
-                        let root = root.path().display();
-                        tracing::warn!(%root, pattern, "no file matches this pattern of the source");
-                    }
+                    let idle = patterns.without_match(found);
+                    notes.extend(idle.map(|pattern| format!("no file matches the pattern {pattern}")));
                 }
                 let failure = told(&walked.failures);
-                Listing { found: walked.found, failure, ..Listing::default() }
+                Listing { found: walked.found, failure, notes, ..Listing::default() }
             })
             .await
         })
