@@ -41,6 +41,8 @@ use crate::edge::{RendererProjector, Site};
 const ROW_MEMORY_BYTES: usize = 16 << 20;
 /// Memory for entries of manifests: those of some five thousand records.
 pub const ENTRY_MEMORY_BYTES: usize = 24 << 20;
+/// Bytes that wait in a lane: parcels of items carry them, and who reads is often faster than who judges.
+const LANE_BYTES: usize = 32 << 20;
 /// How long agents may take to finish what they have begun.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -93,7 +95,8 @@ impl Embedded {
     pub fn start(state: &State, folders: &[CatalogueFolder], options: Options) -> anyhow::Result<Self> {
         let store = Store::open(&state.store()).context("cannot open the store")?;
         let caches = state.open_caches()?;
-        let broker = Broker::in_process(InProcessOptions::default());
+        let broker =
+            Broker::in_process(InProcessOptions { max_bytes: LANE_BYTES, ..InProcessOptions::default() });
         let pool = ComputePool::new(options.workers);
         let metrics = Metrics::new();
         let catalogues = Catalogues::new();
