@@ -2,7 +2,15 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use axum::{Router, extract::State, http::StatusCode, routing::get, serve::ListenerExt as _};
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{StatusCode, header::CONTENT_TYPE},
+    middleware::{Next, from_fn},
+    response::{IntoResponse as _, Response},
+    routing::get,
+    serve::ListenerExt as _,
+};
 use tokio::{
     net::TcpListener,
     task::{JoinHandle, JoinSet},
@@ -86,7 +94,19 @@ fn app(routes: RoutesBuilder, vitals: Vitals) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(Arc::new(vitals));
-    routes.routes().prepare().into_axum_router().merge(http)
+    // Its fallback answers for the whole port.
+    routes.routes().prepare().into_axum_router().layer(from_fn(only_grpc)).merge(http)
+}
+
+/// Lets calls of gRPC through. To anything else a path of gRPC, or one that nobody serves, is not found: gRPC would
+/// answer 200, and tell what is wrong in a header that browsers and probes do not look at.
+async fn only_grpc(request: Request, next: Next) -> Response {
+    let kind = request.headers().get(CONTENT_TYPE);
+    if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc")) {
+        return next.run(request).await;
+    }
+    let path = request.uri().path();
+    (StatusCode::NOT_FOUND, format!("nothing is served at {path}\n")).into_response()
 }
 
 async fn readyz(State(vitals): State<Arc<Vitals>>) -> (StatusCode, String) {
