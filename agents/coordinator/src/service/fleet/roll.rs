@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 /// An agent that is silent for so long is not there.
 const SILENT: Duration = HEARTBEAT.saturating_mul(4);
+/// What an agent said longer ago than this may not be so any more.
+const LATE: Duration = HEARTBEAT.saturating_mul(3);
 /// After so long its entry is taken out of the register.
 const FORGOTTEN: Duration = Duration::from_secs(60);
 /// How often entries are looked through.
@@ -122,8 +124,17 @@ impl Roll {
 
     /// The agents that are there, by name.
     pub(super) fn present(&self) -> Vec<Present> {
+        self.heard_within(SILENT)
+    }
+
+    /// The agents that were there when somebody could be heard last, by name: for while nobody can be.
+    pub(super) fn remembered(&self) -> Vec<Present> {
+        self.heard_within(FORGOTTEN)
+    }
+
+    fn heard_within(&self, time: Duration) -> Vec<Present> {
         let agents = self.lock();
-        let present = agents.values().filter(|heard| heard.at.elapsed() <= SILENT);
+        let present = agents.values().filter(|heard| heard.at.elapsed() <= time);
         present.map(Heard::present).collect()
     }
 
@@ -135,7 +146,12 @@ impl Roll {
 impl Heard {
     fn present(&self) -> Present {
         let mut entry = self.entry.clone();
-        entry.silent_ms = u64::try_from(self.at.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let silent = self.at.elapsed();
+        entry.silent_ms = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
+        if let Some(status) = entry.status.as_mut().filter(|_| silent > LATE) {
+            status.ready = false;
+            status.reason = format!("not heard of for {} s", silent.as_secs());
+        }
         Present { entry, rates: self.rates() }
     }
 
@@ -162,7 +178,12 @@ mod tests {
 
     fn said(name: &str, processed: u64, revision: u64) -> Change {
         let lanes = vec![LaneStatus { lane: "normal".to_owned(), processed, ..LaneStatus::default() }];
-        let status = Some(StatusResponse { stage: "fetch".to_owned(), lanes, ..StatusResponse::default() });
+        let status = Some(StatusResponse {
+            stage: "fetch".to_owned(),
+            ready: true,
+            lanes,
+            ..StatusResponse::default()
+        });
         let entry = AgentEntry { name: name.to_owned(), status, ..AgentEntry::default() };
         let (key, value) = (format!("{REGISTER}{name}"), Some(entry.encode_to_vec().into()));
         Change { key, value, revision: Revision(revision) }
@@ -179,8 +200,13 @@ mod tests {
         assert_eq!(present.len(), 1);
         assert_eq!(present[0].rates, [100.0 / HEARTBEAT.as_secs_f64()]);
         assert_eq!(present[0].entry.silent_ms, 2_000);
-        tokio::time::advance(SILENT).await;
+        assert!(present[0].entry.status.as_ref().unwrap().ready);
+        tokio::time::advance(LATE - Duration::from_secs(1)).await;
+        let status = roll.present().remove(0).entry.status.unwrap();
+        assert_eq!((status.ready, status.reason.as_str()), (false, "not heard of for 7 s"));
+        tokio::time::advance(HEARTBEAT).await;
         assert!(roll.present().is_empty(), "it is silent");
+        assert_eq!(roll.remembered().len(), 1, "nobody could say that it ended");
         roll.hear(said("one", 1_000, 11));
         assert_eq!(roll.present().len(), 1, "it is heard again");
         roll.hear(Change { value: None, ..said("one", 0, 12) });

@@ -9,7 +9,7 @@ use quire_api::control::{
 };
 use quire_proto::{Lane, StageName};
 use quire_runtime::{
-    broker::{AdminError, Broker, Queue},
+    broker::{AdminError, Broker, Queue, Readiness},
     process::{audit, caller},
 };
 use tokio_util::sync::CancellationToken;
@@ -82,8 +82,10 @@ fn refused(error: &AdminError) -> Status {
 #[tonic::async_trait]
 impl FleetService for Fleet {
     async fn list_agents(&self, _: Request<ListAgentsRequest>) -> Answer<ListAgentsResponse> {
-        self.broker()?;
-        let mut agents: Vec<_> = self.0.roll.present().into_iter().map(|agent| agent.entry).collect();
+        // Who cannot be heard for want of the broker may well be there.
+        let away = *self.broker()?.readiness().borrow() != Readiness::Ready;
+        let present = if away { self.0.roll.remembered() } else { self.0.roll.present() };
+        let mut agents: Vec<_> = present.into_iter().map(|agent| agent.entry).collect();
         let place = |stage: &str| StageName::ALL.iter().position(|known| known.as_str() == stage);
         agents.sort_by_key(|agent| agent.status.as_ref().and_then(|status| place(&status.stage)));
         Ok(Response::new(ListAgentsResponse { agents }))
