@@ -16,6 +16,11 @@ use quire_proto::Lane;
 
 /// Fewest slots: one reserved for critical, one for critical and high, two shared.
 pub const MIN_SLOTS: usize = 4;
+
+/// Why fewer slots are refused.
+pub(crate) fn too_few_slots() -> String {
+    format!("an agent has at least {MIN_SLOTS} slots")
+}
 /// Least share of service time of a lane that has work.
 pub const FLOOR_PERCENT: u64 = 5;
 /// Weights of the lanes, most urgent first.

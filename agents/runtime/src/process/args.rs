@@ -1,11 +1,19 @@
 //! Settings that every process has.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    num::{NonZero, ParseIntError},
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::{Args, Parser, ValueEnum};
 
 use super::{BrokerArgs, ListenTlsArgs};
-use crate::telemetry::LogFormat;
+use crate::{
+    scheduler::{MIN_SLOTS, too_few_slots},
+    telemetry::LogFormat,
+};
 
 /// Settings that every process has. Each is a flag, a variable and a key of the settings file.
 #[derive(Debug, Clone, Args)]
@@ -40,9 +48,9 @@ pub struct ProcessArgs {
     /// Share outcomes with other agents through the broker, beside the caches of this process
     #[arg(long, env = "QUIRE_SHARED_CACHE")]
     pub shared_cache: bool,
-    /// Parcels at once, at least 4; without it, two more than there are cores
-    #[arg(long, env = "QUIRE_SLOTS", value_name = "N")]
-    pub slots: Option<usize>,
+    /// Parcels at once, at least 4; without it, two more than there are cores, and at least 4
+    #[arg(long, env = "QUIRE_SLOTS", default_value_t = default_slots(), hide_default_value = true, value_parser = slots, value_name = "N")]
+    pub slots: usize,
     /// Seconds that running work gets to end when the process is told to
     #[arg(long, env = "QUIRE_DRAIN_SECONDS", default_value_t = 20, value_name = "N")]
     pub drain_seconds: u64,
@@ -52,6 +60,18 @@ pub struct ProcessArgs {
     /// How log lines look
     #[arg(long, env = "QUIRE_LOG_FORMAT", value_enum, default_value_t = LogFormatArg::Json, value_name = "FORMAT")]
     pub log_format: LogFormatArg,
+}
+
+/// As many as keep all cores busy while others wait for the store or the broker.
+fn default_slots() -> usize {
+    let cores = std::thread::available_parallelism().map_or(2, NonZero::get);
+    (cores + 2).max(MIN_SLOTS)
+}
+
+/// Reads a number of slots, which may not be less than what the lanes need.
+fn slots(text: &str) -> Result<usize, String> {
+    let slots: usize = text.parse().map_err(|error: ParseIntError| error.to_string())?;
+    if slots < MIN_SLOTS { Err(too_few_slots()) } else { Ok(slots) }
 }
 
 impl ProcessArgs {

@@ -19,7 +19,10 @@ use super::{
     audit::{audit, caller},
     running::Running,
 };
-use crate::{Agent, scheduler::MIN_SLOTS};
+use crate::{
+    Agent,
+    scheduler::{MIN_SLOTS, too_few_slots},
+};
 
 /// Between two answers of a watch, unless it says otherwise, in milliseconds.
 const INTERVAL_MS: u32 = 1_000;
@@ -137,7 +140,7 @@ impl AgentService for Control {
         let agent = self.agent()?;
         let slots = (slots > 0).then(|| usize::try_from(slots).unwrap_or(usize::MAX));
         if slots.is_some_and(|slots| slots < MIN_SLOTS) {
-            return Err(Status::invalid_argument(format!("an agent has at least {MIN_SLOTS} slots")));
+            return Err(Status::invalid_argument(too_few_slots()));
         }
         if !weights.is_empty() {
             let weights: [u32; Lane::ALL.len()] = weights.try_into().map_err(|given: Vec<u32>| {

@@ -33,7 +33,7 @@ where
     async fn work(self, process: Arc<Process>) -> Result<(), BoxError> {
         let stage = (self.build)(&process)?;
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        let slots = process.args.slots.unwrap_or(cores + 2);
+        let slots = process.args.slots;
         let options = AgentOptions { slots, ..AgentOptions::default() };
         // With a bucket, threads wait for the network more than they compute.
         let threads = if process.store.bucket().is_some() { slots.max(cores) } else { cores };
