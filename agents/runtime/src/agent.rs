@@ -137,10 +137,17 @@ impl Agent {
     /// Pulls nothing more and waits for the running handlers. After `grace` they are told to stop; those that do not
     /// are dropped and their parcels go back to the broker. A second call has nothing to wait for.
     pub async fn drain(&self, grace: Duration) {
+        self.drain_until(tokio::time::sleep(grace)).await;
+    }
+
+    /// [`Agent::drain`] with a grace that ends when `over` does.
+    pub async fn drain_until(&self, over: impl Future<Output = ()>) {
         self.shared.stop.cancel();
         let Some(mut dispatcher) = lock(&self.dispatcher).take() else { return };
-        if timeout(grace, &mut dispatcher).await.is_ok() {
-            return;
+        tokio::select! {
+            biased;
+            _ = &mut dispatcher => return,
+            () = over => {}
         }
         tracing::warn!(stage = %self.shared.stage, "handlers still run after the grace of the drain");
         self.shared.cancelled.cancel();

@@ -119,7 +119,7 @@ where
             }
             ready.set_role(standby());
             self.leading.send_replace(None);
-            leading.stop(process.args.drain()).await;
+            leading.stop(process.grace()).await;
             let lease = process.stop_token().is_cancelled().then_some(lease);
             match lease {
                 Some(lease) => {
@@ -298,13 +298,16 @@ impl Leading {
         .await
     }
 
-    pub(super) async fn stop(&self, grace: Duration) {
+    /// Stops all runs, which have until `over` ends to end by themselves.
+    pub(super) async fn stop(&self, over: impl Future<Output = ()>) {
         // First of all: settlements may be another leader's by now.
         self.coordinator.stop_listening();
         self.cancelled.cancel();
         self.tasks.close();
-        if tokio::time::timeout(grace, self.tasks.wait()).await.is_err() {
-            tracing::warn!("runs did not end within the grace");
+        tokio::select! {
+            biased;
+            () = self.tasks.wait() => {}
+            () = over => tracing::warn!("runs did not end within the grace"),
         }
     }
 

@@ -143,7 +143,7 @@ impl Led {
     }
 
     async fn stop(self) {
-        soon(self.leading.stop(Duration::from_secs(10))).await;
+        soon(self.leading.stop(std::future::pending())).await;
     }
 }
 

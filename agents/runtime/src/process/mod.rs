@@ -8,6 +8,7 @@ mod audit;
 mod broker;
 mod control;
 mod error;
+mod grace;
 mod observe;
 mod peers;
 mod ready;
@@ -286,11 +287,20 @@ async fn work<R: Role>(
         args,
         running: Arc::clone(&running),
     });
-    let worked = role.work(Arc::clone(&process)).await.map_err(ProcessError::Role);
+    let worked = tokio::select! {
+        biased;
+        worked = role.work(Arc::clone(&process)) => worked.map_err(ProcessError::Role),
+        () = process.overdue() => {
+            tracing::warn!("what runs did not end within the grace: it is cut short");
+            Ok(())
+        }
+    };
     stop.cancel();
-    let _ = tokio::join!(following, registered);
-    if tokio::time::timeout(afterwards.share(), process.broker.close()).await.is_err() {
-        tracing::warn!("deliveries were given back to the broker");
+    let goodbye = async { tokio::join!(following, registered, process.broker.close()) };
+    if tokio::time::timeout(afterwards.share(), goodbye).await.is_err() {
+        tracing::warn!(
+            "the broker did not hear of the end: what it still counts as ours comes again by itself"
+        );
     }
     let flushing = tokio::task::spawn_blocking(move || process.caches.flush());
     if tokio::time::timeout(afterwards.share(), flushing).await.is_err() {

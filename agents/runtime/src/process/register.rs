@@ -38,10 +38,12 @@ pub(super) async fn keep(running: Arc<Running>, broker: Broker, address: String)
     let mut ready = running.ready.watch();
     loop {
         tokio::select! {
+            // First of all: a broker that is away makes a beat take so long that the next one is always due.
+            biased;
+            () = running.stop.cancelled() => break,
             _ = beats.tick() => {}
             // Who looks shall not see for seconds what is no longer so.
             Ok(()) = ready.changed() => {}
-            () = running.stop.cancelled() => break,
         }
         let entry = AgentEntry {
             name: name.clone(),
@@ -49,7 +51,12 @@ pub(super) async fn keep(running: Arc<Running>, broker: Broker, address: String)
             status: Some(running.status()),
             silent_ms: 0,
         };
-        if let Err(error) = leases.put(&key, entry.encode_to_vec()).await {
+        // The bucket waits for a broker that is away; a process that shall end does not.
+        let said = tokio::select! {
+            () = running.stop.cancelled() => break,
+            said = leases.put(&key, entry.encode_to_vec()) => said,
+        };
+        if let Err(error) = said {
             tracing::debug!(error = crate::chain(&error), "the register of agents does not hear of this one");
         }
     }

@@ -49,7 +49,7 @@ where
         let agent = process.running.agent.get_or_init(|| agent);
         observe::agent(&process.telemetry.meter(), &process.running);
         process.stopping().await;
-        agent.drain(process.args.drain()).await;
+        agent.drain_until(process.grace()).await;
         Ok(())
     }
 }
