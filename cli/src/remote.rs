@@ -24,8 +24,30 @@ pub(crate) const LONG_DEADLINE: Duration = Duration::from_secs(180);
 /// Largest answer.
 pub(crate) const MAX_ANSWER_BYTES: usize = 64 << 20;
 
+/// What of Quire is meant to listen at an address.
+#[derive(Clone, Copy)]
+pub(crate) enum Wanted {
+    /// The coordinator: it alone knows runs, lanes and all agents.
+    Coordinator,
+    /// Any of the programs.
+    Agent,
+}
+
+impl Wanted {
+    /// What to say of a server that knows nothing of the call.
+    const fn other(self) -> &'static str {
+        match self {
+            Self::Coordinator => {
+                "is no coordinator: give --server the address of one; they listen on port 7400 unless told otherwise"
+            }
+            Self::Agent => "is no agent of Quire: `quire agents` tells those there are",
+        }
+    }
+}
+
 /// A server, or a coordinator and those that stand by for it.
 pub(crate) struct Servers {
+    wanted: Wanted,
     addresses: Vec<(String, Endpoint)>,
     /// The one that answered last, and the connection to it.
     at: usize,
@@ -35,11 +57,11 @@ pub(crate) struct Servers {
 impl Servers {
     /// Those of the arguments.
     pub(crate) fn of(args: &ServerArgs) -> anyhow::Result<Self> {
-        Self::new(&args.server, &args.tls)
+        Self::new(&args.server, &args.tls, Wanted::Coordinator)
     }
 
     /// Addresses such as `http://127.0.0.1:7400`, separated by commas.
-    pub(crate) fn new(addresses: &str, tls: &TlsArgs) -> anyhow::Result<Self> {
+    pub(crate) fn new(addresses: &str, tls: &TlsArgs, wanted: Wanted) -> anyhow::Result<Self> {
         let named = addresses.split(',').map(str::trim).filter(|address| !address.is_empty());
         let addresses = named
             .map(|name| Ok((name.to_owned(), endpoint(name, tls)?)))
@@ -47,22 +69,26 @@ impl Servers {
         if addresses.is_empty() {
             return Err(WrongUsage("no server is named: expected the form 127.0.0.1:7400".to_owned()).into());
         }
-        Ok(Self { addresses, at: 0, channel: None })
+        Ok(Self { wanted, addresses, at: 0, channel: None })
     }
 
-    /// Makes a call to whoever takes it: servers that are away or stand by are passed over.
+    /// Makes a call to whoever takes it: servers that are away, stand by or are other ones are passed over.
     pub(crate) async fn ask<T>(
         &mut self,
         deadline: Duration,
         call: impl AsyncFn(Channel) -> Result<Response<T>, Status>,
     ) -> anyhow::Result<T> {
-        let mut away = Vec::new();
+        let (mut away, mut others) = (Vec::new(), 0);
         for _ in 0..self.addresses.len() {
             let why = match self.channel().await {
                 Ok(channel) => match tokio::time::timeout(deadline, call(channel)).await {
                     Ok(Ok(answer)) => return Ok(answer.into_inner()),
+                    Ok(Err(status)) if status.code() == Code::Unimplemented => {
+                        others += 1;
+                        self.wanted.other().to_owned()
+                    }
                     Ok(Err(status)) if !is_away(&status) => return Err(refused(&status)),
-                    Ok(Err(status)) => format!("takes nothing now: {}", said(&status)),
+                    Ok(Err(status)) => why_away(&status),
                     Err(_) => format!("did not answer the call within {} s", deadline.as_secs()),
                 },
                 Err(why) => why,
@@ -71,7 +97,9 @@ impl Servers {
             self.channel = None;
             self.at = (self.at + 1) % self.addresses.len();
         }
-        Err(Unreachable::all(away).into())
+        let all_are_others = others == away.len();
+        let error = Unreachable::all(away);
+        Err(if all_are_others { WrongUsage(error.to_string()).into() } else { error.into() })
     }
 
     /// The connection, made if there is none.
@@ -98,7 +126,7 @@ impl Servers {
 
 /// Connects to the one server at `server`.
 pub(crate) async fn connect(server: &str, tls: &TlsArgs) -> anyhow::Result<Channel> {
-    let connected = Servers::new(server, tls)?.channel().await;
+    let connected = Servers::new(server, tls, Wanted::Agent)?.channel().await;
     connected.map_err(|why| Unreachable { server: server.to_owned(), why }.into())
 }
 
@@ -134,8 +162,19 @@ pub(crate) fn is_away(status: &Status) -> bool {
 /// What the server said, or why nothing was heard of it.
 pub(crate) fn said(status: &Status) -> String {
     match status.source() {
-        Some(source) => source.to_string(),
+        Some(source) => innermost(source),
         None => status.message().to_owned(),
+    }
+}
+
+/// Why a server gives no answer, although there was a connection.
+pub(crate) fn why_away(status: &Status) -> String {
+    let said = said(status);
+    // How the library names bytes that are none of its protocol.
+    match said.strip_prefix("connection error detected: ") {
+        Some(detected) => format!("is no server of Quire: it speaks another protocol ({detected})"),
+        None if status.source().is_some() => format!("broke the connection ({said})"),
+        None => format!("takes nothing now: {said}"),
     }
 }
 
@@ -172,25 +211,68 @@ pub(crate) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyh
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Exit;
 
     #[test]
     fn servers_are_separated_by_commas() {
-        let servers = Servers::new("127.0.0.1:1, http://[::1]:2,", &TlsArgs::default()).unwrap();
+        let servers = Servers::new("127.0.0.1:1, http://[::1]:2,", &TlsArgs::default(), Wanted::Agent).unwrap();
         let names: Vec<&str> = servers.addresses.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["127.0.0.1:1", "http://[::1]:2"]);
-        assert!(
-            Servers::new(" , ", &TlsArgs::default()).is_err()
-                && Servers::new("a b", &TlsArgs::default()).is_err()
-        );
+        for wrong in [" , ", "a b"] {
+            assert!(Servers::new(wrong, &TlsArgs::default(), Wanted::Agent).is_err(), "{wrong}");
+        }
     }
 
     #[test]
     fn every_server_that_is_away_is_named() {
-        let mut servers = Servers::new("127.0.0.1:1,127.0.0.1:2", &TlsArgs::default()).unwrap();
-        let asked = block_on(servers.ask(DEADLINE, async |_| Ok(Response::new(()))));
-        let error = asked.unwrap_err();
-        assert_eq!(crate::Exit::of(&error), crate::Exit::Unreachable);
-        let text = error.to_string();
+        let (exit, text) = asked("127.0.0.1:1,127.0.0.1:2", async |_| Ok(Response::new(())));
+        assert_eq!(exit, Exit::Unreachable);
         assert!(text.contains("127.0.0.1:1 cannot be reached") && text.contains("127.0.0.1:2"), "{text}");
+    }
+
+    /// How a call to a coordinator at `servers` fails.
+    fn asked<T: std::fmt::Debug>(
+        servers: &str,
+        call: impl AsyncFn(Channel) -> Result<Response<T>, Status>,
+    ) -> (Exit, String) {
+        let mut servers = Servers::new(servers, &TlsArgs::default(), Wanted::Coordinator).unwrap();
+        let error = block_on(servers.ask(DEADLINE, call)).unwrap_err();
+        (Exit::of(&error), error.to_string())
+    }
+
+    /// A server that says `words` to whoever comes, and then no more; its address.
+    fn that_says(words: &'static [u8]) -> String {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        std::thread::spawn(move || {
+            for came in listener.incoming() {
+                std::io::Write::write_all(&mut came.unwrap(), words).unwrap();
+            }
+        });
+        address
+    }
+
+    #[test]
+    fn what_speaks_otherwise_is_no_server_of_quire_and_who_goes_away_is_away() {
+        let list = async |channel| {
+            let mut runs = quire_api::run::run_service_client::RunServiceClient::new(channel);
+            runs.list(quire_api::run::ListRequest::default()).await
+        };
+        let (exit, text) = asked(&that_says(b"INFO {\"server_id\":\"N\"} and more of it\r\n"), list);
+        assert_eq!(exit, Exit::Unreachable);
+        assert!(text.contains("is no server of Quire"), "{text}");
+        let (exit, text) = asked(&that_says(b""), list);
+        assert_eq!(exit, Exit::Unreachable);
+        assert!(text.contains("broke the connection (") && !text.contains("transport error"), "{text}");
+    }
+
+    #[test]
+    fn a_server_of_another_kind_is_named_and_passed_over() {
+        let unknown = async |_: Channel| Err::<Response<()>, _>(Status::unimplemented(""));
+        let address = that_says(b"");
+        let (exit, text) = asked(&address, unknown);
+        assert_eq!((exit, text.starts_with(&format!("{address} is no coordinator"))), (Exit::Usage, true), "{text}");
+        let (exit, text) = asked(&format!("{address},127.0.0.1:1"), unknown);
+        assert_eq!((exit, text.contains("is no coordinator")), (Exit::Unreachable, true), "{text}");
     }
 }

@@ -9,7 +9,7 @@ use tonic::{Response, Status, transport::Channel};
 use crate::{
     ServerArgs,
     exit::WrongUsage,
-    remote::{DEADLINE, LONG_DEADLINE, Servers},
+    remote::{DEADLINE, LONG_DEADLINE, Servers, Wanted},
 };
 
 /// Asks the coordinator about all agents together.
@@ -33,7 +33,7 @@ pub(in crate::commands) async fn each<T>(
 ) -> anyhow::Result<Vec<(String, T)>> {
     let mut answers = Vec::new();
     for AgentEntry { name, address, .. } in all(server).await? {
-        let mut agent = Servers::new(&address, &server.tls)?;
+        let mut agent = Servers::new(&address, &server.tls, Wanted::Agent)?;
         let asked = agent.ask(LONG_DEADLINE, async |channel| call(AgentServiceClient::new(channel)).await);
         answers.push((name, asked.await?));
     }
@@ -46,7 +46,7 @@ pub(super) async fn one<T>(
     agent: &str,
     call: impl AsyncFn(AgentServiceClient<Channel>) -> Result<Response<T>, Status>,
 ) -> anyhow::Result<T> {
-    let mut agent = Servers::new(&address(server, agent).await?, &server.tls)?;
+    let mut agent = Servers::new(&address(server, agent).await?, &server.tls, Wanted::Agent)?;
     agent.ask(DEADLINE, async |channel| call(AgentServiceClient::new(channel)).await).await
 }
 

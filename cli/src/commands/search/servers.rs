@@ -1,6 +1,6 @@
 //! Indexers: asked one after the other, until one answers for every catalogue.
 
-use std::time::Duration;
+use std::{error::Error as _, time::Duration};
 
 use anyhow::Context as _;
 use quire_api::search::{Filter, SearchRequest, SearchResponse, search_service_client::SearchServiceClient};
@@ -12,7 +12,7 @@ use crate::{
     TlsArgs,
     exit::{Unreachable, WrongUsage},
     output,
-    remote::{MAX_ANSWER_BYTES, block_on, connect, refused},
+    remote::{MAX_ANSWER_BYTES, block_on, connect, refused, why_away},
 };
 
 /// How long an indexer may take to answer.
@@ -59,7 +59,7 @@ pub(super) fn ask(
                 Err(Failure::End(error)) => return Err(error),
             }
         }
-        let Some(found) = best else { return Err(together(servers, failures)) };
+        let Some(found) = best else { return Err(together(failures)) };
         failures.iter().for_each(|error| output::note(&format!("{error:#}")));
         Ok(found)
     })
@@ -93,8 +93,8 @@ fn failure(server: &str, status: &Status) -> Failure {
             .into(),
         ),
         // It was there for the connection, and then no more.
-        Code::Unavailable | Code::Cancelled if status.message().contains("transport error") => {
-            Failure::Ask(silent(server))
+        Code::Unavailable | Code::Cancelled | Code::Unknown if status.source().is_some() => {
+            Failure::Ask(Unreachable { server: server.to_owned(), why: why_away(status) }.into())
         }
         _ => Failure::Ask(refused(status).context(format!("{server} cannot answer"))),
     }
@@ -107,7 +107,7 @@ fn received(response: SearchResponse) -> Option<Found> {
 }
 
 /// One error for all of them: the first that says more than that nobody is there, with the others beside it.
-fn together(servers: &[String], mut failures: Vec<anyhow::Error>) -> anyhow::Error {
+fn together(mut failures: Vec<anyhow::Error>) -> anyhow::Error {
     let telling = failures.iter().position(|error| !error.is::<Unreachable>());
     match telling {
         Some(at) => {
@@ -115,7 +115,25 @@ fn together(servers: &[String], mut failures: Vec<anyhow::Error>) -> anyhow::Err
             failures.iter().for_each(|error| output::note(&format!("{error:#}")));
             told
         }
-        None => Unreachable::silent(servers.join(", "), PATIENCE, "is an indexer running there (--server)?")
-            .into(),
+        None => {
+            let away = failures.into_iter().filter_map(|error| error.downcast().ok());
+            Unreachable::all(away.collect()).into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_one_indexer_cannot_be_asked_is_told_as_of_several() {
+        let query = Query { text: "heron", limit: 1, filters: &[], facets: false };
+        for servers in [&["127.0.0.1:1".to_owned()][..], &["127.0.0.1:1".to_owned(), "localhost:2".to_owned()]] {
+            let error = ask(servers, &TlsArgs::default(), None, &query).unwrap_err();
+            assert!(error.is::<Unreachable>(), "{error:#}");
+            let text = error.to_string();
+            assert_eq!(text.matches("Connection refused").count(), servers.len(), "{text}");
+        }
     }
 }
