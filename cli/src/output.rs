@@ -25,10 +25,14 @@ pub(crate) fn text(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// How many there are of what is called `one`: `1 dead letter`, `2 dead letters`.
-pub(crate) fn counted(count: usize, one: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {one}{plural}")
+/// How many there are of what is called `one`: `1 dead letter`, `2 dead letters`, `0 queries`.
+pub(crate) fn counted(count: impl TryInto<u64>, one: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
+    match (count, one.strip_suffix('y')) {
+        (1, _) => format!("1 {one}"),
+        (_, Some(stem)) => format!("{count} {stem}ies"),
+        (_, None) => format!("{count} {one}s"),
+    }
 }
 
 /// Rows under their heads, each column as wide as its widest cell; numbers to the right.
@@ -81,6 +85,13 @@ pub(crate) fn error(error: &anyhow::Error) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_counted_stands_in_its_number() {
+        let told =
+            [counted(1_u64, "upstream query"), counted(0_usize, "query"), counted(2_u64, "dead letter")];
+        assert_eq!(told, ["1 upstream query", "0 queries", "2 dead letters"]);
+    }
 
     #[test]
     fn columns_are_as_wide_as_they_must_be_and_numbers_stand_under_each_other() {

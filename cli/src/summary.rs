@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use quire_proto::{RunReport, StageReport};
+use quire_proto::{RecordCounts, RunReport, StageReport};
 use quire_runtime::{LaneMetrics, Metrics};
 
-use crate::embedded::Built;
+use crate::{embedded::Built, output::counted};
 
 /// The report as text: counts that add up, service times, caches, slow operations and the bottleneck.
 pub(crate) fn text(built: &Built, metrics: &Metrics) -> String {
@@ -33,29 +33,18 @@ pub(crate) fn of_run(run: &RunReport) -> String {
     out
 }
 
-fn write_run(out: &mut String, run: &RunReport) {
-    let counts = run.records;
-    let seconds = run.duration_ms / 1000.0;
-    let rate = if seconds > 0.0 { counts.seen as f64 / seconds } else { 0.0 };
-    let _ = writeln!(
-        out,
-        "{}: {} seen = {} published + {} unchanged + {} rejected + {} dead; {} removed",
-        run.run,
-        counts.seen,
-        counts.published,
-        counts.unchanged,
-        counts.rejected,
-        counts.dead,
-        counts.removed
-    );
-    let _ = writeln!(
-        out,
-        "  {} pages, {} written in {seconds:.2} s ({rate:.0} records/s), {} upstream queries",
-        run.pages,
-        size(run.bytes),
-        run.upstream.queries
-    );
-    if counts.rejected > 0 {
+/// What became of the records, in one line.
+pub(crate) fn counts(records: &RecordCounts) -> String {
+    let RecordCounts { seen, published, unchanged, rejected, dead, removed } = records;
+    format!(
+        "{seen} seen = {published} published + {unchanged} unchanged + {rejected} rejected + {dead} dead; {removed} removed"
+    )
+}
+
+/// What the run did not do, a line each, and where the reasons are: nothing of one that did everything.
+pub(crate) fn losses(run: &RunReport) -> String {
+    let mut out = String::new();
+    if run.records.rejected > 0 {
         let _ = writeln!(out, "  why: {0}/rejects.html and {0}/rejects.json in the site", run.catalogue);
     }
     for failure in &run.failures {
@@ -64,6 +53,21 @@ fn write_run(out: &mut String, run: &RunReport) {
     for note in &run.notes {
         let _ = writeln!(out, "  note: {note}");
     }
+    out
+}
+
+fn write_run(out: &mut String, run: &RunReport) {
+    let seconds = run.duration_ms / 1000.0;
+    let rate = if seconds > 0.0 { run.records.seen as f64 / seconds } else { 0.0 };
+    let _ = writeln!(out, "{}: {}", run.run, counts(&run.records));
+    let _ = writeln!(
+        out,
+        "  {}, {} written in {seconds:.2} s ({rate:.0} records/s), {}",
+        counted(run.pages, "page"),
+        size(run.bytes),
+        counted(run.upstream.queries, "upstream query")
+    );
+    out.push_str(&losses(run));
     if let Some((name, most)) = run.bottleneck.as_ref().and_then(|name| run.stages.get_key_value(name)) {
         let all: f64 = run.stages.values().map(StageReport::total_ms).sum();
         let share = if all > 0.0 { 100.0 * most.total_ms() / all } else { 100.0 };

@@ -11,8 +11,11 @@ use serde::Serialize;
 use tonic::transport::Channel;
 
 use crate::{
-    Exit, LaneArg, RunAction, RunArgs, ServerArgs, output,
+    Exit, LaneArg, RunAction, RunArgs, ServerArgs,
+    commands::build::{is_incomplete, is_nothing},
+    output,
     remote::{DEADLINE, LONG_DEADLINE, MAX_ANSWER_BYTES, Servers, block_on},
+    summary,
 };
 
 /// Talks to the coordinator.
@@ -38,7 +41,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
                 } else {
                     tell(&ended, &report)?
                 }
-                Ok(Exit::Done)
+                Ok(exit_of(&report, false))
             }
             RunAction::Cancel { run, server, json } => {
                 let request = || CancelRequest { id: run.clone() };
@@ -64,10 +67,34 @@ fn report(run: &Run) -> anyhow::Result<BuildReport> {
     }
 }
 
-/// What a command that has waited for a run ends with.
+/// What a command that has waited for a run tells of it.
 fn tell(run: &Run, report: &BuildReport) -> anyhow::Result<()> {
     output::text(&line(run))?;
+    lost(report).try_for_each(|line| output::text(&line))?;
     output::text(&format!("site manifest {}", report.manifest))
+}
+
+/// How a command ends that has waited for a run.
+fn exit_of(report: &BuildReport, strict: bool) -> Exit {
+    if report.runs.iter().any(is_nothing) {
+        output::note("nothing of what was to be read is there: `quire run show` tells why");
+        Exit::Failed
+    } else if strict && report.runs.iter().any(is_incomplete) {
+        Exit::Strict
+    } else {
+        Exit::Done
+    }
+}
+
+/// What a run did not do, line by line.
+fn lost(report: &BuildReport) -> impl Iterator<Item = String> {
+    report.runs.iter().flat_map(|run| {
+        let mut lines: Vec<String> = summary::losses(run).lines().map(str::to_owned).collect();
+        if run.records.dead > 0 {
+            lines.push(format!("  dead: quire dead list --catalogue {}", run.catalogue));
+        }
+        lines
+    })
 }
 
 async fn list(catalogue: Option<&str>, server: &ServerArgs, json: bool) -> anyhow::Result<Exit> {
@@ -90,6 +117,7 @@ fn show(run: Run, json: bool) -> anyhow::Result<Exit> {
         output::json(&Told::from(run))?;
     } else {
         output::text(&line(&run))?;
+        read(&run).iter().flat_map(lost).try_for_each(|line| output::text(&line))?;
         if !run.error.is_empty() {
             output::text(&format!("  {}", run.error))?;
         }
@@ -97,23 +125,20 @@ fn show(run: Run, json: bool) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// The report, if the run has one.
+fn read(run: &Run) -> Option<BuildReport> {
+    serde_json::from_str(&run.report_json).ok()
+}
+
 /// A run in a line.
 fn line(run: &Run) -> String {
-    let counts = serde_json::from_str::<BuildReport>(&run.report_json).ok();
-    let counts = counts.as_ref().and_then(|report| report.runs.first()).map(|report| {
-        let records = report.records;
-        format!(
-            "{} seen = {} published + {} unchanged + {} rejected + {} dead; {} removed",
-            records.seen,
-            records.published,
-            records.unchanged,
-            records.rejected,
-            records.dead,
-            records.removed
-        )
-    });
-    let about = counts.unwrap_or_else(|| run.phase.clone());
-    format!("{}  {}  {about}", run.id, state(run.state()))
+    let report = read(run).and_then(|report| report.runs.into_iter().next());
+    let (partial, about) = match &report {
+        Some(report) => (!report.failures.is_empty(), summary::counts(&report.records)),
+        None => (false, run.phase.clone()),
+    };
+    let partial = if partial { ", partial" } else { "" };
+    format!("{}  {}{partial}  {about}", run.id, state(run.state())).trim_end().to_owned()
 }
 
 pub(super) const fn state(state: State) -> &'static str {
@@ -144,7 +169,7 @@ struct Told {
 impl From<Run> for Told {
     fn from(run: Run) -> Self {
         let state = state(run.state());
-        let report = serde_json::from_str(&run.report_json).ok();
+        let report = read(&run);
         let Run { id, catalogue, epoch, phase, error, .. } = run;
         Self { run: id, catalogue, epoch, state, phase, error, report }
     }

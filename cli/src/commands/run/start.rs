@@ -4,10 +4,9 @@ use quire_api::run::{DefinitionFile, Run, StartRequest};
 use quire_proto::{BuildReport, Digest, RunReport};
 use serde::Serialize;
 
-use super::{Told, client, report, tell, watch::watch};
+use super::{Told, client, exit_of, report, tell, watch::watch};
 use crate::{
     Exit, LaneArg, StartArgs,
-    commands::build::is_incomplete,
     embedded::{CatalogueFolder, find_catalogues},
     output,
     remote::{DEADLINE, Servers},
@@ -65,10 +64,10 @@ async fn one(
     if !args.json {
         tell(&ended, &report)?;
     }
-    let incomplete = report.runs.iter().any(is_incomplete);
+    let exit = exit_of(&report, args.strict);
     begun.manifest = Some(report.manifest);
     begun.reports.extend(report.runs);
-    Ok(if args.strict && incomplete { Exit::Strict } else { Exit::Done })
+    Ok(exit)
 }
 
 async fn begin(servers: &mut Servers, args: &StartArgs, folder: &CatalogueFolder) -> anyhow::Result<Run> {
