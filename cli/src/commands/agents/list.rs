@@ -67,7 +67,7 @@ pub(in crate::commands) fn table(agents: &[Told]) -> String {
             agent.address.clone(),
             busy,
             processed.to_string(),
-            agent.state(),
+            agent.state() + &agent.paused(),
         ]
     };
     output::table(&["agent", "stage", "address", "slots", "processed", "state"], agents.iter().map(row))
@@ -160,8 +160,25 @@ impl Told {
         }
     }
 
+    /// The lanes of which it starts nothing, behind its state.
+    fn paused(&self) -> String {
+        let paused: Vec<&str> =
+            self.lanes.iter().filter(|lane| lane.paused).map(|lane| lane.lane.as_str()).collect();
+        match paused.len() {
+            0 => String::new(),
+            all if all == self.lanes.len() => ", all lanes paused".to_owned(),
+            _ => format!(", paused: {}", paused.join(" ")),
+        }
+    }
+
     fn print(&self) -> anyhow::Result<()> {
-        output::text(&format!("{}  {}  {}  {} slots", self.agent, self.stage, self.state(), self.slots))?;
+        output::text(&format!(
+            "{}  {}  {}  {}",
+            self.agent,
+            self.stage,
+            self.state(),
+            output::counted(self.slots, "slot")
+        ))?;
         for lane in &self.lanes {
             let paused = if lane.paused { "  paused" } else { "" };
             output::text(&format!(
@@ -170,5 +187,31 @@ impl Told {
             ))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_says_which_lanes_of_an_agent_are_paused() {
+        let agent = |paused: &[&str]| {
+            let lane = |name: &str| LaneStatus {
+                lane: name.to_owned(),
+                paused: paused.contains(&name),
+                ..LaneStatus::default()
+            };
+            let lanes = ["critical", "high", "normal", "low"].map(lane).into();
+            Told::new(
+                "one".to_owned(),
+                "a:1".to_owned(),
+                StatusResponse { ready: true, lanes, ..StatusResponse::default() },
+            )
+        };
+        let told = [agent(&[]), agent(&["normal", "low"]), agent(&["critical", "high", "normal", "low"])];
+        let table = table(&told);
+        let states: Vec<&str> = table.lines().map(|line| line.split("  ").last().unwrap()).collect();
+        assert_eq!(states, ["state", "ready", "ready, paused: normal low", "ready, all lanes paused"]);
     }
 }
