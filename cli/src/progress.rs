@@ -31,6 +31,14 @@ impl Reporter {
             Self::Lines(Mutex::default())
         }
     }
+
+    /// Says something beside the bars and lines.
+    pub(crate) fn say(&self, line: &str) {
+        match self {
+            Self::Bars(bars) => bars.say(line),
+            Self::Lines(_) => eprintln!("{line}"),
+        }
+    }
 }
 
 impl Progress for Reporter {
@@ -114,12 +122,14 @@ impl Bars {
                     !over
                 });
             }
-            Event::PlannedAgain => {
-                // A line that cannot be printed is no reason to stop the run.
-                let _ = self.screen.println(format!("{run}: nothing came for a while, planning again"));
-            }
+            Event::PlannedAgain => self.say(&format!("{run}: nothing came for a while, planning again")),
             Event::Entered(_) | Event::ToRender(_) => {}
         }
+    }
+
+    fn say(&self, line: &str) {
+        // A line that cannot be printed is no reason to stop the run.
+        let _ = self.screen.println(line);
     }
 
     fn bar(&self, run: &RunId, stage: StageName) -> ProgressBar {

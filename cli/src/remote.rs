@@ -215,7 +215,8 @@ mod tests {
 
     #[test]
     fn servers_are_separated_by_commas() {
-        let servers = Servers::new("127.0.0.1:1, http://[::1]:2,", &TlsArgs::default(), Wanted::Agent).unwrap();
+        let servers =
+            Servers::new("127.0.0.1:1, http://[::1]:2,", &TlsArgs::default(), Wanted::Agent).unwrap();
         let names: Vec<&str> = servers.addresses.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["127.0.0.1:1", "http://[::1]:2"]);
         for wrong in [" , ", "a b"] {
@@ -271,7 +272,11 @@ mod tests {
         let unknown = async |_: Channel| Err::<Response<()>, _>(Status::unimplemented(""));
         let address = that_says(b"");
         let (exit, text) = asked(&address, unknown);
-        assert_eq!((exit, text.starts_with(&format!("{address} is no coordinator"))), (Exit::Usage, true), "{text}");
+        assert_eq!(
+            (exit, text.starts_with(&format!("{address} is no coordinator"))),
+            (Exit::Usage, true),
+            "{text}"
+        );
         let (exit, text) = asked(&format!("{address},127.0.0.1:1"), unknown);
         assert_eq!((exit, text.contains("is no coordinator")), (Exit::Unreachable, true), "{text}");
     }

@@ -1,10 +1,12 @@
 //! `quire lanes`: every lane of every stage.
 
-use quire_api::control::{LaneEntry, ListLanesRequest};
+use quire_api::control::{LaneEntry, ListLanesRequest, fleet_service_client::FleetServiceClient};
 use serde::Serialize;
 
-use super::agents::fleet;
-use crate::{Exit, LanesArgs, ServerArgs, output, remote::block_on};
+use crate::{
+    Exit, LanesArgs, ServerArgs, output,
+    remote::{DEADLINE, Servers, block_on},
+};
 
 /// Tells what waits, how long, and how fast it is worked off.
 ///
@@ -23,7 +25,13 @@ pub fn run(args: &LanesArgs) -> anyhow::Result<Exit> {
 
 /// Every lane of every stage.
 pub(super) async fn lanes(server: &ServerArgs) -> anyhow::Result<Vec<Lane>> {
-    let lanes = fleet(server, async |mut fleet| fleet.list_lanes(ListLanesRequest {}).await).await?.lanes;
+    lanes_of(&mut Servers::of(server)?).await
+}
+
+/// The same, through servers that are known already.
+pub(super) async fn lanes_of(servers: &mut Servers) -> anyhow::Result<Vec<Lane>> {
+    let list = async |channel| FleetServiceClient::new(channel).list_lanes(ListLanesRequest {}).await;
+    let lanes = servers.ask(DEADLINE, list).await?.lanes;
     Ok(lanes.into_iter().map(Lane::from).collect())
 }
 
@@ -93,9 +101,15 @@ pub(super) fn table(lanes: &[Lane]) -> String {
     output::table(&HEAD, lanes.iter().map(Lane::row))
 }
 
-/// The stage that what waits will keep longest: the sum over its lanes of what waits, times its mean service time, by
-/// the slots of the stage.
+/// What keeps work waiting: a stage that stands still, or else the one that what waits will keep longest: the sum over
+/// its lanes of what waits, times its mean service time, by the slots of the stage.
 pub(super) fn bottleneck(lanes: &[Lane]) -> Option<String> {
+    if let Some(lane) = standing(lanes).next() {
+        return Some(match lane.slots {
+            0 => format!("bottleneck: {}, no agent of it is there", lane.stage),
+            _ => format!("bottleneck: {}, paused: {}", lane.stage, paused_of(lanes, &lane.stage).join(" ")),
+        });
+    }
     let mut stages: Vec<(&str, f64)> = Vec::new();
     for lane in lanes.iter().filter(|lane| lane.waiting > 0) {
         let seconds = lane.backlog_seconds();
@@ -105,11 +119,40 @@ pub(super) fn bottleneck(lanes: &[Lane]) -> Option<String> {
         }
     }
     let (stage, seconds) = stages.into_iter().max_by(|(_, one), (_, other)| one.total_cmp(other))?;
-    Some(if seconds.is_finite() {
-        format!("bottleneck: {stage}, {seconds:.1} s of work waits")
+    Some(format!("bottleneck: {stage}, {seconds:.1} s of work waits"))
+}
+
+/// Why work waits that nobody takes, and what to do about it; nothing where it is taken.
+pub(super) fn standstill(lanes: &[Lane]) -> Option<String> {
+    let lane = standing(lanes).next()?;
+    let stage = &lane.stage;
+    Some(if lane.slots == 0 {
+        format!(
+            "work waits for {stage}, and no agent of it is there: start one (`quire agents` tells who is)"
+        )
+    } else if lane.paused {
+        let lane = &lane.lane;
+        format!("work waits for {stage}, and its lane {lane} is paused: `quire resume {stage} --lane {lane}`")
     } else {
-        format!("bottleneck: {stage}, no agent of it is there")
+        let lane = &lane.lane;
+        format!(
+            "work waits for {stage}, and its lane {lane} is paused at every agent: `quire agents` tells them, `quire resume AGENT --lane {lane}`"
+        )
     })
+}
+
+/// Lanes in which something waits that nobody takes, those of stages without agents first.
+fn standing(lanes: &[Lane]) -> impl Iterator<Item = &Lane> {
+    let waiting = || lanes.iter().filter(|lane| lane.waiting > 0);
+    waiting()
+        .filter(|lane| lane.slots == 0)
+        .chain(waiting().filter(|lane| lane.slots > 0 && lane.is_paused()))
+}
+
+/// The lanes of a stage in which work waits because they are paused.
+fn paused_of<'a>(lanes: &'a [Lane], stage: &str) -> Vec<&'a str> {
+    let paused = lanes.iter().filter(|lane| lane.stage == stage && lane.waiting > 0 && lane.is_paused());
+    paused.map(|lane| lane.lane.as_str()).collect()
 }
 
 impl Lane {
@@ -120,12 +163,14 @@ impl Lane {
             || self.agents_paused > 0
     }
 
-    /// How long what waits takes all slots of the stage; infinite without agents.
+    /// Whether no agent starts anything of it.
+    const fn is_paused(&self) -> bool {
+        self.paused || self.agents > 0 && self.agents_paused == self.agents
+    }
+
+    /// How long what waits takes all slots of the stage, of which there are some.
     #[expect(clippy::cast_precision_loss, reason = "for people's eyes")]
     fn backlog_seconds(&self) -> f64 {
-        if self.slots == 0 {
-            return f64::INFINITY;
-        }
         self.waiting as f64 * self.mean_ms / 1e3 / f64::from(self.slots)
     }
 
@@ -186,6 +231,23 @@ mod tests {
         lanes.push(lane("index", 1, 0.0, 0));
         assert_eq!(bottleneck(&lanes).unwrap(), "bottleneck: index, no agent of it is there");
         assert_eq!(bottleneck(&[lane("fetch", 0, 1.0, 4)]), None);
+    }
+
+    #[test]
+    fn work_that_nobody_takes_is_the_bottleneck_and_the_remedy_is_told() {
+        let busy = lane("fetch", 100, 900.0, 4);
+        let mut paused = Lane { lane: "low".to_owned(), agents: 2, ..lane("render", 1, 1.0, 4) };
+        paused.agents_paused = 1;
+        assert_eq!(standstill(&[paused]), None, "one of two takes it");
+        let paused = Lane { lane: "low".to_owned(), paused: true, ..lane("render", 1, 1.0, 4) };
+        let mut lanes = vec![busy, paused];
+        assert_eq!(bottleneck(&lanes).unwrap(), "bottleneck: render, paused: low");
+        assert!(standstill(&lanes).unwrap().contains("`quire resume render --lane low`"));
+        lanes[1] = Lane { lane: "low".to_owned(), agents: 2, agents_paused: 2, ..lane("render", 1, 1.0, 4) };
+        assert_eq!(bottleneck(&lanes).unwrap(), "bottleneck: render, paused: low");
+        assert!(standstill(&lanes).unwrap().contains("at every agent"));
+        lanes.push(lane("index", 1, 0.0, 0));
+        assert!(standstill(&lanes).unwrap().contains("index, and no agent"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::{AgentsAction, AgentsArgs, Exit};
 
 pub use change::{drain, pause, resume};
 pub(super) use list::{Told, table};
-pub(super) use reach::{all, each, fleet};
+pub(super) use reach::{all, each};
 
 /// Tells what agents do, or changes one of them.
 ///

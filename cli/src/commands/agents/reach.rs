@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Asks the coordinator about all agents together.
-pub(in crate::commands) async fn fleet<T>(
+pub(super) async fn fleet<T>(
     server: &ServerArgs,
     call: impl AsyncFn(FleetServiceClient<Channel>) -> Result<Response<T>, Status>,
 ) -> anyhow::Result<T> {

@@ -8,6 +8,7 @@ use quire_proto::{Epoch, RunId, StageName};
 
 use super::client;
 use crate::{
+    commands::lanes::{lanes_of, standstill},
     exit::Unreachable,
     progress::Reporter,
     remote::{DEADLINE, Servers, is_away, refused, said},
@@ -18,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Between attempts to find out who does.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// Without news for so long, it is found out whether anybody takes the run's work.
+const STILL: Duration = Duration::from_secs(5);
+
 /// A run as it is watched.
 struct Watched {
     /// The run, as it was last heard of.
@@ -27,13 +31,15 @@ struct Watched {
     is_there: bool,
     /// Since when nobody could tell of it.
     away: Option<Instant>,
+    /// Why nothing went on, as it was told last.
+    still: Option<String>,
 }
 
 /// Watches a run until it is over, showing how it goes on. When the leader goes, whoever leads next is asked: the run goes
 /// on there, and is known by the id that it had.
 pub(super) async fn watch(servers: &mut Servers, id: String, is_there: bool) -> anyhow::Result<Run> {
     let run = Run { id, ..Run::default() };
-    let mut watched = Watched { run, reporter: Reporter::new(), is_there, away: None };
+    let mut watched = Watched { run, reporter: Reporter::new(), is_there, away: None, still: None };
     loop {
         let Err(error) = watched.follow(servers).await else { return Ok(watched.run) };
         if !watched.is_there || !error.is::<Unreachable>() {
@@ -59,7 +65,11 @@ impl Watched {
         let mut changes =
             servers.ask(DEADLINE, async |channel| client(channel).watch(request()).await).await?;
         loop {
-            let change = match changes.message().await {
+            let Ok(heard) = tokio::time::timeout(STILL, changes.message()).await else {
+                self.tell_standstill(servers).await;
+                continue;
+            };
+            let change = match heard {
                 Ok(Some(change)) => change,
                 Ok(None) => return Err(left("it said no more").into()),
                 Err(status) if is_away(&status) => return Err(left(&said(&status)).into()),
@@ -72,6 +82,17 @@ impl Watched {
             if !matches!(self.run.state(), State::Running | State::Unspecified) {
                 return Ok(());
             }
+        }
+    }
+
+    /// Tells why nothing goes on, once, if nobody takes what waits. Who cannot say is asked again later.
+    async fn tell_standstill(&mut self, servers: &mut Servers) {
+        let lanes = lanes_of(servers).await.unwrap_or_default();
+        let why = standstill(&lanes);
+        if why.is_some() && why != self.still {
+            self.still = why;
+            let why = self.still.as_deref().unwrap_or_default();
+            self.reporter.say(&format!("{}: nothing new for {} s: {why}", self.run.id, STILL.as_secs()));
         }
     }
 

@@ -129,7 +129,9 @@ mod tests {
     #[test]
     fn why_one_indexer_cannot_be_asked_is_told_as_of_several() {
         let query = Query { text: "heron", limit: 1, filters: &[], facets: false };
-        for servers in [&["127.0.0.1:1".to_owned()][..], &["127.0.0.1:1".to_owned(), "localhost:2".to_owned()]] {
+        for servers in
+            [&["127.0.0.1:1".to_owned()][..], &["127.0.0.1:1".to_owned(), "localhost:2".to_owned()]]
+        {
             let error = ask(servers, &TlsArgs::default(), None, &query).unwrap_err();
             assert!(error.is::<Unreachable>(), "{error:#}");
             let text = error.to_string();
