@@ -173,7 +173,9 @@ pub(crate) fn why_away(status: &Status) -> String {
     // How the library names bytes that are none of its protocol.
     match said.strip_prefix("connection error detected: ") {
         Some(detected) => format!("is no server of Quire: it speaks another protocol ({detected})"),
-        None if status.source().is_some() => format!("broke the connection ({said})"),
+        None if status.source().is_some() => {
+            format!("broke the connection ({said}): is it a server of Quire (--server)?")
+        }
         None => format!("takes nothing now: {said}"),
     }
 }
@@ -241,13 +243,16 @@ mod tests {
         (Exit::of(&error), error.to_string())
     }
 
-    /// A server that says `words` to whoever comes, and then no more; its address.
+    /// A server that says `words` to whoever comes, and hangs up if it has none; its address.
     fn that_says(words: &'static [u8]) -> String {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         std::thread::spawn(move || {
+            let mut here = Vec::new();
             for came in listener.incoming() {
-                std::io::Write::write_all(&mut came.unwrap(), words).unwrap();
+                let mut came = came.unwrap();
+                std::io::Write::write_all(&mut came, words).unwrap();
+                here.extend((!words.is_empty()).then_some(came));
             }
         });
         address
