@@ -171,6 +171,14 @@ pub(super) async fn get(broker: &Broker, number: u64) -> Result<Told, Status> {
     Ok(Told { payload: read.payload(), ..read.tell() })
 }
 
+/// Refuses numbers of which there is no letter: whoever names them means something else.
+async fn check_numbers(broker: &Broker, filter: Option<&DeadFilter>) -> Result<(), Status> {
+    for &number in filter.iter().flat_map(|filter| &filter.numbers) {
+        get(broker, number).await?;
+    }
+    Ok(())
+}
+
 /// Letters of one catalogue.
 struct Group {
     catalogue: CatalogueRef,
@@ -185,6 +193,7 @@ pub(super) async fn replay(
     request: ReplayDeadRequest,
     lane: Option<Lane>,
 ) -> Result<ReplayDeadResponse, Status> {
+    check_numbers(&leading.broker, request.filter.as_ref()).await?;
     let mut answer = ReplayDeadResponse::default();
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
     let mut found = Letters::new(&leading.broker, request.filter, 0);
@@ -246,6 +255,7 @@ pub(super) async fn drop_all(
     filter: Option<DeadFilter>,
     dry_run: bool,
 ) -> Result<u64, Status> {
+    check_numbers(broker, filter.as_ref()).await?;
     let mut found = Letters::new(broker, filter, 0);
     let mut dropped = 0;
     while let Some(read) = found.next().await? {
