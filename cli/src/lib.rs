@@ -6,6 +6,7 @@
 )]
 
 mod args;
+mod clock;
 pub mod commands;
 mod definition;
 pub mod edge;

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
@@ -44,12 +45,15 @@ pub(crate) struct Facts {
     pub(crate) epoch: Epoch,
     /// Epochs under which it is known, too.
     replaces: Vec<u64>,
+    /// When it was begun under the first of them, in milliseconds since 1970.
+    started_ms: u64,
 }
 
 impl Facts {
     fn asked(&self) -> resume::Asked {
-        let (full, lane, replaces) = (self.full, self.lane, self.replaces.clone());
-        resume::Asked { bundle: self.reference.bundle, full, lane, replaces, keys: self.keys.clone() }
+        let Self { full, lane, started_ms, .. } = *self;
+        let (replaces, keys) = (self.replaces.clone(), self.keys.clone());
+        resume::Asked { bundle: self.reference.bundle, full, lane, replaces, keys, started_ms }
     }
 }
 
@@ -79,7 +83,10 @@ impl Registered {
         let digest = catalogue.bundle().digest();
         let reference = CatalogueRef { name: catalogue.name().to_owned(), bundle: digest };
         store.put_blob(&reference.bundle, &encoded)?;
-        let mut facts = Facts { catalogue, reference, encoded, full, lane, keys, epoch: Epoch(0), replaces };
+        let started_ms = resume::first_started(store, &reference.name, &replaces)?.unwrap_or_else(now_ms);
+        let epoch = Epoch(0);
+        let mut facts =
+            Facts { catalogue, reference, encoded, full, lane, keys, epoch, replaces, started_ms };
         facts.epoch = resume::begin(store, &facts.reference.name, facts.asked())?;
         crash_point("coordinator.registered");
         let registered = Self { facts, store: store.clone(), live: live.clone(), active: Some(active) };
@@ -94,6 +101,12 @@ impl Registered {
     #[must_use]
     pub fn id(&self) -> RunId {
         RunId::new(self.catalogue(), self.facts.epoch)
+    }
+
+    /// When it was begun, whoever led then, in milliseconds since 1970.
+    #[must_use]
+    pub const fn started_ms(&self) -> u64 {
+        self.facts.started_ms
     }
 
     /// The catalogue's name.
@@ -163,6 +176,11 @@ impl Registered {
     fn key(&self) -> (String, u64) {
         (self.facts.reference.name.clone(), self.facts.epoch.0)
     }
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Drop for Registered {

@@ -40,13 +40,17 @@ pub(crate) struct Asked {
     /// Only the records of these keys; all with none.
     #[serde(default)]
     pub(crate) keys: BTreeSet<String>,
+    /// When, in milliseconds since 1970; 0 in marks of former versions.
+    #[serde(default)]
+    pub(crate) started_ms: u64,
 }
 
 #[cfg(test)]
 impl Asked {
     /// A run of everything in the normal lane.
     pub(crate) fn everything(bundle: Digest) -> Self {
-        Self { bundle, full: false, lane: Lane::Normal, replaces: Vec::new(), keys: BTreeSet::new() }
+        let (replaces, keys) = (Vec::new(), BTreeSet::new());
+        Self { bundle, full: false, lane: Lane::Normal, replaces, keys, started_ms: 0 }
     }
 }
 
@@ -126,6 +130,17 @@ pub(crate) fn ended(store: &Store, catalogue: &str, epoch: Epoch) -> Result<(), 
     let Some(begun) = Mark::read(store, catalogue, epoch.0)? else { return Ok(()) };
     let ended = Mark { state: MarkState::Ended, ..begun }.encode()?;
     Ok(store.put(&mark(catalogue, epoch.0), &ended)?)
+}
+
+/// When the first of some runs was begun, as far as their marks tell.
+pub(crate) fn first_started(store: &Store, catalogue: &str, epochs: &[u64]) -> Result<Option<u64>, RunError> {
+    let mut first = None;
+    for &epoch in epochs {
+        let asked = Mark::read(store, catalogue, epoch)?.and_then(|mark| mark.asked);
+        let started = asked.map(|asked| asked.started_ms).filter(|started| *started > 0);
+        first = first.into_iter().chain(started).min();
+    }
+    Ok(first)
 }
 
 /// Whether the run is one that nobody waits for any more.
@@ -322,6 +337,18 @@ mod tests {
         assert_eq!(unfinished(&store, &live).unwrap(), [second]);
         assert!(is_ended(&store, "lost", Epoch(1)).unwrap());
         assert_eq!(begin(&store, "failed", asked()).unwrap(), Epoch(2));
+    }
+
+    #[test]
+    fn a_run_in_the_place_of_others_was_begun_when_the_first_of_them_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        for started_ms in [0, 30, 20, 40] {
+            begin(&store, "c", Asked { started_ms, ..asked() }).unwrap();
+        }
+        ended(&store, "c", Epoch(3)).unwrap();
+        let first = |epochs: &[u64]| first_started(&store, "c", epochs).unwrap();
+        assert_eq!([first(&[1, 2, 3, 4]), first(&[1, 2, 9]), first(&[1])], [Some(20), Some(30), None]);
     }
 
     #[test]

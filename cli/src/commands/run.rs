@@ -11,7 +11,7 @@ use serde::Serialize;
 use tonic::transport::Channel;
 
 use crate::{
-    Exit, LaneArg, RunAction, RunArgs, ServerArgs,
+    Exit, LaneArg, RunAction, RunArgs, ServerArgs, clock,
     commands::build::{is_incomplete, is_nothing},
     output,
     remote::{DEADLINE, LONG_DEADLINE, MAX_ANSWER_BYTES, Servers, block_on},
@@ -104,9 +104,13 @@ async fn list(catalogue: Option<&str>, server: &ServerArgs, json: bool) -> anyho
     if json {
         let told: Vec<Told> = runs.into_iter().map(Told::from).collect();
         output::json(&told)?;
+    } else if runs.is_empty() {
+        let of = catalogue.map_or_else(String::new, |catalogue| format!(" of {catalogue}"));
+        output::text(&format!("no runs{of} yet"))?;
     } else {
         for run in &runs {
             output::text(&line(run))?;
+            first_lost(run).iter().try_for_each(|line| output::text(line))?;
         }
     }
     Ok(Exit::Done)
@@ -118,8 +122,8 @@ fn show(run: Run, json: bool) -> anyhow::Result<Exit> {
     } else {
         output::text(&line(&run))?;
         read(&run).iter().flat_map(lost).try_for_each(|line| output::text(&line))?;
-        if !run.error.is_empty() {
-            output::text(&format!("  {}", run.error))?;
+        if run.error.lines().count() > 1 {
+            output::text(&run.error)?;
         }
     }
     Ok(Exit::Done)
@@ -130,15 +134,33 @@ fn read(run: &Run) -> Option<BuildReport> {
     serde_json::from_str(&run.report_json).ok()
 }
 
-/// A run in a line.
+/// A run in a line: when it was begun, how it stands, and what it did, is at, or failed of.
 fn line(run: &Run) -> String {
     let report = read(run).and_then(|report| report.runs.into_iter().next());
-    let (partial, about) = match &report {
-        Some(report) => (!report.failures.is_empty(), summary::counts(&report.records)),
-        None => (false, run.phase.clone()),
+    let partial = report.as_ref().is_some_and(|report| !report.failures.is_empty());
+    let about = match &report {
+        Some(report) => summary::counts(&report.records),
+        None if run.error.is_empty() => run.phase.clone(),
+        None => run.error.lines().map(str::trim).collect::<Vec<_>>().join(" "),
     };
+    let started = started(run).unwrap_or_else(|| "-".to_owned());
     let partial = if partial { ", partial" } else { "" };
-    format!("{}  {}{partial}  {about}", run.id, state(run.state())).trim_end().to_owned()
+    format!("{}  {started}  {}{partial}  {about}", run.id, state(run.state())).trim_end().to_owned()
+}
+
+/// When it was begun, if the coordinator knows.
+fn started(run: &Run) -> Option<String> {
+    (run.started_ms > 0).then(|| clock::utc(run.started_ms))
+}
+
+/// The first thing that a run did not do: `quire run show` tells the others.
+fn first_lost(run: &Run) -> Option<String> {
+    let report = read(run)?.runs.into_iter().next()?;
+    let (first, others) = report.failures.split_first()?;
+    Some(match others.len() {
+        0 => format!("  partial: {first}"),
+        others => format!("  partial: {first}; and {others} more: quire run show {}", run.id),
+    })
 }
 
 pub(super) const fn state(state: State) -> &'static str {
@@ -158,6 +180,8 @@ struct Told {
     catalogue: String,
     epoch: u64,
     state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started: Option<String>,
     #[serde(skip_serializing_if = "String::is_empty")]
     phase: String,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -169,9 +193,9 @@ struct Told {
 impl From<Run> for Told {
     fn from(run: Run) -> Self {
         let state = state(run.state());
-        let report = read(&run);
+        let (report, started) = (read(&run), started(&run));
         let Run { id, catalogue, epoch, phase, error, .. } = run;
-        Self { run: id, catalogue, epoch, state, phase, error, report }
+        Self { run: id, catalogue, epoch, state, started, phase, error, report }
     }
 }
 

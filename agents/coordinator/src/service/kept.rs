@@ -21,6 +21,9 @@ struct Kept {
     /// Epochs by which it may be asked for, too.
     #[serde(default)]
     replaces: Vec<u64>,
+    /// When it was begun; 0 in reports of former versions.
+    #[serde(default)]
+    started_ms: u64,
 }
 
 impl Kept {
@@ -33,6 +36,7 @@ impl Kept {
             error: run.error.clone(),
             report: run.report_json.clone(),
             replaces,
+            started_ms: run.started_ms,
         }
     }
 
@@ -45,6 +49,7 @@ impl Kept {
             state: state.into(),
             error: self.error,
             report_json: self.report,
+            started_ms: self.started_ms,
             ..Run::default()
         };
         (run, self.replaces)

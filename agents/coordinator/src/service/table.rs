@@ -105,7 +105,7 @@ impl Table {
         }
     }
 
-    /// Runs of `catalogue` (of all, if it is empty), newest first, at most `limit`.
+    /// Runs of `catalogue` (of all, if it is empty), at most `limit`: those under way, then those that ended, newest first.
     pub(super) fn list(&self, catalogue: &str, limit: usize) -> Vec<Run> {
         let runs = self.lock();
         let mut found: Vec<Run> = runs
@@ -117,6 +117,7 @@ impl Table {
         found.sort_by(|one, other| {
             is_over(one)
                 .cmp(&is_over(other))
+                .then(other.started_ms.cmp(&one.started_ms))
                 .then(other.epoch.cmp(&one.epoch))
                 .then_with(|| one.catalogue.cmp(&other.catalogue))
         });
@@ -197,5 +198,33 @@ const fn phase_name(phase: Phase) -> &'static str {
         Phase::Commit => "commit",
         Phase::Publish => "publish",
         Phase::Done => "done",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_listed_by_when_they_were_begun_whatever_their_epochs() {
+        let table = Table::default();
+        let run = |catalogue: &str, epoch, started_ms, state: State| Run {
+            id: format!("{catalogue}-{epoch}"),
+            catalogue: catalogue.to_owned(),
+            epoch,
+            started_ms,
+            state: state.into(),
+            ..Run::default()
+        };
+        for run in [
+            run("a", 9, 0, State::Done),
+            run("a", 10, 20, State::Done),
+            run("b", 1, 30, State::Failed),
+            run("b", 2, 10, State::Running),
+        ] {
+            table.ended(run, &[]);
+        }
+        let listed: Vec<String> = table.list("", 9).into_iter().map(|run| run.id).collect();
+        assert_eq!(listed, ["b-2", "b-1", "a-10", "a-9"]);
     }
 }

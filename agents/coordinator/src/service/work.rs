@@ -16,6 +16,9 @@ use super::{
 };
 use crate::{Registered, RunError, RunRequest, SiteReport};
 
+/// What is told of a run that somebody ended early.
+const CANCELLED: &str = "cancelled; finished work is kept";
+
 /// What is asked of a run.
 pub(super) struct Asked {
     pub(super) bundle: Bundle,
@@ -55,6 +58,7 @@ pub(super) async fn start(
     let progress = Arc::new(Watching { table: leading.table.clone(), known: Arc::clone(&known) });
     let request = RunRequest { bundle, full, anew, keys, lane, progress: progress.clone(), cancelled };
     let mut registered = leading.coordinator.register(&request, &replaces).await?;
+    known.change(|run| run.started_ms = registered.started_ms());
     progress.named(&registered.id());
     leading.table.also(registered.catalogue(), &replaces, &known);
     let (working, ending) = (Arc::clone(&leading), Arc::clone(&known));
@@ -162,7 +166,7 @@ async fn end(leading: &Leading, known: &Known, registered: Registered, ended: Re
     let report = ended.as_ref().ok().cloned();
     let (state, error, json) = match ended {
         Ok(report) => (State::Done, String::new(), serde_json::to_string(&report).unwrap_or_default()),
-        Err(RunError::Interrupted) => (State::Cancelled, RunError::Interrupted.to_string(), String::new()),
+        Err(RunError::Interrupted) => (State::Cancelled, CANCELLED.to_owned(), String::new()),
         Err(error) => (State::Failed, quire_runtime::chain(&error), String::new()),
     };
     let mut run = known.now();
