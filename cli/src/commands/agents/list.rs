@@ -19,7 +19,7 @@ pub(super) fn list(args: &AgentsArgs) -> anyhow::Result<Exit> {
         let mut told = Vec::new();
         for agent in &args.agents {
             let call = async |mut agent: AgentServiceClient<Channel>| agent.status(StatusRequest {}).await;
-            let status = reach::one(&args.server, agent, call).await?;
+            let (_, status) = reach::one(&args.server, agent, call).await?;
             told.push(Told::new(agent.clone(), agent.clone(), status));
         }
         Ok(told)
@@ -40,8 +40,8 @@ pub(super) fn list(args: &AgentsArgs) -> anyhow::Result<Exit> {
 pub(super) fn config(args: &AgentArgs, json: bool) -> anyhow::Result<Exit> {
     let settings: Vec<Setting> = block_on(async {
         let call = async |mut agent: AgentServiceClient<Channel>| agent.get_config(GetConfigRequest {}).await;
-        let settings = reach::one(&args.server, &args.agent, call).await?.settings;
-        Ok(settings.into_iter().map(Setting::from).collect())
+        let (_, answer) = reach::one(&args.server, &args.agent, call).await?;
+        Ok(answer.settings.into_iter().map(Setting::from).collect())
     })?;
     if json {
         output::json(&settings)?;

@@ -40,19 +40,23 @@ pub(in crate::commands) async fn each<T>(
     Ok(answers)
 }
 
-/// Asks the agent that `agent` names: an address, or a name, of which the beginning is enough.
+/// Asks the agent that `agent` names: an address, or a name, of which the beginning is enough. What it is called, and its
+/// answer.
 pub(super) async fn one<T>(
     server: &ServerArgs,
     agent: &str,
     call: impl AsyncFn(AgentServiceClient<Channel>) -> Result<Response<T>, Status>,
-) -> anyhow::Result<T> {
-    let mut agent = Servers::new(&address(server, agent).await?, &server.tls, Wanted::Agent)?;
-    agent.ask(DEADLINE, async |channel| call(AgentServiceClient::new(channel)).await).await
+) -> anyhow::Result<(String, T)> {
+    let (name, address) = named(server, agent).await?;
+    let mut agent = Servers::new(&address, &server.tls, Wanted::Agent)?;
+    let answer = agent.ask(DEADLINE, async |channel| call(AgentServiceClient::new(channel)).await).await?;
+    Ok((name, answer))
 }
 
-async fn address(server: &ServerArgs, agent: &str) -> anyhow::Result<String> {
+/// Name and address of an agent; one that was given by its address is called by it.
+async fn named(server: &ServerArgs, agent: &str) -> anyhow::Result<(String, String)> {
     if agent.contains(':') {
-        return Ok(agent.to_owned());
+        return Ok((agent.to_owned(), agent.to_owned()));
     }
     let known = all(server).await?;
     let exact: Vec<&AgentEntry> = known.iter().filter(|known| known.name == agent).collect();
@@ -62,7 +66,7 @@ async fn address(server: &ServerArgs, agent: &str) -> anyhow::Result<String> {
         exact
     };
     match named.as_slice() {
-        [one] => Ok(one.address.clone()),
+        [one] => Ok((one.name.clone(), one.address.clone())),
         [] => {
             Err(WrongUsage(format!("no agent is named `{agent}`: `quire agents` tells those there are"))
                 .into())
