@@ -11,6 +11,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use quire_coordinator::{Event, Phase, Progress};
 use quire_proto::{RunId, StageName};
 
+use crate::output::counted;
+
 /// Between two plain lines of one run.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -83,7 +85,7 @@ impl PlainRun {
                             format!("{stage} {records} of {total}")
                         }
                         (StageName::Render, total) => {
-                            format!("{stage} {total}, publish {} files", records - total)
+                            format!("{stage} {total}, publish {}", counted(records - total, "file"))
                         }
                         _ => format!("{stage} {records}"),
                     });
@@ -111,7 +113,7 @@ impl Bars {
                 *seen += records;
                 bar.set_length(announced);
                 bar.set_position(settled);
-                bar.set_message(format!("{seen} records"));
+                bar.set_message(counted(*seen, "record"));
             }
             Event::Entered(Phase::Done) => {
                 bars.retain(|(of, _), (bar, _)| {

@@ -213,19 +213,20 @@ fn print(path: &Path, answer: &Answer) -> anyhow::Result<()> {
     }
     let definition = match answer.definition.len() {
         0 => "the definition is right".to_owned(),
-        1 => "1 problem in the definition".to_owned(),
-        count => format!("{count} problems in the definition"),
+        count => format!("{} in the definition", output::counted(count, "problem")),
     };
     let records = answer.records.map_or_else(String::new, |counts| {
         let RecordCounts { seen, published, rejected, dead, .. } = counts;
-        format!("; {seen} records: {published} right, {rejected} rejected, {dead} failed")
+        format!(
+            "; {}: {published} right, {rejected} rejected, {dead} failed",
+            output::counted(seen, "record")
+        )
     });
     // Records that failed are counted already.
     let of_sources = answer.failures.iter().filter(|failure| failure.starts_with(OF_SOURCE)).count();
     let sources = match of_sources {
         0 => String::new(),
-        1 => "; 1 source failed".to_owned(),
-        count => format!("; {count} sources failed"),
+        count => format!("; {} failed", output::counted(count, "source")),
     };
     if let Some(unseen) = &answer.unseen {
         output::text(unseen)?;

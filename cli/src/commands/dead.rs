@@ -156,13 +156,14 @@ impl Counted {
             output::json(self)?;
         } else {
             let would = if self.dry_run { " would be" } else { "" };
-            output::text(&format!("{} letters{would} {done}", self.letters))?;
+            output::text(&format!("{}{would} {done}", output::counted(self.letters, "letter")))?;
             for run in self.runs.iter().flatten() {
                 output::text(&format!("{run} tries them again and publishes them: quire run watch {run}"))?;
             }
             if self.skipped > 0 {
-                let why = "hold no parcel, or are of a catalogue whose definition is gone";
-                output::text(&format!("{} {why}: they can only be dropped", self.skipped))?;
+                let skipped = output::counted(self.skipped, "letter");
+                let why = "without a parcel, or of a catalogue whose definition is gone";
+                output::text(&format!("{skipped} {why}: to be dropped only"))?;
             }
         }
         Ok(Exit::Done)

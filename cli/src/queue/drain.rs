@@ -21,7 +21,10 @@ use super::{
     hold::{Held, Pause, Size},
     teller::{Teller, jobs},
 };
-use crate::embedded::{CatalogueFolder, Embedded};
+use crate::{
+    embedded::{CatalogueFolder, Embedded},
+    output::counted,
+};
 
 /// Between two looks at the folder.
 const LOOK: Duration = Duration::from_millis(100);
@@ -329,7 +332,8 @@ impl Drain {
         let worn: Vec<(String, Job)> = worn;
         dying.extend(worn.iter().map(|(name, _)| name.clone()));
         for (name, job) in worn {
-            let why = format!("the process that did it ended {} times before it was done", job.crashes);
+            let why =
+                format!("the process that did it ended {} before it was done", counted(job.crashes, "time"));
             ended = ended.and(self.bury(&name, Some(&job), &why));
         }
         if ended.is_err() {

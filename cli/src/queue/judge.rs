@@ -3,7 +3,10 @@
 use quire_coordinator::Fate;
 use quire_proto::ItemId;
 
-use crate::embedded::{KeysMade, Losses};
+use crate::{
+    embedded::{KeysMade, Losses},
+    output::counted,
+};
 
 /// What a run means for one job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +70,8 @@ fn judge_unknown(key: &str, losses: &Losses) -> Verdict {
         let first = losses.items.first_key_value().map(|(subject, why)| format!(": {subject}: {why}"));
         let first = first.unwrap_or_default();
         return Verdict::Failed(format!(
-            "no record has the key `{key}`, but {unread} items could not be read{first}"
+            "no record has the key `{key}`, but {} could not be read{first}",
+            counted(unread, "item")
         ));
     }
     Verdict::Dead(format!(

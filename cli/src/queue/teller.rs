@@ -151,5 +151,5 @@ fn note(all: &mut Vec<Told>, job: &str, reason: &str) {
 
 /// `1 job`, `2 jobs`.
 pub(crate) fn jobs(count: u64) -> String {
-    format!("{count} job{}", if count == 1 { "" } else { "s" })
+    crate::output::counted(count, "job")
 }

@@ -81,7 +81,7 @@ fn print(answer: &Answer, json: bool) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     for row in &answer.caches {
-        output::text(&format!("{:<8} {:>8} entries", row.name, row.entries))?;
+        output::text(&format!("{:<8} {:>16}", row.name, output::counted(row.entries, "entry")))?;
     }
     output::text(&format!("on disk: {}", size(answer.disk_bytes)))?;
     Ok(Exit::Done)

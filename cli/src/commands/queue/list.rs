@@ -98,8 +98,11 @@ impl Told {
             self.dead.len()
         )];
         section(&mut lines, "waiting", &self.waiting, |job| {
-            let tried =
-                if job.attempts > 0 { format!(", tried {} times", job.attempts) } else { String::new() };
+            let tried = if job.attempts > 0 {
+                format!(", tried {}", output::counted(job.attempts, "time"))
+            } else {
+                String::new()
+            };
             let pause =
                 job.pause_seconds.map(|seconds| format!(", not before {seconds} s")).unwrap_or_default();
             format!("{}  {}{tried}{pause}", job.key, job.priority)

@@ -99,13 +99,16 @@ fn tell(
 ) -> anyhow::Result<()> {
     let (teller, waiting) = (&drained.teller, drained.left());
     if drained.held() > 0 {
-        output::note(&format!("{} jobs wait for a source that could not be asked", drained.held()));
+        output::note(&format!(
+            "waiting for a source that could not be asked: {}",
+            output::counted(drained.held(), "job")
+        ));
     }
     if drained.young > 0 {
         let seconds = args.work.orphan_after;
         output::note(&format!(
-            "{} claims are another tool's, and younger than {seconds} s: those that are older are given back (--orphan-after)",
-            drained.young
+            "{} of another tool, younger than {seconds} s: those that are older are given back (--orphan-after)",
+            output::counted(drained.young, "claim")
         ));
     }
     if args.json {
