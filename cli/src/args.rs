@@ -21,6 +21,22 @@ pub use queue::{
 };
 pub use tls::{OtherServerArgs, TlsArgs};
 
+/// What the columns of a table of lanes hold that do not say so themselves.
+macro_rules! lane_columns {
+    () => {
+        concat!(
+            "  waiting   parcels that nobody has taken yet\n",
+            "  oldest    how long the first of them waits\n",
+            "  out       parcels that agents have taken and not yet settled\n",
+            "  put off   parcels that are tried again when a pause is over\n",
+            "  a second  parcels settled a second, over the last heartbeats of the agents\n",
+            "  count     parcels that agents have settled since they started\n",
+            "  > 1 s     those of them that took longer; also > 5 s\n",
+            "  agents    agents of the stage, and whether they are paused"
+        )
+    };
+}
+
 /// Turns scientific sources into validated, searchable, rendered catalogue web sites.
 #[derive(Debug, Parser)]
 #[command(name = "quire", version, arg_required_else_help = true)]
@@ -61,7 +77,7 @@ pub enum Command {
     Figure(FigureArgs),
     /// Everything known of one record: where it comes from, what became of it, why
     #[command(
-        after_help = "Examples:\n  quire explain OIFM_GMTS_016552\n  quire explain data/aortic-dissection.fm.json --json\n  quire explain OIFM_GMTS_016552 --server 127.0.0.1:7400"
+        after_help = "Examples:\n  quire explain OIFM_DEMO_000004\n  quire explain tidal_effusion.fm.json --json\n  quire explain OIFM_DEMO_000004 --server 127.0.0.1:7400"
     )]
     Explain(ExplainArgs),
     /// Caches of this machine or of all agents: statistics; clear them (only time is lost); warm them
@@ -83,10 +99,14 @@ pub enum Command {
     )]
     Agents(AgentsArgs),
     /// Every lane of every stage: what waits, how long, how fast it is worked off
-    #[command(after_help = "Example:\n  quire lanes --json")]
+    #[command(
+        after_help = concat!("Columns:\n", lane_columns!(), "\n\nExample:\n  quire lanes --json")
+    )]
     Lanes(LanesArgs),
     /// Runs, lanes and agents on the terminal, as they change; q ends it
-    #[command(after_help = "Examples:\n  quire top\n  quire top --once")]
+    #[command(
+        after_help = concat!("Columns of lanes:\n", lane_columns!(), "\n\nExamples:\n  quire top\n  quire top --once")
+    )]
     Top(TopArgs),
     /// Start nothing more of a lane, of an agent or of a whole stage; what runs goes on
     #[command(

@@ -72,8 +72,17 @@ pub(super) fn stats(server: &ServerArgs, json: bool) -> anyhow::Result<Exit> {
         output::json(&told)?;
         return Ok(Exit::Done);
     }
-    const HEAD: [&str; 9] =
-        ["agent", "cache", "entries", "in memory", "hits", "on disk", "shared", "misses", "damaged"];
+    const HEAD: [&str; 9] = [
+        "agent",
+        "cache",
+        "entries in memory",
+        "bytes in memory",
+        "hits in memory",
+        "hits on disk",
+        "hits shared",
+        "misses",
+        "damaged",
+    ];
     let rows = told.iter().flat_map(|stats| stats.caches.iter().map(|cache| row(&stats.agent, cache)));
     output::text(&output::table(&HEAD, rows))?;
     Ok(Exit::Done)
@@ -127,7 +136,8 @@ fn tell(done: Vec<(String, Option<Option<u64>>)>, what: &str, json: bool) -> any
         return Ok(Exit::Done);
     }
     for Done { agent, warmed } in &done {
-        let values = warmed.map_or_else(String::new, |values| format!(": {values} values"));
+        let values =
+            warmed.map_or_else(String::new, |values| format!(": {}", output::counted(values, "value")));
         output::text(&format!("{agent}  {what}{values}"))?;
     }
     Ok(Exit::Done)
