@@ -1,7 +1,12 @@
 //! The agents as processes give what the embedded build gives.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use system_tests::{Build, Cluster, Quire, repository, tree};
+use std::{
+    io::{BufRead as _, BufReader},
+    process::Stdio,
+};
+
+use system_tests::{Build, Cluster, Ended, Quire, repository, tree};
 use test_servers::Signal;
 
 fn embedded() -> (Quire, quire_proto::BuildReport) {
@@ -64,7 +69,11 @@ fn runs_are_listed_shown_and_cancelled() {
         "{}",
         shown.out
     );
-    assert!(cluster.quire(&["run", "list"]).out.contains(&id));
+    let listed = cluster.quire(&["run", "list"]).out;
+    let year = shown.out.split_once("\"started\":\"").unwrap().1.get(..4).unwrap();
+    assert!(year.starts_with("20") && listed.starts_with(&format!("{id}  {year}-")), "{listed}");
+    assert!(listed.contains("Z  done  ") && listed.lines().count() == 1, "{listed}");
+    assert_eq!(cluster.quire(&["run", "list", "--catalogue", "birds"]).out, "no runs of birds yet\n");
     let metrics = cluster.agents("fetcher").next().unwrap().get("/metrics").unwrap();
     let is_read = |line: &&str| line.starts_with("quire_upstream_requests_total{") && line.contains("\"ok\"");
     let read: Vec<&str> = metrics.lines().filter(is_read).collect();
@@ -107,19 +116,26 @@ fn a_standby_takes_over_what_a_killed_leader_had_begun() {
 fn lanes_are_paused_and_resumed_and_agents_drained_by_command() {
     let mut cluster = Cluster::start(1, &[]);
     let validator = cluster.agents("validator").next().unwrap().address.to_string();
-    assert_eq!(cluster.quire(&["pause", &validator, "--lane", "normal"]).code, Some(0));
+    let paused = cluster.quire(&["pause", &validator, "--lane", "normal"]);
+    assert_eq!((paused.code, paused.out), (Some(0), format!("paused normal of {validator}\n")));
     let told = cluster.quire(&["agents", &validator, "--json"]).out;
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
     assert_eq!(told[0]["stage"], "validate");
     let paused: Vec<bool> =
         told[0]["lanes"].as_array().unwrap().iter().map(|lane| lane["paused"].as_bool().unwrap()).collect();
     assert_eq!(paused, [false, false, true, false]);
-    assert_eq!(cluster.quire(&["resume", &validator]).code, Some(0));
+    cluster.until("the table tells it", |cluster| {
+        let table = cluster.quire(&["agents"]).out;
+        table.lines().any(|line| line.contains("validate") && line.contains("paused: normal")).then_some(())
+    });
+    let resumed = cluster.quire(&["resume", &validator]);
+    assert_eq!(resumed.out, format!("resumed all lanes of {validator}: critical, too\n"), "{}", resumed.err);
     let _ = cluster.run("findings");
 
     let unknown = cluster.quire(&["pause", "127.0.0.1:1"]);
     assert_eq!(unknown.code, Some(4), "{}", unknown.err);
-    assert_eq!(cluster.quire(&["drain", &validator]).code, Some(0));
+    let drained = cluster.quire(&["drain", &validator]);
+    assert!(drained.code == Some(0) && drained.out.contains("drains"), "{}{}", drained.out, drained.err);
     let drained = cluster.take(|agent| agent.kind == "validator").pop().unwrap();
     assert_eq!(drained.process.ended(), 0);
 }
@@ -137,13 +153,12 @@ fn agents_are_known_by_name_and_lanes_are_paused_everywhere_also_for_agents_to_c
     let renderer = listed[4]["agent"].as_str().unwrap();
     let shown = cluster.quire(&["agents", "config", renderer, "--json"]);
     assert!(shown.out.contains("\"name\":\"store\"") && shown.out.contains("QUIRE_STORE"), "{}", shown.out);
-    assert_eq!(
-        cluster.quire(&["agents", "log", renderer, "quire_runtime=debug", "--lasts", "1m"]).code,
-        Some(0)
-    );
+    let logs = cluster.quire(&["agents", "log", renderer, "quire_runtime=debug", "--lasts", "1m"]);
+    assert_eq!(logs.out, format!("{renderer} logs by quire_runtime=debug for 60 s\n"), "{}", logs.err);
     assert_eq!(cluster.quire(&["agents", "log", renderer, "a=b=c"]).code, Some(2));
     let tuned = cluster.quire(&["agents", "tune", renderer, "--slots", "5", "--weights", "4,3,2,1"]);
-    assert_eq!(tuned.code, Some(0), "{}", tuned.err);
+    let expected = format!("{renderer} has 5 slots and weights 4,3,2,1 until it ends\n");
+    assert_eq!((tuned.code, tuned.out), (Some(0), expected), "{}", tuned.err);
     let told = cluster.quire(&["agents", renderer, "--json"]).out;
     assert!(
         told.contains("\"slots\":5") && told.contains("\"log_filter\":\"quire_runtime=debug\""),
@@ -157,7 +172,8 @@ fn agents_are_known_by_name_and_lanes_are_paused_everywhere_also_for_agents_to_c
     let unknown = cluster.quire(&["drain", "nobody"]);
     assert!(unknown.code == Some(2) && unknown.err.contains("quire agents"), "{}", unknown.err);
 
-    assert_eq!(cluster.quire(&["pause", "render"]).code, Some(0));
+    let paused = cluster.quire(&["pause", "render"]);
+    assert_eq!(paused.out, "paused all lanes of render, at every agent: critical, too\n", "{}", paused.err);
     // A renderer that was not there when the lanes were paused starts nothing either.
     drop(cluster.take(|agent| agent.kind == "renderer"));
     cluster.add("renderer");
@@ -180,9 +196,21 @@ fn agents_are_known_by_name_and_lanes_are_paused_everywhere_also_for_agents_to_c
         top.out,
         top.err
     );
+    let lanes = cluster.quire(&["lanes"]).out;
+    assert!(lanes.contains("bottleneck: render, paused: normal"), "{lanes}");
+    // Who watches hears what stands still.
+    let quire = Quire::new();
+    let mut watching = quire.command(["run", "watch", "findings-1", "--json"]);
+    watching.env("QUIRE_SERVER", cluster.servers()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut watching = watching.spawn().unwrap();
+    let mut said = BufReader::new(watching.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let told = said.find(|line| line.contains("nothing new")).unwrap();
+    assert!(told.contains("findings-1: ") && told.contains("`quire resume render --lane normal`"), "{told}");
     assert_eq!(cluster.quire(&["resume", "render"]).code, Some(0));
-    let watched = cluster.quire(&["run", "watch", "findings-1", "--json"]);
-    assert_eq!(watched.code, Some(0), "{}", watched.err);
+    let rest: Vec<String> = said.collect();
+    let watched = Ended::from(watching.wait_with_output().unwrap());
+    assert_eq!(watched.code, Some(0), "{rest:?}\n{}", cluster.logs());
+    assert_eq!(watched.report().runs[0].catalogue, "findings");
 }
 
 #[test]
@@ -212,4 +240,32 @@ fn outcomes_are_shared_among_agents_and_caches_looked_after_everywhere() {
     assert_eq!(cluster.quire(&["cache", "clear", "results", "--json"]).code, Some(0));
     let unknown = cluster.quire(&["cache", "clear", "crumbs"]);
     assert!(unknown.code == Some(2) && unknown.err.contains("quire cache stats"), "{}", unknown.err);
+}
+
+#[test]
+fn whoever_is_asked_in_the_wrong_place_is_told_where_to_ask() {
+    let cluster = Cluster::start(1, &[]);
+    let indexer = cluster.agents("indexer").next().unwrap().address.to_string();
+    let birds = repository().join("catalogues/findings");
+    let birds = birds.to_str().unwrap();
+    for command in [
+        &["run", "list"][..],
+        &["run", "start", birds],
+        &["dead", "list"],
+        &["lanes"],
+        &["top", "--once"],
+        &["agents"],
+        &["pause", "render"],
+        &["cache", "stats"],
+        &["explain", "OIFM_DEMO_000004"],
+    ] {
+        let ended = cluster.quire(&[command, &["--server", &indexer]].concat());
+        assert_eq!(ended.code, Some(2), "{command:?}: {}", ended.err);
+        let expected = format!("error: {indexer} is no coordinator: give --server");
+        assert!(ended.err.starts_with(&expected), "{command:?}: {}", ended.err);
+    }
+    let broker = cluster.nats[0].url().replace("nats://", "");
+    let ended = cluster.quire(&["run", "list", "--server", &broker]);
+    assert_eq!(ended.code, Some(4), "{}", ended.err);
+    assert!(ended.err.contains("server of Quire"), "{}", ended.err);
 }

@@ -347,6 +347,66 @@ fn a_broken_definition_begins_no_run_and_the_site_stays() {
 }
 
 #[test]
+fn what_a_run_could_not_do_is_told_by_everyone_who_shows_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalogue = birds(folder.path(), "birds", &[("heron", ",\"colour\":\"grey\""), ("swan", "")]);
+    let (start, root) = (catalogue.to_str().unwrap(), catalogue.join("data"));
+    fs::write(root.join("nobody.json"), "{}").unwrap();
+    let cluster = Cluster::start(1, &[("BIRDS_ROOT", root.to_str().unwrap())]);
+    let away = folder.path().join("away");
+
+    // Nothing can be read, and nothing is there from before.
+    fs::rename(&root, &away).unwrap();
+    let ended = cluster.quire(&["run", "start", start, "--watch"]);
+    assert_eq!(ended.code, Some(1), "{}{}", ended.out, ended.err);
+    assert!(ended.out.contains("  done, partial  0 seen"), "{}", ended.out);
+    assert!(ended.out.contains("  partial: source all: "), "{}", ended.out);
+    assert_eq!(cluster.quire(&["run", "watch", "birds-1"]).code, Some(1));
+
+    // Some of it is rejected, and some dies.
+    fs::rename(&away, &root).unwrap();
+    let ended = cluster.quire(&["run", "start", start, "--watch"]);
+    assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.err);
+    let shown = cluster.quire(&["run", "show", "birds-2"]).out;
+    for told in [&ended.out, &shown] {
+        assert!(told.contains("birds/rejects.html"), "{told}");
+        assert!(told.contains("  dead: quire dead list --catalogue birds"), "{told}");
+    }
+
+    // The source is away: what was there stays.
+    fs::rename(&root, &away).unwrap();
+    let ended = cluster.quire(&["run", "start", start, "--watch"]);
+    assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.err);
+    let shown = cluster.quire(&["run", "show", "birds-3"]).out;
+    let listed = cluster.quire(&["run", "list"]).out;
+    for told in [&ended.out, &shown, &listed] {
+        assert!(
+            told.contains("  done, partial  2 seen") && told.contains("  partial: source all: "),
+            "{told}"
+        );
+    }
+    let ids: Vec<&str> =
+        listed.lines().filter_map(|line| line.split("  ").next()).filter(|id| !id.is_empty()).collect();
+    assert_eq!(ids, ["birds-3", "birds-2", "birds-1"], "{listed}");
+    fs::rename(&away, &root).unwrap();
+
+    // A key that nobody has.
+    let ended = cluster.quire(&["run", "start", start, "--key", "dodo", "--watch"]);
+    assert!(ended.out.contains("no item of the sources has the key dodo"), "{}{}", ended.out, ended.err);
+    assert_eq!(ended.code, Some(1));
+
+    // A run that is cancelled while it is watched.
+    assert_eq!(cluster.quire(&["pause", "fetch"]).code, Some(0));
+    let watching = Background::start(&cluster.servers(), &["run", "start", start, "--full", "--watch"]);
+    until("the run", || run_is_there(&cluster, "birds-5"));
+    let cancelled = cluster.quire(&["run", "cancel", "birds-5"]);
+    assert!(cancelled.out.contains("  cancelled  finished work is kept"), "{}", cancelled.out);
+    let ended = watching.end();
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.err.contains("error: birds-5: cancelled; finished work is kept"), "{}", ended.err);
+}
+
+#[test]
 fn dead_letters_are_replayed_by_a_run_that_publishes_what_they_are_about() {
     let folder = tempfile::tempdir().unwrap();
     let catalogue = birds(folder.path(), "birds", &[("heron", ",\"colour\":\"grey\""), ("swan", "")]);
@@ -367,6 +427,12 @@ fn dead_letters_are_replayed_by_a_run_that_publishes_what_they_are_about() {
     let ended = cluster.quire(&["run", "start", catalogue.to_str().unwrap(), "--watch", "--json"]);
     assert_eq!(ended.report().runs[0].records.dead, 1, "{}", ended.err);
     assert_eq!(letters(), [1]);
+    for asked in [&["replay", "99"][..], &["drop", "1", "99"], &["drop", "99", "--dry-run"]] {
+        let ended = cluster.quire(&[&["dead"], asked].concat());
+        assert_eq!(ended.code, Some(2), "{asked:?}: {}{}", ended.out, ended.err);
+        assert!(ended.err.contains("99"), "{asked:?}: {}", ended.err);
+    }
+    assert_eq!(letters(), [1], "the other one is not dropped");
 
     // The cause is still there.
     let (count, run) = replay();

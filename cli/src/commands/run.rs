@@ -141,7 +141,11 @@ fn line(run: &Run) -> String {
     let about = match &report {
         Some(report) => summary::counts(&report.records),
         None if run.error.is_empty() => run.phase.clone(),
-        None => run.error.lines().map(str::trim).collect::<Vec<_>>().join(" "),
+        None => {
+            let error = run.error.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+            // The state is told already.
+            error.strip_prefix("cancelled; ").map(str::to_owned).unwrap_or(error)
+        }
     };
     let started = started(run).unwrap_or_else(|| "-".to_owned());
     let partial = if partial { ", partial" } else { "" };

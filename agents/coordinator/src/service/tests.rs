@@ -178,7 +178,8 @@ async fn so_many_runs_are_under_way_some_wait_and_more_are_refused() {
 async fn the_next_leader_goes_on_with_a_run_under_the_id_that_its_watchers_know() {
     let world = World::new(|_| {});
     let led = world.lead().await;
-    led.start("a").await.unwrap();
+    let started = led.start("a").await.unwrap().started_ms;
+    assert!(started > 0, "when it was begun is known");
     led.start("a").await.unwrap();
     let watching = led.service.watch(Request::new(WatchRequest { id: "a-1".to_owned() })).await.unwrap();
     led.stop().await;
@@ -207,8 +208,10 @@ async fn the_next_leader_goes_on_with_a_run_under_the_id_that_its_watchers_know(
     // Its report is kept under all of them.
     let led = world.lead().await;
     for id in ["a-1", "a-2", "a-3", "a-4"] {
-        assert_eq!(led.get(id).await.state(), State::Cancelled);
+        let run = led.get(id).await;
+        assert_eq!((run.state(), run.started_ms), (State::Cancelled, started));
     }
+    assert!(led.get("a-4").await.error.contains("cancelled"));
     assert_eq!(led.listed().await, ["a-4"]);
     led.stop().await;
 }
