@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(judge("old", &made), Verdict::Failed("types:types/old: timed out".into()));
         // It may be the one that could not be read.
         assert!(
-            matches!(judge("gone", &made), Verdict::Failed(why) if why.contains("1 items could not be read"))
+            matches!(judge("gone", &made), Verdict::Failed(why) if why.contains("1 item could not be read"))
         );
         made.losses.items = lost("types:types/gone", "timed out");
         assert_eq!(judge("gone", &made), Verdict::Failed("types:types/gone: timed out".into()));
