@@ -12,7 +12,7 @@ use system_tests::{Quire, Served, tree, wait_until};
 
 fn catalogue() -> Quire {
     let quire = Quire::new();
-    assert_eq!(quire.run(&["new", "birds"]).code, Some(0));
+    assert_eq!(quire.run(["new", "birds"]).code, Some(0));
     quire
 }
 
