@@ -3,14 +3,7 @@
 
 mod world;
 
-use std::{
-    fs,
-    os::unix::fs::symlink,
-    path::Path,
-    process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
-};
+use std::{fs, os::unix::fs::symlink, path::Path, process::Stdio, time::Instant};
 
 use serde_json::Value;
 use system_tests::{Build, Ended, Served, tree, wait_until};
