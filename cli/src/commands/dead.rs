@@ -99,9 +99,9 @@ fn list(letters: &[DeadLetter], json: bool) -> anyhow::Result<Exit> {
         output::json(&letters)?;
         return Ok(Exit::Done);
     }
-    let mut groups: BTreeMap<(&str, &str), Vec<&DeadLetter>> = BTreeMap::new();
+    let mut groups: BTreeMap<(&str, String), Vec<&DeadLetter>> = BTreeMap::new();
     for letter in letters {
-        groups.entry((&letter.stage, &letter.error)).or_default().push(letter);
+        groups.entry((&letter.stage, cause(letter))).or_default().push(letter);
     }
     for ((stage, error), letters) in groups {
         output::text(&format!("{} x {stage}: {error}", letters.len()))?;
@@ -114,6 +114,12 @@ fn list(letters: &[DeadLetter], json: bool) -> anyhow::Result<Exit> {
     }
     output::text(&output::counted(letters.len(), "dead letter"))?;
     Ok(Exit::Done)
+}
+
+/// The error without the name of what it is about, which is told beside it: so letters of one cause are of one group.
+fn cause(letter: &DeadLetter) -> String {
+    let unnamed = |error: String, subject: &String| error.replacen(&format!(" {subject}:"), ":", 1);
+    letter.subjects.iter().fold(letter.error.clone(), unnamed)
 }
 
 fn show(letter: DeadLetter, json: bool) -> anyhow::Result<Exit> {
@@ -201,5 +207,23 @@ impl From<&DeadLetter> for Told {
             trace: letter.trace_id.clone(),
             payload: letter.payload.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_of_one_cause_are_of_one_group() {
+        let letter = |subject: &str, error: &str| DeadLetter {
+            subjects: vec![subject.to_owned()],
+            error: error.to_owned(),
+            ..DeadLetter::default()
+        };
+        let [wren, heron] = ["wren", "heron"]
+            .map(|bird| cause(&letter(bird, &format!("rendering {bird}: cannot render: no colour"))));
+        assert_eq!((wren.as_str(), &wren), ("rendering: cannot render: no colour", &heron));
+        assert_eq!(cause(&letter("a", "a cause that names nothing: b")), "a cause that names nothing: b");
     }
 }
