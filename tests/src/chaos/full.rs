@@ -55,7 +55,8 @@ impl Drop for Disk {
 /// The broker's disk. Its server does not come back by itself from that, so it is started again, as the runbook says.
 pub(super) fn run_broker(arena: &Arena) -> Told {
     let folder = tempfile::Builder::new().prefix("quire-full-").tempdir().unwrap();
-    let disk = match Disk::mount(&folder.path().join("broker"), 256) {
+    // Room for all that may wait at once: the server gives back what was done only by and by.
+    let disk = match Disk::mount(&folder.path().join("broker"), 256 + arena.options.records / 16) {
         Ok(disk) => disk,
         Err(reason) => return Told::skipped(format!("no file system can be mounted: {reason}")),
     };
