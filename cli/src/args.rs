@@ -2,8 +2,10 @@
 
 mod agents;
 mod cache;
+mod dead;
 mod figure;
 mod queue;
+mod run;
 mod tls;
 
 use std::path::PathBuf;
@@ -13,12 +15,14 @@ use quire_runtime::process::BrokerArgs;
 
 pub use agents::{AgentArgs, AgentsAction, AgentsArgs, LaneAgentArgs, LanesArgs, TopArgs};
 pub use cache::{CacheAction, CacheArgs};
+pub use dead::{DeadAction, DeadArgs, DeadFilterArgs};
 pub use figure::{
     CoordinatesArg, EyemapArgs, FigureArgs, FigureKind, PaletteArg, ScaleArg, SideArg, TooltipsArg, TopArg,
 };
 pub use queue::{
     DeadJobsArgs, FillArgs, PopArgs, QueueAction, QueueArgs, QueueFolderArgs, ServeArgs, WorkArgs,
 };
+pub use run::{RunAction, RunArgs, StartArgs};
 pub use tls::{OtherServerArgs, TlsArgs};
 
 /// What the columns of a table of lanes hold that do not say so themselves.
@@ -313,100 +317,6 @@ pub struct ServerArgs {
     pub tls: TlsArgs,
 }
 
-/// Arguments of `quire run`.
-#[derive(Debug, Args)]
-pub struct RunArgs {
-    /// What to do
-    #[command(subcommand)]
-    pub action: RunAction,
-}
-
-/// What can be done with runs.
-#[derive(Debug, Subcommand)]
-pub enum RunAction {
-    /// Begin a run of a catalogue; its definition is sent along, its data lies where the fetchers read it
-    #[command(after_help = "Example:\n  quire run start catalogues/findings --watch --json | jq .manifest")]
-    Start(StartArgs),
-    /// The runs under way, and the last ones that ended
-    #[command(after_help = "Example:\n  quire run list --catalogue findings")]
-    List {
-        /// Only of this catalogue
-        #[arg(long, value_name = "NAME")]
-        catalogue: Option<String>,
-        /// The coordinator
-        #[command(flatten)]
-        server: ServerArgs,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// One run, with its report if it has ended
-    #[command(after_help = "Example:\n  quire run show findings-12 --json")]
-    Show {
-        /// The run
-        run: String,
-        /// The coordinator
-        #[command(flatten)]
-        server: ServerArgs,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Show how a run goes on until it has ended
-    #[command(after_help = "Example:\n  quire run watch findings-12")]
-    Watch {
-        /// The run
-        run: String,
-        /// The coordinator
-        #[command(flatten)]
-        server: ServerArgs,
-        /// Print the report as JSON at the end
-        #[arg(long)]
-        json: bool,
-    },
-    /// End a run early; what it finished is kept
-    #[command(after_help = "Example:\n  quire run cancel findings-12")]
-    Cancel {
-        /// The run
-        run: String,
-        /// The coordinator
-        #[command(flatten)]
-        server: ServerArgs,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-/// Arguments of `quire run start`.
-#[derive(Debug, Args)]
-pub struct StartArgs {
-    /// Folders of catalogues, or of folders of catalogues
-    #[arg(value_name = "DIR", required = true)]
-    pub catalogues: Vec<PathBuf>,
-    /// Look at everything anew, whatever earlier runs found out
-    #[arg(long)]
-    pub full: bool,
-    /// Only the record of this key, and those that share a location with it; may be given several times
-    #[arg(long = "key", value_name = "KEY")]
-    pub keys: Vec<String>,
-    /// How urgent it is [default: critical with --key, else normal]
-    #[arg(long, value_enum)]
-    pub lane: Option<LaneArg>,
-    /// Stay until the run has ended, then begin that of the next folder
-    #[arg(long)]
-    pub watch: bool,
-    /// With --watch: exit with 3 if anything was rejected or dead
-    #[arg(long, requires = "watch")]
-    pub strict: bool,
-    /// The coordinator
-    #[command(flatten)]
-    pub server: ServerArgs,
-    /// Print JSON, one object with all runs: with --watch that of `quire build --json`
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// A lane, as it is typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LaneArg {
@@ -418,97 +328,4 @@ pub enum LaneArg {
     Normal,
     /// Whenever there is room
     Low,
-}
-
-/// Arguments of `quire dead`.
-#[derive(Debug, Args)]
-pub struct DeadArgs {
-    /// What to do
-    #[command(subcommand)]
-    pub action: DeadAction,
-}
-
-/// Which dead letters.
-#[derive(Debug, Clone, Args)]
-pub struct DeadFilterArgs {
-    /// These numbers
-    #[arg(value_name = "NUMBER")]
-    pub numbers: Vec<u64>,
-    /// Of this catalogue
-    #[arg(long, value_name = "NAME")]
-    pub catalogue: Option<String>,
-    /// Of this stage: fetch, validate, index, render
-    #[arg(long, value_name = "STAGE")]
-    pub stage: Option<String>,
-    /// With this in their error
-    #[arg(long, value_name = "TEXT")]
-    pub error: Option<String>,
-    /// All of them
-    #[arg(long)]
-    pub all: bool,
-}
-
-/// What can be done with dead letters.
-#[derive(Debug, Subcommand)]
-pub enum DeadAction {
-    /// Those there are, grouped by error
-    #[command(after_help = "Example:\n  quire dead list --stage render")]
-    List {
-        /// Which
-        #[command(flatten)]
-        filter: DeadFilterArgs,
-        /// The coordinator
-        #[command(flatten)]
-        server: ServerArgs,
-        /// Print JSON, letter by letter
-        #[arg(long)]
-        json: bool,
-    },
-    /// One of them: records, error, attempts, trace, payload
-    #[command(after_help = "Example:\n  quire dead show 17 --json")]
-    Show {
-        /// Its number
-        number: u64,
-        /// The coordinator
-        #[command(flatten)]
-        server: ServerArgs,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Begin a run of each catalogue that they are of: it tries what is dead again, and publishes it
-    #[command(after_help = "Example:\n  quire dead replay --catalogue findings --lane low")]
-    Replay {
-        /// Which
-        #[command(flatten)]
-        filter: DeadFilterArgs,
-        /// In this lane instead of the most urgent that one of them had
-        #[arg(long, value_enum)]
-        lane: Option<LaneArg>,
-        /// Only count
-        #[arg(long)]
-        dry_run: bool,
-        /// The coordinator
-        #[command(flatten)]
-        server: ServerArgs,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Forget them
-    #[command(after_help = "Example:\n  quire dead drop --error 'no such template' --dry-run")]
-    Drop {
-        /// Which
-        #[command(flatten)]
-        filter: DeadFilterArgs,
-        /// Only count
-        #[arg(long)]
-        dry_run: bool,
-        /// The coordinator
-        #[command(flatten)]
-        server: ServerArgs,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
 }

@@ -158,3 +158,46 @@ fn fewer_slots_than_an_agent_has_are_refused_and_the_default_is_shown() {
     let guide = fs::read_to_string(repository().join("docs/guide/operate.md")).unwrap();
     assert!(guide.contains("two more than there are cores, and at least 4"), "the guide tells the default");
 }
+
+#[test]
+fn a_process_ends_in_time_though_nobody_takes_its_traces() {
+    // Connections are taken by the system, and nobody ever answers.
+    let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", deaf.local_addr().unwrap());
+    let mut cluster =
+        Cluster::start(1, &[("OTEL_EXPORTER_OTLP_ENDPOINT", address.as_str()), ("QUIRE_DRAIN_SECONDS", "1")]);
+    let _ = cluster.run("findings");
+    for agent in cluster.take(|_| true) {
+        let (kind, told) = (agent.kind, Instant::now());
+        agent.process.tell(Signal::Term);
+        assert_eq!(agent.process.ended(), 0, "{kind}");
+        // Two seconds more than its drain, and one for a busy machine.
+        assert!(told.elapsed() < Duration::from_secs(4), "{kind}: {:?}", told.elapsed());
+    }
+}
+
+#[test]
+fn settings_that_belong_together_are_given_together_wherever_they_stand() {
+    let quire = Quire::new();
+    let (file, secret) = (quire.folder().join("quire.toml"), "/run/secrets/p");
+    fs::write(&file, "store = \"file:///tmp/s\"\nnats-user = \"ada\"\n").unwrap();
+    let run = |arguments: &[&str]| -> Ended {
+        let mut fetcher = std::process::Command::new(Quire::program().with_file_name("quire-fetcher"));
+        fetcher.args(arguments).arg("--print-config").env_clear().env("QUIRE_CONFIG", &file);
+        fetcher.output().unwrap().into()
+    };
+    let ended = run(&[]);
+    assert_eq!(ended.code, Some(2), "{}", ended.err);
+    assert!(
+        ended.err.contains("nats-user is given (") && ended.err.contains("quire.toml:2)"),
+        "{}",
+        ended.err
+    );
+    assert!(ended.err.contains("nats-password-file is not"), "{}", ended.err);
+    assert_eq!(run(&["--nats-password-file", secret]).code, Some(0));
+    let ended = run(&["--nats-password-file", secret, "--nats-key", "k"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.err.contains("nats-key is given (flag) and nats-cert is not"), "{}", ended.err);
+    let ended = quire.run(["admin", "apply", "--nats-user", "ada"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.err);
+}

@@ -4,7 +4,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Stdio},
     time::{Duration, Instant},
@@ -472,47 +472,4 @@ fn what_is_found_damaged_when_the_site_is_finished_is_made_anew() {
     assert!(shown.out.contains("\"state\":\"done\""), "{}{}\n{}", shown.out, shown.err, cluster.logs());
     assert_eq!(tree(&cluster.site().join("findings")), before);
     assert!(cluster.site().join("birds/heron.html").is_file());
-}
-
-#[test]
-fn a_process_ends_in_time_though_nobody_takes_its_traces() {
-    // Connections are taken by the system, and nobody ever answers.
-    let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", deaf.local_addr().unwrap());
-    let mut cluster =
-        Cluster::start(1, &[("OTEL_EXPORTER_OTLP_ENDPOINT", address.as_str()), ("QUIRE_DRAIN_SECONDS", "1")]);
-    let _ = cluster.run("findings");
-    for agent in cluster.take(|_| true) {
-        let (kind, told) = (agent.kind, Instant::now());
-        agent.process.tell(Signal::Term);
-        assert_eq!(agent.process.ended(), 0, "{kind}");
-        // Two seconds more than its drain, and one for a busy machine.
-        assert!(told.elapsed() < Duration::from_secs(4), "{kind}: {:?}", told.elapsed());
-    }
-}
-
-#[test]
-fn settings_that_belong_together_are_given_together_wherever_they_stand() {
-    let quire = Quire::new();
-    let (file, secret) = (quire.folder().join("quire.toml"), "/run/secrets/p");
-    fs::write(&file, "store = \"file:///tmp/s\"\nnats-user = \"ada\"\n").unwrap();
-    let run = |arguments: &[&str]| -> Ended {
-        let mut fetcher = std::process::Command::new(Quire::program().with_file_name("quire-fetcher"));
-        fetcher.args(arguments).arg("--print-config").env_clear().env("QUIRE_CONFIG", &file);
-        fetcher.output().unwrap().into()
-    };
-    let ended = run(&[]);
-    assert_eq!(ended.code, Some(2), "{}", ended.err);
-    assert!(
-        ended.err.contains("nats-user is given (") && ended.err.contains("quire.toml:2)"),
-        "{}",
-        ended.err
-    );
-    assert!(ended.err.contains("nats-password-file is not"), "{}", ended.err);
-    assert_eq!(run(&["--nats-password-file", secret]).code, Some(0));
-    let ended = run(&["--nats-password-file", secret, "--nats-key", "k"]);
-    assert_eq!(ended.code, Some(2));
-    assert!(ended.err.contains("nats-key is given (flag) and nats-cert is not"), "{}", ended.err);
-    let ended = quire.run(["admin", "apply", "--nats-user", "ada"]);
-    assert_eq!(ended.code, Some(2), "{}", ended.err);
 }

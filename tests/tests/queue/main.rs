@@ -241,7 +241,7 @@ fn locks_that_another_tool_left_are_given_back_when_they_are_old() {
     let world = World::of(3);
     world.theirs("T0001.lock", "T0001", "");
     let young = world.ok(&["queue", "pop", "c", "--all"]);
-    assert!(young.err.contains("1 claims are another tool's"), "{}", young.err);
+    assert!(young.err.contains("1 claim of another tool"), "{}", young.err);
     assert_eq!(world.list()["under_way"][0]["key"], "T0001");
     let done = world.told(&["queue", "pop", "c", "--all", "--orphan-after", "0", "--json"]);
     assert_eq!((&done["done"], &done["recovered"]), (&1.into(), &1.into()), "{done}");

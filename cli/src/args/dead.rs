@@ -1,0 +1,98 @@
+//! Arguments of `quire dead`.
+
+use clap::{Args, Subcommand};
+
+use super::{LaneArg, ServerArgs};
+
+/// Arguments of `quire dead`.
+#[derive(Debug, Args)]
+pub struct DeadArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub action: DeadAction,
+}
+
+/// Which dead letters.
+#[derive(Debug, Clone, Args)]
+pub struct DeadFilterArgs {
+    /// These numbers
+    #[arg(value_name = "NUMBER")]
+    pub numbers: Vec<u64>,
+    /// Of this catalogue
+    #[arg(long, value_name = "NAME")]
+    pub catalogue: Option<String>,
+    /// Of this stage: fetch, validate, index, render
+    #[arg(long, value_name = "STAGE")]
+    pub stage: Option<String>,
+    /// With this in their error
+    #[arg(long, value_name = "TEXT")]
+    pub error: Option<String>,
+    /// All of them
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// What can be done with dead letters.
+#[derive(Debug, Subcommand)]
+pub enum DeadAction {
+    /// Those there are, grouped by error
+    #[command(after_help = "Example:\n  quire dead list --stage render")]
+    List {
+        /// Which
+        #[command(flatten)]
+        filter: DeadFilterArgs,
+        /// The coordinator
+        #[command(flatten)]
+        server: ServerArgs,
+        /// Print JSON, letter by letter
+        #[arg(long)]
+        json: bool,
+    },
+    /// One of them: records, error, attempts, trace, payload
+    #[command(after_help = "Example:\n  quire dead show 17 --json")]
+    Show {
+        /// Its number
+        number: u64,
+        /// The coordinator
+        #[command(flatten)]
+        server: ServerArgs,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Begin a run of each catalogue that they are of: it tries what is dead again, and publishes it
+    #[command(after_help = "Example:\n  quire dead replay --catalogue findings --lane low")]
+    Replay {
+        /// Which
+        #[command(flatten)]
+        filter: DeadFilterArgs,
+        /// In this lane instead of the most urgent that one of them had
+        #[arg(long, value_enum)]
+        lane: Option<LaneArg>,
+        /// Only count
+        #[arg(long)]
+        dry_run: bool,
+        /// The coordinator
+        #[command(flatten)]
+        server: ServerArgs,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget them
+    #[command(after_help = "Example:\n  quire dead drop --error 'no such template' --dry-run")]
+    Drop {
+        /// Which
+        #[command(flatten)]
+        filter: DeadFilterArgs,
+        /// Only count
+        #[arg(long)]
+        dry_run: bool,
+        /// The coordinator
+        #[command(flatten)]
+        server: ServerArgs,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
