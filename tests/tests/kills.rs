@@ -18,7 +18,7 @@ fn some_models() -> tempfile::TempDir {
     let mut models: Vec<_> =
         std::fs::read_dir(sample()).unwrap().map(|entry| entry.unwrap().path()).collect();
     models.sort();
-    for model in models.iter().filter(|path| path.is_file()).take(500) {
+    for model in models.iter().filter(|path| path.is_file()).take(200) {
         std::fs::copy(model, folder.path().join(model.file_name().unwrap())).unwrap();
     }
     folder

@@ -26,7 +26,7 @@ const PLANS: [&str; 10] = [
 const PASSES: u64 = 3;
 
 pub(super) fn run(arena: &Arena) -> Told {
-    let options = || arena.cluster("crash-points").agents(arena.times(1, 2)).coordinators(arena.times(1, 2));
+    let options = || arena.cluster("crash-points").agents(arena.times(1, 2)).coordinators(arena.times(1, 3));
     let mut storm = Storm::over(arena, "crash-points", options());
     let mut crashed: BTreeMap<&str, usize> = BTreeMap::new();
     let wanted = arena.times(1, 10);
