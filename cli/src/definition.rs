@@ -46,22 +46,37 @@ fn in_template(problem: TemplateProblem, text: Option<&[u8]>) -> Diagnostic {
 /// # Errors
 /// All problems of all catalogues.
 pub(crate) fn refuse_broken(folders: &[CatalogueFolder], store: &Store) -> anyhow::Result<()> {
-    let mut told = String::new();
+    let mut broken = String::new();
     for folder in folders {
-        if store.has_blob(&folder.bundle.digest())? {
-            continue;
-        }
-        let problems = problems(folder);
-        if !problems.is_empty() {
-            // Writing to a String cannot fail.
-            let _ = writeln!(told, "{}:", folder.path.display());
-            for problem in problems {
-                let _ = writeln!(told, "{problem}");
-            }
+        if !store.has_blob(&folder.bundle.digest())? {
+            broken.push_str(&told(folder));
         }
     }
-    anyhow::ensure!(told.is_empty(), "{}the site stays as it is", told);
+    refuse(&broken)
+}
+
+/// Refuses a catalogue with problems before it is sent to others, who do not know what its file is called.
+///
+/// # Errors
+/// All its problems.
+pub(crate) fn refuse_to_send(folder: &CatalogueFolder) -> anyhow::Result<()> {
+    refuse(&told(folder))
+}
+
+fn refuse(told: &str) -> anyhow::Result<()> {
+    anyhow::ensure!(told.is_empty(), "{told}the site stays as it is");
     Ok(())
+}
+
+/// The problems of a catalogue; empty if it has none.
+fn told(folder: &CatalogueFolder) -> String {
+    let mut told = String::new();
+    for (number, problem) in problems(folder).into_iter().enumerate() {
+        // Writing to a String cannot fail.
+        let _ = if number == 0 { writeln!(told, "{}:", folder.path.display()) } else { Ok(()) };
+        let _ = writeln!(told, "{problem}");
+    }
+    told
 }
 
 #[cfg(test)]

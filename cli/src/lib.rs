@@ -6,7 +6,6 @@
 )]
 
 mod args;
-mod clock;
 pub mod commands;
 mod definition;
 pub mod edge;

@@ -100,7 +100,7 @@ impl PlainRun {
 #[derive(Default)]
 pub(crate) struct Bars {
     screen: MultiProgress,
-    bars: Mutex<BTreeMap<(String, StageName), (ProgressBar, u64)>>,
+    bars: Mutex<BTreeMap<(RunId, StageName), (ProgressBar, u64)>>,
 }
 
 impl Bars {
@@ -109,23 +109,23 @@ impl Bars {
         match event {
             Event::Settled { stage, records, settled, announced } => {
                 let (bar, seen) =
-                    bars.entry((run.to_string(), stage)).or_insert_with(|| (self.bar(run, stage), 0));
+                    bars.entry((run.clone(), stage)).or_insert_with(|| (self.bar(run, stage), 0));
                 *seen += records;
                 bar.set_length(announced);
                 bar.set_position(settled);
                 bar.set_message(counted(*seen, "record"));
             }
-            Event::Entered(Phase::Done) => {
-                bars.retain(|(of, _), (bar, _)| {
-                    let over = of == run.as_str();
-                    if over {
-                        bar.finish_and_clear();
-                    }
-                    !over
-                });
-            }
+            // A run that fails is never done: the next one of its catalogue clears it away.
+            Event::Entered(phase) => bars.retain(|(of, _), (bar, _)| {
+                let is_over =
+                    if of == run { phase == Phase::Done } else { of.catalogue() == run.catalogue() };
+                if is_over {
+                    bar.finish_and_clear();
+                }
+                !is_over
+            }),
             Event::PlannedAgain => self.say(&format!("{run}: nothing came for a while, planning again")),
-            Event::Entered(_) | Event::ToRender(_) => {}
+            Event::ToRender(_) => {}
         }
     }
 

@@ -43,6 +43,14 @@ impl Wanted {
             Self::Agent => "is no agent of Quire: `quire agents` tells those there are",
         }
     }
+
+    /// What to look at if nobody answers there.
+    const fn remedy(self) -> &'static str {
+        match self {
+            Self::Coordinator => "is it running there (--server)?",
+            Self::Agent => "is it running there? `quire agents` tells those there are",
+        }
+    }
 }
 
 /// A server, or a coordinator and those that stand by for it.
@@ -112,11 +120,11 @@ impl Servers {
             Ok(Ok(channel)) => channel,
             Ok(Err(error)) => {
                 let cause = innermost(&error);
-                return Err(format!("cannot be reached ({cause}): is it running there (--server)?"));
+                return Err(format!("cannot be reached ({cause}): {}", self.wanted.remedy()));
             }
             Err(_) => {
                 let seconds = CONNECT.as_secs();
-                return Err(format!("did not answer within {seconds} s: is it running there (--server)?"));
+                return Err(format!("did not answer within {seconds} s: {}", self.wanted.remedy()));
             }
         };
         self.channel = Some(channel.clone());

@@ -34,6 +34,12 @@ impl RunId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name of its catalogue.
+    #[must_use]
+    pub fn catalogue(&self) -> &str {
+        self.0.rsplit_once('-').map_or(&self.0, |(catalogue, _)| catalogue)
+    }
 }
 
 impl fmt::Display for RunId {

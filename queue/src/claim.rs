@@ -191,14 +191,8 @@ impl QueueFolder {
             Ok(job) => job,
             Err(odd) => return self.bury(&locked, OsStr::new(&format!("{name}.{WAITING}")), &odd.0, 0),
         };
-        let waits = match files::read(&waiting) {
-            Content::Bytes(bytes, _) => Job::read(&bytes).is_ok_and(|there| there.is_same(&job)),
-            Content::Odd(_) | Content::Gone => false,
-        };
-        // What has its name since may ask for something else: then it has another name.
-        if !waits {
-            self.add(&job)?;
-        }
+        // What has its name since may ask for the same, or for something else: then it has another name.
+        self.add(&job)?;
         files::remove(&locked).map_err(QueueError::of("remove", &locked))
     }
 }

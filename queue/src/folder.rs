@@ -64,7 +64,7 @@ impl QueueFolder {
     }
 
     /// Adds a job that is seen whole or not at all. One that waits already under the same name is kept, with the greater
-    /// urgency of both.
+    /// urgency of both, and the catalogue that either names.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -91,13 +91,20 @@ impl QueueFolder {
     }
 
     fn raise(&self, place: &Path, mut there: Job, job: &Job) -> Result<Added, QueueError> {
-        if there.lane <= job.lane {
-            return Ok(Added::Known);
+        let (is_raised, is_named) =
+            (job.lane < there.lane, there.catalogue.is_none() && job.catalogue.is_some());
+        if is_raised {
+            there.lane = job.lane;
         }
-        there.lane = job.lane;
-        // If somebody claims it meanwhile, it is done twice.
-        self.write(place, there.to_yaml().as_bytes())?;
-        Ok(Added::Raised)
+        if is_named {
+            // Else whoever comes first does it, which may be a catalogue that has no such key.
+            there.catalogue.clone_from(&job.catalogue);
+        }
+        if is_raised || is_named {
+            // If somebody claims it meanwhile, it is done twice.
+            self.write(place, there.to_yaml().as_bytes())?;
+        }
+        Ok(if is_raised { Added::Raised } else { Added::Known })
     }
 
     fn put(&self, place: &Path, job: &Job) -> Result<bool, QueueError> {

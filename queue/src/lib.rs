@@ -31,4 +31,4 @@ pub use name::file_name;
 pub use pick::{Pick, pick};
 pub use recover::{ORPHAN_AFTER, Recovered};
 pub use scan::{OddFile, Scan, Waiting};
-pub use time::unix_now;
+pub use time::{iso, unix_now};

@@ -15,8 +15,9 @@ pub(crate) fn since(then: SystemTime) -> Duration {
     SystemTime::now().duration_since(then).unwrap_or_default()
 }
 
-/// `2026-11-20T12:02:39Z`.
-pub(crate) fn iso(seconds: u64) -> String {
+/// So many seconds after 1970 as ISO 8601 writes it, in UTC: `2026-11-20T12:02:39Z`.
+#[must_use]
+pub fn iso(seconds: u64) -> String {
     let (days, rest) = (seconds / DAY_SECONDS, seconds % DAY_SECONDS);
     let (year, month, day) = date(days);
     let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);

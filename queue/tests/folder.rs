@@ -335,6 +335,30 @@ fn catalogues_that_share_a_queue_may_have_the_same_key() {
 }
 
 #[test]
+fn a_job_for_any_catalogue_becomes_that_of_the_one_that_asks_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = QueueFolder::create(folder.path()).unwrap();
+    let of = |key, lane, catalogue| Job::new(key, lane, catalogue, 0);
+    let catalogue_of = |key: &str| {
+        let scan = scanned(&queue);
+        scan.waiting().find(|job| job.key == key).and_then(|job| job.catalogue.clone())
+    };
+    queue.add(&of("Mi1", Lane::Normal, None)).unwrap();
+    assert_eq!(queue.add(&of("Mi1", Lane::Low, Some("neurons"))).unwrap(), Added::Known);
+    assert_eq!(catalogue_of("Mi1").as_deref(), Some("neurons"));
+    queue.add(&of("Tm3", Lane::Normal, None)).unwrap();
+    assert_eq!(queue.add(&of("Tm3", Lane::Critical, Some("neurons"))).unwrap(), Added::Raised);
+    assert_eq!(catalogue_of("Tm3").as_deref(), Some("neurons"));
+    // Another one asks while it is done, and it is given back.
+    let mut claims = Claims::new(&queue).unwrap();
+    assert_eq!(claims.claim(&["Mi1".to_owned()]).unwrap().len(), 1);
+    assert_eq!(queue.add(&of("Mi1", Lane::Normal, None)).unwrap(), Added::New);
+    claims.give_back(&[("Mi1".to_owned(), None)]).unwrap();
+    assert_eq!(catalogue_of("Mi1").as_deref(), Some("neurons"));
+    assert_eq!(files(folder.path()).len(), 2);
+}
+
+#[test]
 fn a_job_that_is_given_back_keeps_a_place_beside_what_has_its_name_since() {
     let folder = tempfile::tempdir().unwrap();
     let queue = QueueFolder::create(folder.path()).unwrap();

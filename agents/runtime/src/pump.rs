@@ -182,17 +182,18 @@ impl<S: Stage> Pump<S> {
         }
         let (ending, served) =
             if cached { (Ending::Cached, None) } else { (Ending::Processed, Some(service)) };
-        let own = children.iter().filter(|work| discriminant(*work) == discriminant(&parcel.work));
-        let set_apart = own.map(|work| work.records() as u64).sum();
-        let records = (parcel.work.records() as u64).saturating_sub(set_apart);
-        self.metrics.ended(self.stage.name(), parcel.header.lane, ending, records, served);
-        // As after a split: whoever works off a full lane must not wait for room in it.
-        let room = PublishOptions::default();
-        let room = if set_apart > 0 { room.headroom() } else { room };
         let children = settle::children(parcel, children);
         let announced = settle::announce(&children);
+        let kind = discriminant(&parcel.work);
+        let (own, next): (Vec<_>, Vec<_>) =
+            children.into_iter().partition(|child| discriminant(&child.work) == kind);
+        let left = own.iter().map(|child| child.work.records() as u64).sum();
+        let records = (parcel.work.records() as u64).saturating_sub(left);
+        self.metrics.ended(self.stage.name(), parcel.header.lane, ending, records, served);
+        // As after a split: whoever works off a full lane must not wait for room in it.
+        settle::publish_parcels(&self.broker, &own, PublishOptions::default().headroom()).await?;
         let settlement = settle::settlement(parcel, announced, outcome, service, cached);
-        self.tell(&children, &Settlement { records, ..settlement }, room).await
+        self.tell(&next, &Settlement { records, ..settlement }, PublishOptions::default()).await
     }
 
     /// Before anyone hears of the result, so that what is settled is kept. What could not be kept is made again.

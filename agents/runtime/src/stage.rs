@@ -28,9 +28,9 @@ pub trait Stage: Send + Sync + 'static {
 pub struct Processed {
     /// For the settlement.
     pub outcome: Outcome,
-    /// Work for the next stages, in a fixed order: a child's id is derived from its position. Work of the same kind are
-    /// records of this parcel that are set apart, each alone: those that failed while the others did not, which are judged
-    /// by themselves then, and cost the others nothing.
+    /// Work for the next stages, in a fixed order: a child's id is derived from its position. Work of the same kind is
+    /// what this parcel leaves to others: records that failed while the others did not, each alone, so that they are judged
+    /// by themselves and cost the others nothing; or locations that it had no room for.
     pub children: Vec<Work>,
 }
 

@@ -166,7 +166,7 @@ pub struct ServeArgs {
     #[arg(long, env = "QUIRE_QUEUE", value_name = "FOLDER")]
     pub queue: Option<PathBuf>,
     /// Build again what a change of a file concerns, and have browsers load their page again
-    #[arg(long, conflicts_with = "queue")]
+    #[arg(long)]
     pub watch: bool,
     /// How
     #[command(flatten)]

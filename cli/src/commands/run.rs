@@ -11,7 +11,7 @@ use serde::Serialize;
 use tonic::transport::Channel;
 
 use crate::{
-    Exit, LaneArg, RunAction, RunArgs, ServerArgs, clock,
+    Exit, LaneArg, RunAction, RunArgs, ServerArgs,
     commands::build::{is_incomplete, is_nothing},
     output,
     remote::{DEADLINE, LONG_DEADLINE, MAX_ANSWER_BYTES, Servers, block_on},
@@ -154,7 +154,7 @@ fn line(run: &Run) -> String {
 
 /// When it was begun, if the coordinator knows.
 fn started(run: &Run) -> Option<String> {
-    (run.started_ms > 0).then(|| clock::utc(run.started_ms))
+    (run.started_ms > 0).then(|| quire_queue::iso(run.started_ms / 1_000))
 }
 
 /// The first thing that a run did not do: `quire run show` tells the others.

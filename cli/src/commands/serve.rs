@@ -21,6 +21,9 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
         wrong_usage!("cannot serve at {}: it is for this machine only, such as 127.0.0.1:8000", args.listen);
     }
     match &args.queue {
+        Some(_) if args.watch => {
+            wrong_usage!("--watch builds everything, --queue (or QUIRE_QUEUE) does jobs: give one of them")
+        }
         Some(folder) => queue::run(args, folder),
         None => site::run(args),
     }

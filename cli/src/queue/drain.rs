@@ -70,6 +70,10 @@ pub(crate) struct Drain {
     ground: Ground,
     size: Size,
     pause: Pause,
+    /// Until what could not be moved to the dead letters is tried again.
+    odd_pause: Pause,
+    /// Why something could not.
+    unburied: Option<anyhow::Error>,
     held: Held,
     begun: usize,
     turns: u32,
@@ -103,6 +107,8 @@ impl Drain {
             ground: Ground::Nothing,
             size: Size::new(options.together),
             pause: Pause::default(),
+            odd_pause: Pause::default(),
+            unburied: None,
             held: Held::default(),
             begun: 0,
             turns: 0,
@@ -120,7 +126,7 @@ impl Drain {
     pub(crate) async fn run(&mut self) -> anyhow::Result<()> {
         loop {
             match self.turn().await {
-                Ok(true) => return Ok(()),
+                Ok(true) => return self.unburied.take().map_or(Ok(()), Err),
                 Ok(false) => {}
                 Err(error) => self.bear(error).await?,
             }
@@ -150,13 +156,11 @@ impl Drain {
     /// One look and what follows from it; whether this is the end.
     async fn turn(&mut self) -> anyhow::Result<bool> {
         let stops = self.cancelled.is_cancelled();
-        if !stops {
+        if !stops && !self.pause.is_on() {
             self.recover()?;
             self.scan.look()?;
-            self.bury_odd()?;
-            if !self.pause.is_on() {
-                self.start().await?;
-            }
+            self.bury_odd();
+            self.start().await?;
         }
         if !self.running.is_empty() {
             self.teller.progress(self.left());
@@ -168,7 +172,8 @@ impl Drain {
     fn is_over(&self) -> bool {
         let limited = self.options.limit.is_some();
         let is_full = self.options.limit.is_some_and(|limit| self.begun >= limit);
-        let is_empty = self.left() == 0 && (limited || self.scan.odd().is_empty());
+        let no_odd = limited || self.unburied.is_some() || self.scan.odd().is_empty();
+        let is_empty = self.left() == 0 && no_odd;
         // What is held, or failed as a whole, is for whoever runs the command to look at.
         is_full || is_empty || self.trouble.is_some() && self.pause.is_on() || self.is_stuck()
     }
@@ -234,14 +239,35 @@ impl Drain {
         Ok(())
     }
 
-    fn bury_odd(&mut self) -> anyhow::Result<()> {
+    /// Moves what is no job to the dead letters. What cannot be moved keeps no job from being done: it is told, and tried
+    /// again after a pause.
+    fn bury_odd(&mut self) {
+        if self.odd_pause.is_on() {
+            return;
+        }
+        self.unburied = None;
         for odd in self.scan.odd().into_iter().filter(|odd| odd.settled) {
-            if self.claims.folder().bury_odd(&odd.file, &odd.why)? {
-                self.teller.died(&odd.file.to_string_lossy(), &odd.why.0);
+            match self.claims.folder().bury_odd(&odd.file, &odd.why) {
+                Ok(true) => self.teller.died(&odd.file.to_string_lossy(), &odd.why.0),
+                Ok(false) => {}
+                Err(error) => {
+                    let name = odd.file.to_string_lossy();
+                    let error = anyhow::Error::from(error)
+                        .context(format!("{name} is no job and cannot be moved to the dead letters"));
+                    self.unburied.get_or_insert(error);
+                }
             }
             self.scan.again();
         }
-        Ok(())
+        match &self.unburied {
+            None => self.odd_pause.end(),
+            Some(error) => {
+                let pause = self.odd_pause.begin().as_secs();
+                if self.options.watch {
+                    eprintln!("queue: {error:#}; trying again in {pause} s");
+                }
+            }
+        }
     }
 
     /// Begins what there is room for.

@@ -310,12 +310,14 @@ fn a_job_that_cannot_be_buried_waits_and_a_served_queue_lives_on() {
     fs::write(world.at(".queue/dead"), "no folder").unwrap();
     world.theirs("Nobody.yaml", "Nobody", "");
     world.theirs("Worn.yaml", "T0000", "crashes: 6\n");
+    fs::write(world.at(".queue/odd.yaml"), "no: [job").unwrap();
+    wait_until("the odd one is told", || serve.line("odd.yaml").is_some());
     wait_until("it is told", || serve.line("trying again in ").is_some());
     world.theirs("T0001.yaml", "T0001", "priority: critical\n");
     wait_until("others are done", || !world.files().iter().any(|name| name.starts_with("T0001")));
     fs::remove_file(world.at(".queue/dead")).unwrap();
     wait_until("they are dead", || {
-        ["Nobody", "Worn"].iter().all(|name| world.at(&format!(".queue/dead/{name}.yaml")).exists())
+        ["Nobody", "Worn", "odd"].iter().all(|name| world.at(&format!(".queue/dead/{name}.yaml")).exists())
     });
     wait_until("nothing is left", || world.files().iter().all(|name| name == "dead"));
     assert_eq!(serve.stop().0, Some(0));

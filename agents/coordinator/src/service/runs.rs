@@ -32,6 +32,8 @@ use crate::{RunError, scope::check_keys, task::on_thread};
 const LISTED: u32 = 100;
 /// Room for names and lengths around the files of a definition.
 const FRAMING_BYTES: usize = 1 << 20;
+/// Why a run was not begun is told in a header. Clients refuse headers beyond 16 KiB, in which each blank takes three bytes.
+const TOLD_BYTES: usize = 4 << 10;
 
 /// The service's implementation; it answers while this process leads.
 pub(super) struct Runs {
@@ -79,9 +81,9 @@ impl RunService for Runs {
         let lane = if lane == 0 && !keys.is_empty() { Lane::Critical } else { lane_of(lane)? };
         let bundle = bundle(files)?;
         let leading = self.leading()?;
+        let place = leading.place()?;
         refuse_broken(&leading, bundle.clone()).await?;
         let asked = Asked { bundle, full, anew: false, lane, keys, replaces: Vec::new() };
-        let place = leading.place()?;
         // On its own: whoever asks may go away meanwhile.
         let starting = leading.tasks.spawn(start(Arc::clone(&leading), asked, Some(place), span));
         let known = tokio::select! {
@@ -184,10 +186,19 @@ impl Extractor for Caller<'_> {
 
 /// Why a run was not begun.
 pub(super) fn not_begun(error: &RunError) -> Status {
-    let said = quire_runtime::chain(error);
+    let said = bounded(&quire_runtime::chain(error));
     match error {
         RunError::Catalogue(_) => Status::failed_precondition(said),
         _ => Status::internal(said),
+    }
+}
+
+/// As much of a text as fits the header that it travels in.
+fn bounded(text: &str) -> String {
+    let end = text.floor_char_boundary(TOLD_BYTES.min(text.len()));
+    match text.get(..end) {
+        Some(told) if end < text.len() => format!("{told} ...\nand more: `quire check` tells all of it"),
+        _ => text.to_owned(),
     }
 }
 
@@ -207,7 +218,7 @@ async fn refuse_broken(leading: &Arc<Leading>, bundle: Bundle) -> Result<(), Sta
     };
     match on_thread(look).await {
         Ok(None) => Ok(()),
-        Ok(Some(told)) => Err(Status::failed_precondition(told)),
+        Ok(Some(told)) => Err(Status::failed_precondition(bounded(&told))),
         Err(error) => Err(not_begun(&error)),
     }
 }

@@ -35,7 +35,7 @@ impl Process {
         // Without its sender the broker is gone for good.
         while broker.wait_for(|now| *now != Readiness::Ready).await.is_ok() {
             let back = broker.wait_for(|now| *now == Readiness::Ready);
-            if tokio::time::timeout(AWAY, back).await.is_err() {
+            if !matches!(tokio::time::timeout(AWAY, back).await, Ok(Ok(_))) {
                 break;
             }
         }

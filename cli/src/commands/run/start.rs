@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Told, client, exit_of, report, tell, watch::watch};
 use crate::{
-    Exit, LaneArg, StartArgs,
+    Exit, LaneArg, StartArgs, definition,
     embedded::{CatalogueFolder, find_catalogues},
     output,
     remote::{DEADLINE, Servers},
@@ -51,6 +51,7 @@ async fn one(
     folder: &CatalogueFolder,
     begun: &mut Begun,
 ) -> anyhow::Result<Exit> {
+    definition::refuse_to_send(folder)?;
     let run = begin(servers, args, folder).await?;
     if !args.watch {
         if !args.json {

@@ -82,6 +82,9 @@ async fn serve_from(
     let site = builder.args.work.out.clone();
     if builder.watcher.is_some() {
         builder.build_and_tell().await;
+        if builder.cancelled.is_cancelled() {
+            bail!("interrupted");
+        }
     } else {
         builder.build().await?;
     }
@@ -143,7 +146,8 @@ impl Builder<'_> {
         }
     }
 
-    async fn build(&mut self) -> anyhow::Result<()> {
+    /// The catalogues as they now are.
+    fn catalogues(&self) -> anyhow::Result<Vec<CatalogueFolder>> {
         let folders = find_catalogues(&self.args.catalogues)?;
         let same = |(now, then): (&CatalogueFolder, &CatalogueFolder)| {
             now.name == then.name && now.path == then.path
@@ -152,9 +156,14 @@ impl Builder<'_> {
             bail!("there are other catalogues now, or one has another name: start `quire serve` again");
         }
         place::refuse_overlap(&self.args.work.out, self.state.folder(), &folders)?;
+        Ok(folders)
+    }
+
+    async fn build(&mut self) -> anyhow::Result<()> {
+        let mut folders = self.catalogues()?;
         // Before the build, so that nothing that changes during it goes unseen.
-        if let Some(watcher) = &mut self.watcher {
-            watcher.watch(&folders);
+        if self.watcher.as_mut().is_some_and(|watcher| watcher.watch(&folders)) {
+            folders = self.catalogues()?;
         }
         let store = Store::open(&self.state.store()).context("cannot open the store")?;
         definition::refuse_broken(&folders, &store)?;

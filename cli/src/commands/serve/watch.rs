@@ -10,7 +10,10 @@ use std::{
 
 use anyhow::Context as _;
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::mpsc,
+    time::{sleep, timeout},
+};
 
 use crate::{commands::place, embedded::CatalogueFolder, output};
 
@@ -29,6 +32,8 @@ pub(super) struct Watcher {
     heard: mpsc::Receiver<()>,
     /// What is watched, and what should be but is not there.
     folders: BTreeMap<PathBuf, Option<Identity>>,
+    /// As they were seen last: each time that one comes, goes or is replaced is one change.
+    seen: BTreeMap<PathBuf, Option<Identity>>,
     inner: RecommendedWatcher,
 }
 
@@ -54,12 +59,13 @@ impl Watcher {
             }
         };
         let inner = notify::recommended_watcher(hear).map_err(explained).context("cannot watch files")?;
-        Ok(Self { heard, folders: BTreeMap::new(), inner })
+        Ok(Self { heard, folders: BTreeMap::new(), seen: BTreeMap::new(), inner })
     }
 
     /// Watches the folders of these catalogues and the roots of their sources, those too that were put in the place of others;
-    /// a folder that cannot be watched is told.
-    pub(super) fn watch(&mut self, catalogues: &[CatalogueFolder]) {
+    /// a folder that cannot be watched is told. Whether there are any that were not watched before: what changed in them
+    /// before now was not heard.
+    pub(super) fn watch(&mut self, catalogues: &[CatalogueFolder]) -> bool {
         let mut paths: Vec<PathBuf> = catalogues
             .iter()
             .flat_map(|folder| place::roots(folder).into_iter().chain([place::whole(&folder.path)]))
@@ -72,6 +78,7 @@ impl Watcher {
             let _ = self.inner.unwatch(gone);
         }
         self.folders.retain(|folder, _| paths.contains(folder));
+        let mut has_new = false;
         for path in paths {
             let now = identity(&path);
             if self.folders.get(&path) == Some(&now) {
@@ -82,23 +89,34 @@ impl Watcher {
                 output::note(&format!("cannot watch all of {}: {:#}", path.display(), explained(error)));
             }
             self.folders.insert(path, now);
+            has_new = true;
         }
+        self.seen.clone_from(&self.folders);
+        has_new
     }
 
     /// Waits for the next change, and until it is over. May be given up at any point.
     pub(super) async fn changed(&mut self) {
         while !self.is_other() {
-            if let Ok(Some(())) = timeout(LOOK, self.heard.recv()).await {
-                break;
+            match timeout(LOOK, self.heard.recv()).await {
+                Ok(Some(())) => break,
+                // Nobody tells any more: what is left is to look.
+                Ok(None) => sleep(LOOK).await,
+                Err(_) => {}
             }
         }
         let quiet = async { while let Ok(Some(())) = timeout(QUIET, self.heard.recv()).await {} };
         let _ = timeout(AT_MOST, quiet).await;
     }
 
-    /// Whether a folder has come, has gone, or is another one now.
-    fn is_other(&self) -> bool {
-        self.folders.iter().any(|(path, known)| identity(path) != *known)
+    /// Whether a folder has come, has gone, or is another one since this was asked last.
+    fn is_other(&mut self) -> bool {
+        let mut is_other = false;
+        for (path, seen) in &mut self.seen {
+            let now = identity(path);
+            is_other |= std::mem::replace(seen, now) != now;
+        }
+        is_other
     }
 }
 

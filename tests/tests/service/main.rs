@@ -1,11 +1,14 @@
 //! Runs through the coordinator's service: at once, through changes of the leader, and when things are lost or damaged.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod birds;
+mod lost;
+
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Stdio},
     time::{Duration, Instant},
 };
@@ -14,6 +17,8 @@ use quire_proto::{BuildReport, manifest::Manifest};
 use serde_json::Value;
 use system_tests::{Build, Cluster, Ended, Quire, repository, tree};
 use test_servers::Signal;
+
+use birds::birds;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -94,27 +99,6 @@ fn ask_nats(port: u16, subject: &str) -> Value {
 fn messages(cluster: &Cluster, stream: &str) -> u64 {
     let info = ask_nats(cluster.nats[0].port(), &format!("$JS.API.STREAM.INFO.{stream}"));
     info["state"]["messages"].as_u64().unwrap()
-}
-
-/// A catalogue of birds; a page needs the bird's colour.
-fn birds(folder: &Path, name: &str, birds: &[(&str, &str)]) -> PathBuf {
-    let catalogue = folder.join(name);
-    fs::create_dir_all(catalogue.join("templates")).unwrap();
-    fs::create_dir_all(catalogue.join("data")).unwrap();
-    let yaml = format!(
-        "catalogue: {name}\ntitle: Birds\nsources:\n  - name: all\n    \
-         files: {{ root: \"${{{}_ROOT}}\", include: [\"*.json\"], format: json }}\n\
-         record:\n  key: .id\n  title: .id\npages:\n  record: templates/record.html\n",
-        name.to_uppercase()
-    );
-    fs::write(catalogue.join("catalogue.yaml"), yaml).unwrap();
-    let page = "{% extends \"quire/base.html\" %}{% block main %}{{ record.colour }}{% endblock %}";
-    fs::write(catalogue.join("templates/record.html"), page).unwrap();
-    for (id, rest) in birds {
-        let record = format!("{{\"id\":\"{id}\"{rest}}}");
-        fs::write(catalogue.join(format!("data/{id}.json")), record).unwrap();
-    }
-    catalogue
 }
 
 #[test]
@@ -313,97 +297,6 @@ fn several_runs_are_one_object_and_the_worst_of_them_is_the_exit() {
     assert!(ended.err.contains("standby"), "{}", ended.err);
     let ended = cluster.quire(&["run", "list", "--server", &format!("{standby},{leader}")]);
     assert_eq!(ended.code, Some(0), "{}", ended.err);
-}
-
-/// Expressions, schema and templates are looked at before a run begins: with any of them broken, every record would be
-/// rejected or dead.
-#[test]
-fn a_broken_definition_begins_no_run_and_the_site_stays() {
-    let folder = tempfile::tempdir().unwrap();
-    let catalogue = birds(folder.path(), "birds", &[("heron", ",\"colour\":\"grey\"")]);
-    let root = catalogue.join("data");
-    let cluster = Cluster::start(1, &[("BIRDS_ROOT", root.to_str().unwrap())]);
-    let start = || cluster.quire(&["run", "start", catalogue.to_str().unwrap(), "--watch", "--json"]);
-    assert_eq!(start().report().runs[0].records.published, 1);
-    let before = tree(&cluster.site());
-    for (file, good, bad, place) in [
-        ("catalogue.yaml", "key: .id", "key: .id |", "catalogue.yaml:"),
-        ("catalogue.yaml", "record:\n", "validate: { schema: shema.json }\nrecord:\n", "shema.json"),
-        ("templates/record.html", "{% block main %}", "{% block main %}{% if %}", "templates/record.html:1:"),
-    ] {
-        let path = catalogue.join(file);
-        let text = fs::read_to_string(&path).unwrap();
-        fs::write(&path, text.replacen(good, bad, 1)).unwrap();
-        let ended = start();
-        assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{}", ended.err);
-        assert!(ended.err.contains(place) && ended.err.contains("the site stays"), "{place}: {}", ended.err);
-        fs::write(&path, text).unwrap();
-    }
-    assert_eq!(tree(&cluster.site()), before);
-    assert_eq!(start().report().runs[0].records.unchanged, 1);
-    let runs: Vec<Value> =
-        serde_json::from_str(cluster.quire(&["run", "list", "--json"]).out.trim()).unwrap();
-    assert_eq!(runs.len(), 2, "{runs:?}");
-}
-
-#[test]
-fn what_a_run_could_not_do_is_told_by_everyone_who_shows_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let catalogue = birds(folder.path(), "birds", &[("heron", ",\"colour\":\"grey\""), ("swan", "")]);
-    let (start, root) = (catalogue.to_str().unwrap(), catalogue.join("data"));
-    fs::write(root.join("nobody.json"), "{}").unwrap();
-    let cluster = Cluster::start(1, &[("BIRDS_ROOT", root.to_str().unwrap())]);
-    let away = folder.path().join("away");
-
-    // Nothing can be read, and nothing is there from before.
-    fs::rename(&root, &away).unwrap();
-    let ended = cluster.quire(&["run", "start", start, "--watch"]);
-    assert_eq!(ended.code, Some(1), "{}{}", ended.out, ended.err);
-    assert!(ended.out.contains("  done, partial  0 seen"), "{}", ended.out);
-    assert!(ended.out.contains("  partial: source all: "), "{}", ended.out);
-    assert_eq!(cluster.quire(&["run", "watch", "birds-1"]).code, Some(1));
-
-    // Some of it is rejected, and some dies.
-    fs::rename(&away, &root).unwrap();
-    let ended = cluster.quire(&["run", "start", start, "--watch"]);
-    assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.err);
-    let shown = cluster.quire(&["run", "show", "birds-2"]).out;
-    for told in [&ended.out, &shown] {
-        assert!(told.contains("birds/rejects.html"), "{told}");
-        assert!(told.contains("  dead: quire dead list --catalogue birds"), "{told}");
-    }
-
-    // The source is away: what was there stays.
-    fs::rename(&root, &away).unwrap();
-    let ended = cluster.quire(&["run", "start", start, "--watch"]);
-    assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.err);
-    let shown = cluster.quire(&["run", "show", "birds-3"]).out;
-    let listed = cluster.quire(&["run", "list"]).out;
-    for told in [&ended.out, &shown, &listed] {
-        assert!(
-            told.contains("  done, partial  2 seen") && told.contains("  partial: source all: "),
-            "{told}"
-        );
-    }
-    let ids: Vec<&str> =
-        listed.lines().filter_map(|line| line.split("  ").next()).filter(|id| !id.is_empty()).collect();
-    assert_eq!(ids, ["birds-3", "birds-2", "birds-1"], "{listed}");
-    fs::rename(&away, &root).unwrap();
-
-    // A key that nobody has.
-    let ended = cluster.quire(&["run", "start", start, "--key", "dodo", "--watch"]);
-    assert!(ended.out.contains("no item of the sources has the key dodo"), "{}{}", ended.out, ended.err);
-    assert_eq!(ended.code, Some(1));
-
-    // A run that is cancelled while it is watched.
-    assert_eq!(cluster.quire(&["pause", "fetch"]).code, Some(0));
-    let watching = Background::start(&cluster.servers(), &["run", "start", start, "--full", "--watch"]);
-    until("the run", || run_is_there(&cluster, "birds-5"));
-    let cancelled = cluster.quire(&["run", "cancel", "birds-5"]);
-    assert!(cancelled.out.contains("  cancelled  finished work is kept"), "{}", cancelled.out);
-    let ended = watching.end();
-    assert_eq!(ended.code, Some(1));
-    assert!(ended.err.contains("error: birds-5: cancelled; finished work is kept"), "{}", ended.err);
 }
 
 #[test]
