@@ -33,9 +33,9 @@ macro_rules! lane_columns {
             "  oldest    how long the first of them waits\n",
             "  out       parcels that agents have taken and not yet settled\n",
             "  put off   parcels that are tried again when a pause is over\n",
-            "  a second  parcels settled a second, over the last heartbeats of the agents\n",
-            "  count     parcels that agents have settled since they started\n",
-            "  > 1 s     those of them that took longer; also > 5 s\n",
+            "  a second  parcels done a second, over the last heartbeats of the agents\n",
+            "  count     parcels that agents have done since they started\n",
+            "  > 1 s     handlers that took longer; also > 5 s\n",
             "  agents    agents of the stage, and whether they are paused"
         )
     };

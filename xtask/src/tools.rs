@@ -102,7 +102,7 @@ pub(crate) fn promtool() -> anyhow::Result<Option<PathBuf>> {
     Ok(Some(program))
 }
 
-/// kubectl, on PATH or in `$KUBECTL`: Debian's is too old, and the registries have none.
+/// kubectl, on PATH or in `$KUBECTL`: Debian's is too old.
 pub(crate) fn kubectl() -> Option<PathBuf> {
     let named = std::env::var_os("KUBECTL").map(PathBuf::from);
     named.or_else(|| output(Command::new("which").arg("kubectl")).map(PathBuf::from))

@@ -107,7 +107,7 @@ impl fmt::Debug for JetStreamOptions {
 /// Limits and times of streams, consumers and buckets; every queue has the same.
 ///
 /// Servers reserve the bytes of all streams: `max_file_store` must hold 18 times `max_bytes` and `headroom_bytes`, and
-/// 256 MiB for the buckets.
+/// 320 MiB for the buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
     /// Copies of everything: 1, or 3 or 5 on a cluster of at least as many servers.

@@ -66,7 +66,7 @@ pub enum DeadAction {
         /// Which
         #[command(flatten)]
         filter: DeadFilterArgs,
-        /// In this lane instead of the most urgent that one of them had
+        /// In this lane instead of the most urgent that one of them had, which is high at most
         #[arg(long, value_enum)]
         lane: Option<LaneArg>,
         /// Only count

@@ -58,7 +58,7 @@ pub enum QueueAction {
 /// Arguments of `quire queue fill`.
 #[derive(Debug, Args)]
 pub struct FillArgs {
-    /// Catalogue folder; without it: the one in ./catalogues, or the current folder
+    /// Catalogue folder, or a definition in one; without it: the one in ./catalogues, or the current folder
     #[arg(value_name = "DIR")]
     pub catalogue: Option<PathBuf>,
     /// The queue
@@ -110,7 +110,7 @@ pub struct WorkArgs {
 /// Arguments of `quire queue pop`.
 #[derive(Debug, Args)]
 pub struct PopArgs {
-    /// Catalogue folder; without it: the one in ./catalogues, or the current folder
+    /// Catalogue folder, or a definition in one; without it: the one in ./catalogues, or the current folder
     #[arg(value_name = "DIR")]
     pub catalogue: Option<PathBuf>,
     /// The queue
@@ -159,7 +159,7 @@ pub struct DeadJobsArgs {
 /// Arguments of `quire serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// Catalogue folders; without any: each in ./catalogues, or the current folder. With a queue: one
+    /// Catalogue folders, or definitions in one; without any: each in ./catalogues, or the current folder. With a queue: one
     #[arg(value_name = "DIR")]
     pub catalogues: Vec<PathBuf>,
     /// Folder of queue files: do its jobs as they come, instead of building everything first

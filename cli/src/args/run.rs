@@ -74,7 +74,7 @@ pub enum RunAction {
 /// Arguments of `quire run start`.
 #[derive(Debug, Args)]
 pub struct StartArgs {
-    /// Folders of catalogues, or of folders of catalogues
+    /// Catalogue folders, or definitions in one
     #[arg(value_name = "DIR", required = true)]
     pub catalogues: Vec<PathBuf>,
     /// Look at everything anew, whatever earlier runs found out

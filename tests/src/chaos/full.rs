@@ -83,11 +83,19 @@ pub(super) fn run_store(arena: &Arena) -> Told {
         Ok(disk) => disk,
         Err(reason) => return Told::skipped(format!("no file system can be mounted: {reason}")),
     };
-    let mut options = arena.cluster("store-full").agents(2);
-    options.store = Some(disk.0.join("store"));
-    let mut storm = Storm::over(arena, "store-full", options);
+    let options = |round: usize| {
+        let mut options = arena.cluster("store-full").agents(2);
+        options.store = Some(disk.0.join(format!("store-{round}")));
+        options
+    };
+    let mut storm = Storm::over(arena, "store-full", options(0));
     storm.forgives = NO_ROOM;
-    for _ in 0..arena.times(2, 20) {
+    for round in 0..arena.times(2, 20) {
+        // A store that holds everything already needs no room.
+        if arena.options.whole && round > 0 {
+            storm.afresh(options(round));
+            fs::remove_dir_all(disk.0.join(format!("store-{}", round - 1))).unwrap();
+        }
         storm.begin();
         let gap = Duration::from_millis(storm.random.within(50..1_000));
         storm.wait(gap);
