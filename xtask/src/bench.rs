@@ -64,7 +64,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let given = args.findings.clone();
     let Some(findings) = given.map_or_else(data::findings, |given| Ok(Some(given)))? else {
         println!(
-            "skipped: judge, pages, lists, search_quality, build (there are no real models; give --findings DIR)"
+            "skipped: judge, pages, lists, search_quality, build, search_scale, service_times (there are no real models; give --findings DIR)"
         );
         return Ok(());
     };
@@ -72,7 +72,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let mut told = measure(program("judge").arg(&models))?;
     told += &measure(program("pages").arg(&catalogue).arg(&models))?;
     measure(program("lists").arg(&catalogue).arg(&models))?;
-    told += &measure(program("search_quality").env("QUIRE_FINDINGS_DATA", findings))?;
+    told += &measure(program("search_quality").env("QUIRE_FINDINGS_DATA", &findings))?;
     told += &measure(&mut program("build"))?;
     whole_against_bare(&told)?;
     let nats = tools::nats_server()?;
@@ -82,6 +82,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         search_scale
     };
     measure(&mut search_scale())?;
+    measure(program("service_times").env("NATS_SERVER", &nats).env("QUIRE_FINDINGS_DATA", &findings))?;
     if args.scale {
         measure(program("build").arg("scale"))?;
         measure(search_scale().args(["20000", "100000"]))?;
