@@ -23,6 +23,7 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use quire_broker::{Broker, JetStreamOptions, Message, Queue, apply};
 use quire_proto::{Digest, Lane, StageName};
 use test_servers::{Nats, NatsOptions};
+use tokio::task::JoinSet;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -33,6 +34,8 @@ const RECORD: usize = 1_024;
 const RECORDS: usize = 64;
 /// Publishes that are unanswered at once.
 const WINDOW: usize = 256;
+/// Who of us publish, so that together as many are unanswered.
+const HANDLERS: usize = 4;
 const ROUNDS: usize = 5;
 /// At least so much of the bare loop, and so many times the others.
 const GOAL: f64 = 0.8;
@@ -95,7 +98,8 @@ fn per_second(count: usize, began: Instant) -> f64 {
     count as f64 / began.elapsed().as_secs_f64()
 }
 
-/// Publishes and pulls at the same time, through the lanes.
+/// Publishes and pulls at the same time, through the lanes. As in an agent, several handlers publish: each waits for the
+/// answers to what it has published, while the others go on.
 async fn our_hop(server: &Nats, count: usize, bytes: usize, round: usize) -> f64 {
     let options = JetStreamOptions::new(server.url());
     apply(&options).await.unwrap();
@@ -103,17 +107,21 @@ async fn our_hop(server: &Nats, count: usize, bytes: usize, round: usize) -> f64
         (Broker::jet_stream(options.clone()).await.unwrap(), Broker::jet_stream(options).await.unwrap());
     let body = Bytes::from(vec![7; bytes]);
     let began = Instant::now();
-    let publishing = tokio::spawn(async move {
-        for start in (0..count).step_by(WINDOW) {
-            let message = |number: usize| {
-                let id = Digest::of(format!("{round} {bytes} {number}").as_bytes());
-                Message::new(id, body.clone()).with_catalogue("findings")
-            };
-            let messages = (start..count.min(start + WINDOW)).map(message).collect();
-            publisher.publish_all(QUEUE, messages).await.unwrap();
-        }
-        publisher
-    });
+    let mut publishing = JoinSet::new();
+    for handler in 0..HANDLERS {
+        let (publisher, body) = (publisher.clone(), body.clone());
+        let message = move |number: usize| {
+            let id = Digest::of(format!("{round} {bytes} {number}").as_bytes());
+            Message::new(id, body.clone()).with_catalogue("findings")
+        };
+        publishing.spawn(async move {
+            let own: Vec<usize> = (handler..count).step_by(HANDLERS).collect();
+            for some in own.chunks(WINDOW / HANDLERS) {
+                let messages = some.iter().copied().map(&message).collect();
+                publisher.publish_all(QUEUE, messages).await.unwrap();
+            }
+        });
+    }
     let mut done = 0;
     while done < count {
         for delivery in puller.pull(QUEUE, WINDOW).await.unwrap() {
@@ -125,7 +133,8 @@ async fn our_hop(server: &Nats, count: usize, bytes: usize, round: usize) -> f64
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let rate = per_second(count, began);
-    publishing.await.unwrap().close().await;
+    publishing.join_all().await;
+    publisher.close().await;
     puller.close().await;
     rate
 }
