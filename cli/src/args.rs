@@ -15,7 +15,7 @@ use quire_runtime::process::BrokerArgs;
 
 pub use agents::{AgentArgs, AgentsAction, AgentsArgs, LaneAgentArgs, LanesArgs, TopArgs};
 pub use cache::{CacheAction, CacheArgs};
-pub use dead::{DeadAction, DeadArgs, DeadFilterArgs};
+pub use dead::{ChangeDeadArgs, DeadAction, DeadArgs, DeadFilterArgs, ReplayDeadArgs};
 pub use figure::{
     CoordinatesArg, EyemapArgs, FigureArgs, FigureKind, PaletteArg, ScaleArg, SideArg, TooltipsArg, TopArg,
 };

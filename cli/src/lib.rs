@@ -19,11 +19,11 @@ mod summary;
 
 pub use args::{
     AdminAction, AdminArgs, AgentArgs, AgentsAction, AgentsArgs, BuildArgs, CacheAction, CacheArgs,
-    CheckArgs, Cli, Command, CoordinatesArg, DeadAction, DeadArgs, DeadFilterArgs, DeadJobsArgs, DoctorArgs,
-    ExplainArgs, EyemapArgs, FigureArgs, FigureKind, FillArgs, LaneAgentArgs, LaneArg, LanesArgs, NewArgs,
-    OtherServerArgs, PaletteArg, PopArgs, QueueAction, QueueArgs, QueueFolderArgs, RunAction, RunArgs,
-    ScaleArg, SearchArgs, ServeArgs, ServerArgs, SideArg, StartArgs, StateArgs, TlsArgs, TooltipsArg, TopArg,
-    TopArgs, WorkArgs,
+    ChangeDeadArgs, CheckArgs, Cli, Command, CoordinatesArg, DeadAction, DeadArgs, DeadFilterArgs,
+    DeadJobsArgs, DoctorArgs, ExplainArgs, EyemapArgs, FigureArgs, FigureKind, FillArgs, LaneAgentArgs,
+    LaneArg, LanesArgs, NewArgs, OtherServerArgs, PaletteArg, PopArgs, QueueAction, QueueArgs,
+    QueueFolderArgs, ReplayDeadArgs, RunAction, RunArgs, ScaleArg, SearchArgs, ServeArgs, ServerArgs,
+    SideArg, StartArgs, StateArgs, TlsArgs, TooltipsArg, TopArg, TopArgs, WorkArgs,
 };
 pub use exit::Exit;
 use quire_runtime::telemetry::LogOptions;

@@ -127,7 +127,7 @@ impl Coordinator {
             registered.active = Some(Arc::clone(&self.active).read_owned().await);
         }
         let waits = || request.progress.tell(&registered.id(), Event::Entered(Phase::Wait));
-        let queue = Queue::of(request.keys.is_empty(), request.lane);
+        let queue = Queue::of(request.part.is_all(), request.lane);
         let (catalogue, cancelled) = (registered.catalogue().to_owned(), &request.cancelled);
         let turn = self.turns.take(&catalogue, queue, request.lane, cancelled, waits).await?;
         let ended = self.passes(registered, request).await;
@@ -137,10 +137,10 @@ impl Coordinator {
 
     async fn passes(&self, registered: &mut Registered, request: &RunRequest) -> Result<RunReport, RunError> {
         // One that mends what is damaged is of everything, whatever the run was before.
-        registered.facts.keys.clone_from(&request.keys);
+        registered.facts.part.clone_from(&request.part);
         registered.refresh().await?;
         let (mut anew, mut overtaken) = (request.anew, 0);
-        let is_whole = request.keys.is_empty();
+        let is_whole = request.part.is_all();
         let queue = Queue::of(is_whole, request.lane);
         // One that believes nothing does everything again each time.
         let patience = if request.full { 1 } else { PATIENT };

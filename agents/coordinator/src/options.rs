@@ -1,13 +1,13 @@
 //! What a coordinator needs, and what a run is asked for.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use quire_catalogue::Bundle;
 use quire_proto::{Digest, Lane};
 use quire_runtime::{Store, broker::Broker};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Progress, Projector, SiteEdge};
+use crate::{Part, Progress, Projector, SiteEdge};
 
 /// What a coordinator needs. All fields may be changed after [`CoordinatorOptions::new`].
 #[derive(Clone)]
@@ -73,9 +73,8 @@ pub struct RunRequest {
     pub full: bool,
     /// Plan without the last manifest: what it names is missing or damaged.
     pub anew: bool,
-    /// Only the records of these keys, and those that share a location with them; all with none. It needs an earlier run
-    /// of everything under the same definition.
-    pub keys: BTreeSet<String>,
+    /// What to look at. Anything but all of it needs an earlier run of everything under the same definition.
+    pub part: Part,
     /// How urgent it is.
     pub lane: Lane,
     /// Who watches.

@@ -1,7 +1,5 @@
 //! The plan of a run: its epoch, what to compare with, and the first parcels.
 
-use std::collections::BTreeSet;
-
 use quire_catalogue::Catalogue;
 use quire_proto::{
     CatalogueRef, Digest, DigestBuilder, Epoch, ListSource, RecordCounts, RunId, Work,
@@ -9,7 +7,7 @@ use quire_proto::{
 };
 
 use crate::{
-    RunError, commit,
+    Part, RunError, commit,
     decide::Messages,
     gather::Gathered,
     manifest_io::{self, Committed},
@@ -42,7 +40,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// A last manifest that is not `trusted` is not looked at.
     pub(crate) fn make(shelf: &Shelf, facts: Facts, trusted: bool, salt: Digest) -> Result<Self, RunError> {
-        let Facts { catalogue, reference, encoded, full, keys, epoch, .. } = facts;
+        let Facts { catalogue, reference, encoded, full, part, epoch, .. } = facts;
         let store = shelf.store();
         let newest = manifest_io::epochs(store, &format!("manifests/{}", reference.name))?.last().copied();
         let base = match newest.filter(|_| trusted) {
@@ -53,10 +51,10 @@ impl Plan {
             commit::ensure_blob(store, base)?;
         }
         let base_lost = base.is_none() && newest.is_some();
-        if base_lost && !keys.is_empty() {
+        if base_lost && !part.is_all() {
             return Err(RunError::KeysAlone { catalogue: reference.name, why: NOTHING_COMMITTED });
         }
-        let scope = scope_of(&keys, base.as_ref(), &catalogue, &reference, shelf)?;
+        let scope = scope_of(&part, base.as_ref(), &catalogue, &reference, shelf)?;
         let run = RunId::new(&reference.name, epoch);
         let shown_without_base = false;
         Ok(Self {
@@ -209,15 +207,15 @@ impl Plan {
 /// Why a run of some keys cannot begin.
 const NOTHING_COMMITTED: &str = "nothing of it is committed that could be read";
 
-/// What a run of `keys` looks at, beside a last manifest of the same definition.
+/// What a run of `part` looks at, beside a last manifest of the same definition.
 fn scope_of(
-    keys: &BTreeSet<String>,
+    part: &Part,
     base: Option<&Committed>,
     catalogue: &Catalogue,
     reference: &CatalogueRef,
     shelf: &Shelf,
 ) -> Result<Option<Scope>, RunError> {
-    if keys.is_empty() {
+    if part.is_all() {
         return Ok(None);
     }
     let refused = |why| RunError::KeysAlone { catalogue: reference.name.clone(), why };
@@ -227,6 +225,6 @@ fn scope_of(
     if base.is_some_and(|base| !same(base)) {
         return Err(refused("its definition has changed since the last run"));
     }
-    let scope = Scope::find(keys, base, catalogue, shelf)?;
+    let scope = Scope::find(part, base, catalogue, shelf)?;
     scope.ok_or_else(|| refused(NOTHING_COMMITTED)).map(Some)
 }

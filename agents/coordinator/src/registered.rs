@@ -12,7 +12,7 @@ use quire_proto::{CatalogueRef, Epoch, Lane, RunId};
 use quire_runtime::{Store, crash_point};
 use tokio::sync::OwnedRwLockReadGuard;
 
-use crate::{RunError, RunRequest, collect::Collector, manifest_io, resume, task::on_thread};
+use crate::{Part, RunError, RunRequest, collect::Collector, manifest_io, resume, task::on_thread};
 
 /// Runs of this process that are not over, by catalogue and epoch. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -41,7 +41,7 @@ pub(crate) struct Facts {
     pub(crate) encoded: Bytes,
     pub(crate) full: bool,
     pub(crate) lane: Lane,
-    pub(crate) keys: BTreeSet<String>,
+    pub(crate) part: Part,
     pub(crate) epoch: Epoch,
     /// Epochs under which it is known, too.
     replaces: Vec<u64>,
@@ -52,8 +52,8 @@ pub(crate) struct Facts {
 impl Facts {
     fn asked(&self) -> resume::Asked {
         let Self { full, lane, started_ms, .. } = *self;
-        let (replaces, keys) = (self.replaces.clone(), self.keys.clone());
-        resume::Asked { bundle: self.reference.bundle, full, lane, replaces, keys, started_ms }
+        let (replaces, part) = (self.replaces.clone(), self.part.clone());
+        resume::Asked { bundle: self.reference.bundle, full, lane, replaces, part, started_ms }
     }
 }
 
@@ -77,7 +77,7 @@ impl Registered {
         request: &RunRequest,
         replaces: Vec<u64>,
     ) -> Result<Self, RunError> {
-        let RunRequest { bundle, full, lane, keys, .. } = request.clone();
+        let RunRequest { bundle, full, lane, part, .. } = request.clone();
         let encoded = Bytes::from(bundle.encode());
         let catalogue = Catalogue::load(bundle).map_err(|error| RunError::Catalogue(error.into()))?;
         let digest = catalogue.bundle().digest();
@@ -86,7 +86,7 @@ impl Registered {
         let started_ms = resume::first_started(store, &reference.name, &replaces)?.unwrap_or_else(now_ms);
         let epoch = Epoch(0);
         let mut facts =
-            Facts { catalogue, reference, encoded, full, lane, keys, epoch, replaces, started_ms };
+            Facts { catalogue, reference, encoded, full, lane, part, epoch, replaces, started_ms };
         facts.epoch = resume::begin(store, &facts.reference.name, facts.asked())?;
         crash_point("coordinator.registered");
         let registered = Self { facts, store: store.clone(), live: live.clone(), active: Some(active) };

@@ -13,7 +13,7 @@ use quire_proto::{Digest, Epoch, Lane};
 use quire_runtime::Store;
 use serde::{Deserialize, Serialize};
 
-use crate::{RunError, manifest_io};
+use crate::{Part, RunError, manifest_io};
 
 /// How far a run has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,9 +37,8 @@ pub(crate) struct Asked {
     /// Epochs under which the run was known before, whoever led.
     #[serde(default)]
     pub(crate) replaces: Vec<u64>,
-    /// Only the records of these keys; all with none.
-    #[serde(default)]
-    pub(crate) keys: BTreeSet<String>,
+    #[serde(flatten)]
+    pub(crate) part: Part,
     /// When, in milliseconds since 1970; 0 in marks of former versions.
     #[serde(default)]
     pub(crate) started_ms: u64,
@@ -49,8 +48,8 @@ pub(crate) struct Asked {
 impl Asked {
     /// A run of everything in the normal lane.
     pub(crate) fn everything(bundle: Digest) -> Self {
-        let (replaces, keys) = (Vec::new(), BTreeSet::new());
-        Self { bundle, full: false, lane: Lane::Normal, replaces, keys, started_ms: 0 }
+        let (replaces, part) = (Vec::new(), Part::default());
+        Self { bundle, full: false, lane: Lane::Normal, replaces, part, started_ms: 0 }
     }
 }
 
@@ -168,8 +167,7 @@ pub(crate) struct Unfinished {
     pub(crate) bundle: Bundle,
     pub(crate) full: bool,
     pub(crate) lane: Lane,
-    /// Only the records of these keys; all with none.
-    pub(crate) keys: BTreeSet<String>,
+    pub(crate) part: Part,
 }
 
 /// What is not over and not `live` in this process: of each catalogue one run of everything and one of keys, at most. Runs that cannot be planned again, as their
@@ -183,8 +181,8 @@ pub(crate) fn unfinished(
         let mut begun = begun(store, &catalogue)?;
         begun.retain(|(epoch, _)| !live(&catalogue, *epoch));
         // Those of keys are wanted sooner, and are not to wait for one of everything.
-        let (whole, keys): (Vec<_>, Vec<_>) = begun.into_iter().partition(|(_, asked)| asked.keys.is_empty());
-        for begun in [whole, keys].into_iter().filter(|begun| !begun.is_empty()) {
+        let (whole, parts): (Vec<_>, Vec<_>) = begun.into_iter().partition(|(_, asked)| asked.part.is_all());
+        for begun in [whole, parts].into_iter().filter(|begun| !begun.is_empty()) {
             found.extend(one_of(store, &catalogue, begun)?);
         }
     }
@@ -211,7 +209,7 @@ fn one_of(
         full: begun.iter().any(|(_, asked)| asked.full),
         // The most urgent one.
         lane: begun.iter().map(|(_, asked)| asked.lane).min().unwrap_or(Lane::Normal),
-        keys: begun.into_iter().flat_map(|(_, asked)| asked.keys).collect(),
+        part: begun.into_iter().fold(Part::default(), |part, (_, asked)| part.with(asked.part)),
     }))
 }
 
@@ -328,7 +326,7 @@ mod tests {
             bundle: bundle.clone(),
             full: true,
             lane: Lane::High,
-            keys: BTreeSet::new(),
+            part: Part::default(),
         };
         let found = unfinished(&store, &|_, _| false).unwrap();
         assert_eq!(found, [expected("committed", &[1]), expected("killed", &[1, 2, 3])]);
@@ -357,16 +355,15 @@ mod tests {
         let store = Store::open(folder.path()).unwrap();
         let bundle = Bundle::new(BTreeMap::new());
         store.put_blob(&bundle.digest(), &bundle.encode().into()).unwrap();
-        let of =
-            |keys: &[&str]| Asked { keys: keys.iter().map(|key| (*key).to_owned()).collect(), ..asked() };
+        let of = |keys: &[&str]| Asked { part: Part::of_keys(keys.iter().copied()), ..asked() };
         let found = || unfinished(&store, &|_, _| false).unwrap();
         begin(&store, "c", of(&["b", "a"])).unwrap();
         begin(&store, "c", of(&["c"])).unwrap();
-        let keys: BTreeSet<String> = ["a", "b", "c"].map(str::to_owned).into();
-        assert_eq!(found().remove(0).keys, keys);
+        let keys = Part::of_keys(["a", "b", "c"]);
+        assert_eq!(found().remove(0).part, keys);
         begin(&store, "c", Asked { lane: Lane::Low, ..of(&[]) }).unwrap();
-        let found: Vec<_> = found().into_iter().map(|run| (run.epochs, run.lane, run.keys)).collect();
-        let whole = (vec![Epoch(3)], Lane::Low, BTreeSet::new());
+        let found: Vec<_> = found().into_iter().map(|run| (run.epochs, run.lane, run.part)).collect();
+        let whole = (vec![Epoch(3)], Lane::Low, Part::default());
         assert_eq!(found, [whole, (vec![Epoch(1), Epoch(2)], Lane::High, keys)]);
     }
 

@@ -10,14 +10,11 @@ use quire_catalogue::Catalogue;
 use quire_proto::{ItemId, Judged, RecordCounts, Verdict, manifest::RejectRow};
 
 use crate::{
-    Loss, RunError,
+    Loss, Part, RunError,
     gather::Gathered,
     manifest_io::{Committed, EntryReader, RejectReader},
     shelf::Shelf,
 };
-
-/// Keys of one run, at most.
-pub const MAX_KEYS: usize = 1_000;
 
 /// What a run of some keys looks at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,17 +32,20 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    /// The places of `keys` that the last manifest knows, or the sources themselves. `None` if there is no manifest and
-    /// these do not tell.
+    /// The places of what `part` asks for that the last manifest knows, or the sources themselves. `None` if there is no
+    /// manifest and these do not tell.
     pub(crate) fn find(
-        keys: &BTreeSet<String>,
+        part: &Part,
         base: Option<&Committed>,
         catalogue: &Catalogue,
         shelf: &Shelf,
     ) -> Result<Option<Self>, RunError> {
-        let mut scope = Self { sought: keys.clone(), ..Self::default() };
+        let mut scope = Self { sought: part.keys.clone(), ..Self::default() };
+        for (source, location) in &part.locations {
+            scope.locations.entry(source.clone()).or_default().insert(location.clone());
+        }
         if let Some(base) = base {
-            scope.find_in(keys, base, shelf)?;
+            scope.find_in(&part.keys, base, shelf)?;
         }
         for key in std::mem::take(&mut scope.sought) {
             match catalogue.places_of(&key) {
@@ -63,7 +63,8 @@ impl Scope {
                 scope.locations.entry(source).or_default().insert(location);
             }
         }
-        Ok((base.is_some() || scope.sought.is_empty()).then_some(scope))
+        let is_told = scope.sought.is_empty() && part.locations.is_empty();
+        Ok((base.is_some() || is_told).then_some(scope))
     }
 
     fn find_in(&mut self, keys: &BTreeSet<String>, base: &Committed, shelf: &Shelf) -> Result<(), RunError> {
@@ -270,18 +271,4 @@ impl HeldRejects {
         }
         Ok(())
     }
-}
-
-/// Keys as they are asked for.
-pub(crate) fn check_keys(keys: &BTreeSet<String>) -> Result<(), String> {
-    if keys.len() > MAX_KEYS {
-        return Err(format!(
-            "a run of keys has at most {MAX_KEYS}, not {}: start one of the whole catalogue",
-            keys.len()
-        ));
-    }
-    if keys.contains("") {
-        return Err("an empty text is no key".to_owned());
-    }
-    Ok(())
 }

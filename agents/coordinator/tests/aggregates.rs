@@ -6,7 +6,7 @@ mod harness;
 use std::{collections::BTreeMap, sync::atomic::Ordering};
 
 use harness::{World, counts};
-use quire_coordinator::RunRequest;
+use quire_coordinator::{Part, RunRequest};
 
 fn three(world: &World) {
     world.set("1", &["key=b give=B1 give=B2 other=x"]);
@@ -93,8 +93,8 @@ async fn a_run_of_keys_sees_what_all_records_give() {
     world.build().await;
     rendered(&world);
     world.set("1", &["key=b give=New other=x"]);
-    let keys = ["b".to_owned()].into();
-    world.try_run(RunRequest { keys, ..world.request() }).await.unwrap();
+    let part = Part::of_keys(["b"]);
+    world.try_run(RunRequest { part, ..world.request() }).await.unwrap();
     assert_eq!(rendered(&world), ["a", "b", "e"], "pages that are held show the new aggregate too");
     world.finish().await;
     assert_eq!(world.files(), afresh(&world).await);

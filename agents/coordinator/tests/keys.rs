@@ -10,12 +10,11 @@ use std::{
 };
 
 use harness::{Script, World, bundle, counts};
-use quire_coordinator::{Event, Phase, Progress, RunError, RunRequest};
+use quire_coordinator::{Event, Part, Phase, Progress, RunError, RunRequest};
 use quire_proto::RunId;
 
 fn of(world: &World, keys: &[&str]) -> RunRequest {
-    let keys = keys.iter().map(|key| (*key).to_owned()).collect();
-    RunRequest { keys, ..world.request() }
+    RunRequest { part: Part::of_keys(keys.iter().copied()), ..world.request() }
 }
 
 /// The site that a first run leaves of the same sources.
@@ -156,6 +155,35 @@ async fn claims_of_records_that_are_not_looked_at_are_theirs_whatever_the_order(
     world.build().await;
     assert_eq!(world.files(), afresh(&world).await);
     assert!(world.files().contains_key("c/a.html") && !world.files().contains_key("c/b.html"));
+}
+
+/// Records that died before anyone could tell their keys, and one whose page failed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_dead_is_tried_again_where_it_is_and_nowhere_else() {
+    let world = World::new();
+    for (location, line) in [("1", "key=a"), ("2", "key=b title=bent"), ("3", "key=c"), ("4", "key=d")] {
+        world.set(location, &[line]);
+    }
+    world.script().unreadable.extend(["1".into(), "4".into()]);
+    world.script().unjudged = Some("bent".into());
+    world.script().unrendered.insert("c".into());
+    assert_eq!(counts(&world.build().await), [4, 0, 0, 0, 4, 0]);
+    {
+        let mut script = world.script();
+        script.unreadable.clear();
+        script.unjudged = None;
+        script.unrendered.clear();
+    }
+    let locations = ["1", "2", "3"].map(|location| ("s".to_owned(), location.to_owned())).into();
+    let part = Part { locations, ..Part::default() };
+    let report = world.try_run(RunRequest { part, ..world.request() }).await.unwrap();
+    assert_eq!(counts(&report), [3, 3, 0, 0, 0, 0]);
+    world.finish().await;
+    let files = world.files();
+    assert!(["c/a.html", "c/b.html", "c/c.html"].iter().all(|page| files.contains_key(*page)), "{files:?}");
+    assert!(!files.contains_key("c/d.html"), "the other one is as dead as it was");
+    assert_eq!(counts(&world.build().await), [4, 1, 3, 0, 0, 0]);
+    assert_eq!(world.files(), afresh(&world).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@ use std::{
 
 use harness::{Script, World, counts};
 use quire_catalogue::{Bundle, Catalogue};
-use quire_coordinator::{Event, Fate, Ground, Loss, Phase, Progress, RunError, RunRequest};
+use quire_coordinator::{Event, Fate, Ground, Loss, Part, Phase, Progress, RunError, RunRequest};
 use quire_proto::{Lane, RunId};
 
 fn keys(keys: &[&str]) -> BTreeSet<String> {
@@ -19,7 +19,7 @@ fn keys(keys: &[&str]) -> BTreeSet<String> {
 }
 
 fn of(world: &World, wanted: &[&str], lane: Lane) -> RunRequest {
-    RunRequest { keys: keys(wanted), lane, ..world.request() }
+    RunRequest { part: Part::of_keys(wanted.iter().copied()), lane, ..world.request() }
 }
 
 /// Keeps the run of epoch 2 from making anything until it may, and remembers what was lost.

@@ -60,39 +60,43 @@ pub enum DeadAction {
         #[arg(long)]
         json: bool,
     },
-    /// Begin a run of each catalogue that they are of: it tries what is dead again, and publishes it
-    #[command(after_help = "Example:\n  quire dead replay --catalogue findings --lane low")]
-    Replay {
-        /// Which
-        #[command(flatten)]
-        filter: DeadFilterArgs,
-        /// In this lane instead of the most urgent that one of them had, which is high at most
-        #[arg(long, value_enum)]
-        lane: Option<LaneArg>,
-        /// Only count
-        #[arg(long)]
-        dry_run: bool,
-        /// The coordinator
-        #[command(flatten)]
-        server: ServerArgs,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    /// Begin a run of what they are about, for each catalogue: it tries that again, and publishes it
+    #[command(
+        after_help = "Examples:\n  quire dead replay 17\n  quire dead replay --catalogue findings --lane low --rate 20"
+    )]
+    Replay(ReplayDeadArgs),
     /// Forget them
     #[command(after_help = "Example:\n  quire dead drop --error 'no such template' --dry-run")]
-    Drop {
-        /// Which
-        #[command(flatten)]
-        filter: DeadFilterArgs,
-        /// Only count
-        #[arg(long)]
-        dry_run: bool,
-        /// The coordinator
-        #[command(flatten)]
-        server: ServerArgs,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Drop(ChangeDeadArgs),
+}
+
+/// Dead letters that shall go.
+#[derive(Debug, Args)]
+pub struct ChangeDeadArgs {
+    /// Which
+    #[command(flatten)]
+    pub filter: DeadFilterArgs,
+    /// Only count
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The coordinator
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `quire dead replay`.
+#[derive(Debug, Args)]
+pub struct ReplayDeadArgs {
+    /// Which, and how
+    #[command(flatten)]
+    pub change: ChangeDeadArgs,
+    /// In this lane instead of the most urgent that one of them had, which is high at most
+    #[arg(long, value_enum)]
+    pub lane: Option<LaneArg>,
+    /// At most so many letters a second, the next ones once the runs of the last have ended; all at once without it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub rate: Option<u16>,
 }

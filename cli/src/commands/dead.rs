@@ -1,16 +1,15 @@
 //! `quire dead`: what could not be processed, through the coordinator.
 
+mod replay;
+
 use std::collections::BTreeMap;
 
 use anyhow::bail;
-use quire_api::run::{
-    DeadFilter, DeadLetter, DropDeadRequest, GetDeadRequest, ListDeadRequest, ReplayDeadRequest,
-    ReplayDeadResponse,
-};
+use quire_api::run::{DeadFilter, DeadLetter, DropDeadRequest, GetDeadRequest, ListDeadRequest};
 use serde::Serialize;
 
 use crate::{
-    DeadAction, DeadArgs, DeadFilterArgs, Exit,
+    ChangeDeadArgs, DeadAction, DeadArgs, DeadFilterArgs, Exit,
     commands::run::client,
     exit::wrong_usage,
     output,
@@ -36,20 +35,13 @@ pub fn run(args: &DeadArgs) -> anyhow::Result<Exit> {
                 let answer = Servers::of(server)?.ask(DEADLINE, get).await?;
                 show(answer.letter.unwrap_or_default(), *json)
             }
-            DeadAction::Replay { filter, lane, dry_run, server, json } => {
-                let lane = lane.map_or(0, crate::LaneArg::number);
-                let request = ReplayDeadRequest { filter: Some(filter.must_say()?), lane, dry_run: *dry_run };
-                let replay = async |channel| client(channel).replay_dead(request.clone()).await;
-                let answer = Servers::of(server)?.ask(LONG_DEADLINE, replay).await?;
-                let ReplayDeadResponse { replayed, skipped, runs } = answer;
-                Counted { letters: replayed, skipped, dry_run: *dry_run, runs: Some(runs) }
-                    .print("replayed", *json)
-            }
-            DeadAction::Drop { filter, dry_run, server, json } => {
+            DeadAction::Replay(args) => replay::replay(args).await?.print("replayed", args.change.json),
+            DeadAction::Drop(ChangeDeadArgs { filter, dry_run, server, json }) => {
                 let request = DropDeadRequest { filter: Some(filter.must_say()?), dry_run: *dry_run };
                 let drop = async |channel| client(channel).drop_dead(request.clone()).await;
                 let letters = Servers::of(server)?.ask(LONG_DEADLINE, drop).await?.dropped;
-                Counted { letters, skipped: 0, dry_run: *dry_run, runs: None }.print("dropped", *json)
+                Counted { letters, skipped: 0, dry_run: *dry_run, runs: None, over: true }
+                    .print("dropped", *json)
             }
         }
     })
@@ -146,7 +138,7 @@ fn show(letter: DeadLetter, json: bool) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Counted {
     letters: u64,
     skipped: u64,
@@ -154,6 +146,9 @@ struct Counted {
     /// Those that try the letters' records again.
     #[serde(skip_serializing_if = "Option::is_none")]
     runs: Option<Vec<String>>,
+    /// These have ended.
+    #[serde(skip)]
+    over: bool,
 }
 
 impl Counted {
@@ -163,8 +158,10 @@ impl Counted {
         } else {
             let would = if self.dry_run { " would be" } else { "" };
             output::text(&format!("{}{would} {done}", output::counted(self.letters, "letter")))?;
-            for run in self.runs.iter().flatten() {
-                output::text(&format!("{run} tries them again and publishes them: quire run watch {run}"))?;
+            for run in self.runs.iter().flatten().filter(|_| !self.over) {
+                output::text(&format!(
+                    "{run} tries what they are about again and publishes it: quire run watch {run}"
+                ))?;
             }
             if self.skipped > 0 {
                 let skipped = output::counted(self.skipped, "letter");

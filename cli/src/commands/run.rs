@@ -10,6 +10,8 @@ use quire_proto::BuildReport;
 use serde::Serialize;
 use tonic::transport::Channel;
 
+pub(super) use watch::watch;
+
 use crate::{
     Exit, LaneArg, RunAction, RunArgs, ServerArgs,
     commands::build::{is_incomplete, is_nothing},
@@ -34,7 +36,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
                 show(answer.run.unwrap_or_default(), *json)
             }
             RunAction::Watch { run, server, json } => {
-                let ended = watch::watch(&mut Servers::of(server)?, run.clone(), false).await?;
+                let ended = watch(&mut Servers::of(server)?, run.clone(), false).await?;
                 let report = report(&ended)?;
                 if *json {
                     output::json(&report)?

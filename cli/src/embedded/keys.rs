@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use quire_coordinator::{Event, Fate, Ground, Loss, Phase, Progress, RunError, RunRequest};
+use quire_coordinator::{Event, Fate, Ground, Loss, Part, Phase, Progress, RunError, RunRequest};
 use quire_proto::{Lane, RunId, RunReport};
 use tokio_util::sync::CancellationToken;
 
@@ -94,7 +94,7 @@ impl Embedded {
             bundle: folder.bundle.clone(),
             full: false,
             anew,
-            keys: if whole { BTreeSet::new() } else { asked.keys.clone() },
+            part: if whole { Part::default() } else { Part::of_keys(asked.keys.clone()) },
             lane: asked.lane,
             progress: Arc::clone(&watching) as Arc<dyn Progress>,
             cancelled: asked.cancelled.clone(),

@@ -12,17 +12,12 @@ pub use catalogues::{CatalogueFolder, find as find_catalogues, load as load_cata
 pub use keys::{KeysAsked, KeysMade, Losses};
 pub use listing::listed_keys;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use quire_cache::{CacheOptions, CacheStore};
 use quire_catalogue::Catalogues;
-use quire_coordinator::{Coordinator, CoordinatorOptions, Progress, RunError, RunRequest};
+use quire_coordinator::{Coordinator, CoordinatorOptions, Part, Progress, RunError, RunRequest};
 use quire_fetcher::{Fetcher, FetcherOptions, MEMO};
 use quire_indexer::Indexer;
 use quire_proto::{BuildReport, CacheCounts, Lane, RunReport};
@@ -220,7 +215,7 @@ impl Embedded {
                 bundle: folder.bundle.clone(),
                 full: self.full,
                 anew: anew(&folder.name),
-                keys: BTreeSet::new(),
+                part: Part::default(),
                 lane: Lane::Normal,
                 progress: self.follower.clone(),
                 cancelled: cancelled.clone(),

@@ -256,8 +256,8 @@ impl Leading {
         let found =
             on_thread(move || resume::unfinished(&store, &|catalogue, epoch| live.has(catalogue, epoch)));
         for unfinished in found.await? {
-            let Unfinished { catalogue, epochs, bundle, full, lane, keys } = unfinished;
-            let asked = Asked { bundle, full, anew: false, lane, keys, replaces: epochs.clone() };
+            let Unfinished { catalogue, epochs, bundle, full, lane, part } = unfinished;
+            let asked = Asked { bundle, full, anew: false, lane, part, replaces: epochs.clone() };
             let span = trace::run(&trace::Nobody);
             match work::start(Arc::clone(self), asked, None, span).await {
                 Ok(_) => {}

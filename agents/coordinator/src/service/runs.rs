@@ -1,10 +1,6 @@
 //! `RunService`.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    pin::Pin,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, pin::Pin, sync::Arc};
 
 use futures_util::stream::{Stream, unfold};
 use quire_api::run::{
@@ -26,7 +22,7 @@ use super::{
     table::{Known, is_over},
     work::{Asked, start},
 };
-use crate::{RunError, scope::check_keys, task::on_thread};
+use crate::{Part, RunError, task::on_thread};
 
 /// Runs that are told unless the request says how many.
 const LISTED: u32 = 100;
@@ -76,14 +72,14 @@ impl RunService for Runs {
     async fn start(&self, request: Request<StartRequest>) -> Answer<StartResponse> {
         let span = trace::run(&Caller(request.metadata()));
         let StartRequest { files, full, lane, keys } = request.into_inner();
-        let keys: BTreeSet<String> = keys.into_iter().collect();
-        check_keys(&keys).map_err(Status::invalid_argument)?;
-        let lane = if lane == 0 && !keys.is_empty() { Lane::Critical } else { lane_of(lane)? };
+        let part = Part::of_keys(keys);
+        part.check().map_err(Status::invalid_argument)?;
+        let lane = if lane == 0 && !part.is_all() { Lane::Critical } else { lane_of(lane)? };
         let bundle = bundle(files)?;
         let leading = self.leading()?;
         let place = leading.place()?;
         refuse_broken(&leading, bundle.clone()).await?;
-        let asked = Asked { bundle, full, anew: false, lane, keys, replaces: Vec::new() };
+        let asked = Asked { bundle, full, anew: false, lane, part, replaces: Vec::new() };
         // On its own: whoever asks may go away meanwhile.
         let starting = leading.tasks.spawn(start(Arc::clone(&leading), asked, Some(place), span));
         let known = tokio::select! {

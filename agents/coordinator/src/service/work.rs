@@ -1,6 +1,6 @@
 //! A run of the service: from its registration to its end in the table.
 
-use std::{collections::BTreeSet, panic::AssertUnwindSafe, pin::Pin, sync::Arc};
+use std::{panic::AssertUnwindSafe, pin::Pin, sync::Arc};
 
 use futures_util::FutureExt as _;
 use quire_api::run::State;
@@ -14,7 +14,7 @@ use super::{
     lead::Leading,
     table::{Known, Watching, is_over},
 };
-use crate::{Registered, RunError, RunRequest, SiteReport};
+use crate::{Part, Registered, RunError, RunRequest, SiteReport};
 
 /// What is told of a run that somebody ended early.
 const CANCELLED: &str = "cancelled; finished work is kept";
@@ -25,8 +25,7 @@ pub(super) struct Asked {
     pub(super) full: bool,
     pub(super) anew: bool,
     pub(super) lane: Lane,
-    /// Only the records of these keys; all with none.
-    pub(super) keys: BTreeSet<String>,
+    pub(super) part: Part,
     /// Runs that did not end and that this one takes the place of.
     pub(super) replaces: Vec<Epoch>,
 }
@@ -39,7 +38,7 @@ impl Asked {
             full: false,
             anew: true,
             lane: Lane::Normal,
-            keys: BTreeSet::new(),
+            part: Part::default(),
             replaces: Vec::new(),
         }
     }
@@ -52,11 +51,11 @@ pub(super) async fn start(
     place: Option<OwnedSemaphorePermit>,
     span: Span,
 ) -> Result<Arc<Known>, RunError> {
-    let Asked { bundle, full, anew, lane, keys, replaces } = asked;
+    let Asked { bundle, full, anew, lane, part, replaces } = asked;
     let cancelled = leading.cancelled.child_token();
     let known = Arc::new(Known::new(cancelled.clone()));
     let progress = Arc::new(Watching { table: leading.table.clone(), known: Arc::clone(&known) });
-    let request = RunRequest { bundle, full, anew, keys, lane, progress: progress.clone(), cancelled };
+    let request = RunRequest { bundle, full, anew, part, lane, progress: progress.clone(), cancelled };
     let mut registered = leading.coordinator.register(&request, &replaces).await?;
     known.change(|run| run.started_ms = registered.started_ms());
     progress.named(&registered.id());
@@ -89,7 +88,7 @@ async fn run(
             let damaged = damaged(leading, &error).await?;
             if damaged.contains(&report.catalogue) {
                 // What is damaged may be any part of it.
-                let anew = RunRequest { anew: true, keys: BTreeSet::new(), ..request.clone() };
+                let anew = RunRequest { anew: true, part: Part::default(), ..request.clone() };
                 report = leading.coordinator.run_registered(registered, &anew).await?;
             }
             mend(leading, damaged.into_iter().filter(|name| *name != report.catalogue).collect()).await?;

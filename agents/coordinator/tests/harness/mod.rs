@@ -15,7 +15,7 @@ use std::{
 
 use quire_catalogue::Bundle;
 use quire_coordinator::{
-    Coordinator, CoordinatorOptions, NoProgress, Progress, RunError, RunRequest, SiteReport,
+    Coordinator, CoordinatorOptions, NoProgress, Part, Progress, RunError, RunRequest, SiteReport,
 };
 use quire_proto::{Digest, Lane, RunReport, manifest::Manifest};
 use quire_runtime::{
@@ -147,7 +147,7 @@ impl World {
             bundle: bundle(&self.catalogue, ""),
             full: false,
             anew: false,
-            keys: BTreeSet::new(),
+            part: Part::default(),
             lane: Lane::Normal,
             progress: Arc::clone(&self.progress),
             cancelled: CancellationToken::new(),

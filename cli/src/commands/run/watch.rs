@@ -37,7 +37,11 @@ struct Watched {
 
 /// Watches a run until it is over, showing how it goes on. When the leader goes, whoever leads next is asked: the run goes
 /// on there, and is known by the id that it had.
-pub(super) async fn watch(servers: &mut Servers, id: String, is_there: bool) -> anyhow::Result<Run> {
+pub(in crate::commands) async fn watch(
+    servers: &mut Servers,
+    id: String,
+    is_there: bool,
+) -> anyhow::Result<Run> {
     let run = Run { id, ..Run::default() };
     let mut watched = Watched { run, reporter: Reporter::new(), is_there, away: None, still: None };
     loop {

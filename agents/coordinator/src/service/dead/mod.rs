@@ -1,31 +1,17 @@
 //! Dead letters: looked through, replayed, dropped.
-//!
-//! What is dead is tried again by every run of its catalogue, so to replay letters is to begin a run of their catalogues:
-//! it alone has what it makes published, and what dies again leaves a new letter.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+mod replay;
 
-use quire_api::run::{
-    DeadFilter, DeadLetter as Told, ListDeadRequest, ListDeadResponse, ReplayDeadRequest, ReplayDeadResponse,
-};
-use quire_catalogue::Bundle;
-use quire_proto::{CatalogueRef, Lane, Parcel, codec};
+use quire_api::run::{DeadFilter, DeadLetter as Told, ListDeadRequest, ListDeadResponse};
+use quire_proto::{Parcel, codec};
 use quire_runtime::{
     DeadLetter,
     broker::{AdminError, Broker, DeadLetter as Letter},
     telemetry::trace,
 };
 use tonic::Status;
-use tracing::Span;
 
-use super::{
-    lead::Leading,
-    runs::not_begun,
-    work::{Asked, start},
-};
+pub(super) use replay::replay;
 
 /// Letters told unless the request says how many.
 const LISTED: u32 = 100;
@@ -177,77 +163,6 @@ async fn check_numbers(broker: &Broker, filter: Option<&DeadFilter>) -> Result<(
         get(broker, number).await?;
     }
     Ok(())
-}
-
-/// Letters of one catalogue.
-struct Group {
-    catalogue: CatalogueRef,
-    lane: Lane,
-    numbers: Vec<u64>,
-}
-
-/// Begins a run of each catalogue that letters are of, and drops those letters. In `lane`, or the most urgent that one of
-/// the letters had.
-pub(super) async fn replay(
-    leading: &Arc<Leading>,
-    request: ReplayDeadRequest,
-    lane: Option<Lane>,
-) -> Result<ReplayDeadResponse, Status> {
-    check_numbers(&leading.broker, request.filter.as_ref()).await?;
-    let mut answer = ReplayDeadResponse::default();
-    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
-    let mut found = Letters::new(&leading.broker, request.filter, 0);
-    while let Some(read) = found.next().await? {
-        let Some(parcel) = read.parcel() else {
-            answer.skipped += 1;
-            continue;
-        };
-        let (catalogue, urgency) =
-            (parcel.header.catalogue.clone(), lane.unwrap_or(parcel.header.lane.max(Lane::High)));
-        let new = Group { catalogue, lane: urgency, numbers: Vec::new() };
-        let group = groups.entry(new.catalogue.name.clone()).or_insert(new);
-        group.lane = group.lane.min(urgency);
-        group.numbers.push(read.letter.number);
-    }
-    for group in groups.into_values() {
-        let Some(bundle) = definition(leading, &group.catalogue).await? else {
-            tracing::warn!(catalogue = group.catalogue.name, "its definition is gone: start a run of it");
-            answer.skipped += group.numbers.len() as u64;
-            continue;
-        };
-        answer.replayed += group.numbers.len() as u64;
-        if !request.dry_run {
-            answer.runs.push(begin(leading, group, bundle).await?);
-        }
-    }
-    Ok(answer)
-}
-
-/// The catalogue's definition: the last that was committed, or that of the letter.
-async fn definition(leading: &Leading, catalogue: &CatalogueRef) -> Result<Option<Bundle>, Status> {
-    let found = leading.definition(&catalogue.name, Some(catalogue.bundle)).await;
-    found.map_err(|error| not_begun(&error))
-}
-
-async fn begin(leading: &Arc<Leading>, group: Group, bundle: Bundle) -> Result<String, Status> {
-    let asked = Asked {
-        bundle,
-        full: false,
-        anew: false,
-        lane: group.lane,
-        keys: BTreeSet::new(),
-        replaces: Vec::new(),
-    };
-    let place = leading.place()?;
-    // On its own: whoever asks may go away meanwhile.
-    let starting = start(Arc::clone(leading), asked, Some(place), Span::current());
-    let known = leading.tasks.spawn(starting).await.map_err(|error| Status::internal(error.to_string()))?;
-    let run = known.map_err(|error| not_begun(&error))?.now().id;
-    for letter in group.numbers {
-        leading.broker.drop_dead_letter(letter).await.map_err(failed)?;
-        tracing::info!(target: "quire_audit", action = "replay", letter, run, "dead letter replayed");
-    }
-    Ok(run)
 }
 
 pub(super) async fn drop_all(
