@@ -9,7 +9,7 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints and may fail")]
 
 use std::{
-    future::IntoFuture as _,
+    future::{Future, IntoFuture as _},
     time::{Duration, Instant},
 };
 
@@ -23,7 +23,7 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use quire_broker::{Broker, JetStreamOptions, Message, Queue, apply};
 use quire_proto::{Digest, Lane, StageName};
 use test_servers::{Nats, NatsOptions};
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::timeout};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -63,7 +63,7 @@ async fn compare(server: &Nats, count: usize, bytes: usize) -> f64 {
     let (mut ratios, mut ours, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         let bare = bare_hop(server, count, bytes).await;
-        let own = our_hop(server, count, bytes, round).await;
+        let own = ends(our_hop(server, count, bytes, round)).await;
         ratios.push(own / bare);
         ours.push(own);
         theirs.push(bare);
@@ -74,19 +74,24 @@ async fn compare(server: &Nats, count: usize, bytes: usize) -> f64 {
         median(&mut theirs),
         ratio / GOAL
     );
-    let one = by_hand(server, count / 20, bytes, false).await;
+    let one = ends(by_hand(server, count / 20, bytes, false)).await;
     println!(
         "  fetch one, ack one {one:.0}/s: ours is {:.1} times it, {:.2} of the goal",
         own / one,
         own / one / GOAL_ONE
     );
-    let double = by_hand(server, count / 5, bytes, true).await;
+    let double = ends(by_hand(server, count / 5, bytes, true)).await;
     println!(
         "  batch, double-ack each {double:.0}/s: ours is {:.1} times it, {:.2} of the goal",
         own / double,
         own / double / GOAL_DOUBLE
     );
     own
+}
+
+/// A hop whose publisher has failed would never end.
+async fn ends(hop: impl Future<Output = f64>) -> f64 {
+    timeout(Duration::from_secs(300), hop).await.unwrap()
 }
 
 fn median(of: &mut [f64]) -> f64 {

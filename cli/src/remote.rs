@@ -38,9 +38,11 @@ impl Wanted {
     const fn other(self) -> &'static str {
         match self {
             Self::Coordinator => {
-                "is no coordinator: give --server the address of one; they listen on port 7400 unless told otherwise"
+                "is no coordinator, or one of a version that does not know this call: give --server the address of one; they listen on port 7400 unless told otherwise"
             }
-            Self::Agent => "is no agent of Quire: `quire agents` tells those there are",
+            Self::Agent => {
+                "is no agent of Quire, or one of a version that does not know this call: `quire agents` tells those there are"
+            }
         }
     }
 

@@ -40,6 +40,12 @@ impl RunId {
     pub fn catalogue(&self) -> &str {
         self.0.rsplit_once('-').map_or(&self.0, |(catalogue, _)| catalogue)
     }
+
+    /// Its epoch; `None` if this is no id of a run.
+    #[must_use]
+    pub fn epoch(&self) -> Option<Epoch> {
+        self.0.rsplit_once('-').and_then(|(_, epoch)| epoch.parse().ok()).map(Epoch)
+    }
 }
 
 impl fmt::Display for RunId {

@@ -90,6 +90,19 @@ impl QueueFolder {
         Err(QueueError::of("queue the job", &self.waiting(&file_name(&job.key)))(taken))
     }
 
+    /// As [`Self::add`], where a job of the same key waits under `name`; `None` if it does so no more.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn join(&self, name: &str, job: &Job) -> Result<Option<Added>, QueueError> {
+        let place = self.waiting(name);
+        let Content::Bytes(bytes, _) = files::read(&place) else { return Ok(None) };
+        match Job::read(&bytes) {
+            Ok(there) if there.is_same(job) => self.raise(&place, there, job).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     fn raise(&self, place: &Path, mut there: Job, job: &Job) -> Result<Added, QueueError> {
         let (is_raised, is_named) =
             (job.lane < there.lane, there.catalogue.is_none() && job.catalogue.is_some());

@@ -155,3 +155,25 @@ fn a_source_that_is_away_is_told_and_its_coming_is_a_change() {
     wait_until("the folder in its place is watched", || served.get(&page).contains("Another folder"));
     assert_eq!(served.stop().0, Some(0));
 }
+
+#[test]
+fn a_folder_that_is_replaced_by_one_with_a_mistake_is_watched_for_its_being_mended() {
+    let quire = catalogue();
+    let (home, away) = (quire.folder().join("birds"), quire.folder().join("away"));
+    let served = Served::start(quire.command(["serve", "birds", "--watch"]));
+    let (_, page) = first_record(&quire);
+    assert!(served.get(&page).contains("200 OK"));
+    fs::rename(&home, &away).unwrap();
+    fs::create_dir(&home).unwrap();
+    fs::write(home.join("catalogue.yaml"), "mistake: 1").unwrap();
+    wait_until("the mistake is told", || served.line("mistake").is_some());
+    for entry in ["data", "templates", "schema.json"] {
+        fs::rename(away.join(entry), home.join(entry)).unwrap();
+    }
+    let (record, _) = first_record(&quire);
+    let text = fs::read_to_string(&record).unwrap();
+    fs::write(&record, text.replace("A tall wader", "Another folder")).unwrap();
+    fs::copy(away.join("catalogue.yaml"), home.join("catalogue.yaml")).unwrap();
+    wait_until("the folder in its place is built", || served.get(&page).contains("Another folder"));
+    assert_eq!(served.stop().0, Some(0));
+}

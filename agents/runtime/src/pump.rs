@@ -190,10 +190,11 @@ impl<S: Stage> Pump<S> {
         let left = own.iter().map(|child| child.work.records() as u64).sum();
         let records = (parcel.work.records() as u64).saturating_sub(left);
         self.metrics.ended(self.stage.name(), parcel.header.lane, ending, records, served);
-        // As after a split: whoever works off a full lane must not wait for room in it.
-        settle::publish_parcels(&self.broker, &own, PublishOptions::default().headroom()).await?;
         let settlement = settle::settlement(parcel, announced, outcome, service, cached);
-        self.tell(&next, &Settlement { records, ..settlement }, PublishOptions::default()).await
+        // First what may have to wait for room: with that left undone, all of it is done again.
+        settle::publish_parcels(&self.broker, &next, PublishOptions::default()).await?;
+        // As after a split: whoever works off a full lane must not wait for room in it.
+        self.tell(&own, &Settlement { records, ..settlement }, PublishOptions::default().headroom()).await
     }
 
     /// Before anyone hears of the result, so that what is settled is kept. What could not be kept is made again.

@@ -288,6 +288,28 @@ async fn records_that_are_set_apart_are_processed_alone_even_where_the_lane_is_f
     assert_eq!((counts.split, counts.processed, counts.records), (0, 3, 5));
 }
 
+/// What goes on to another stage waits for room there, and with it all that is left of the parcel: else each attempt would
+/// leave one more copy of that. On a clock that jumps ahead when nobody is busy.
+#[tokio::test(start_paused = true)]
+async fn what_is_left_of_a_parcel_waits_until_the_next_stage_has_room() {
+    let bench = Bench::with(InProcessOptions { max_messages: 1, ..InProcessOptions::default() });
+    let (fetches, validates) =
+        (Queue::work(StageName::Fetch, Lane::Normal), Queue::work(StageName::Validate, Lane::Normal));
+    let obstacle = Message::new(Digest::of(b"obstacle"), &b"x"[..]);
+    bench.broker.publish(validates, obstacle).await.expect("published");
+    let (calls, counted) = counter();
+    let _agent = bench.agent(StageName::Fetch, move |_, parcel| {
+        calls.fetch_add(1, Ordering::Relaxed);
+        async move { Ok(Processed { outcome: read_outcome(&parcel), children: vec![validate("a"), read(9)] }) }
+    });
+    bench.publish(&read_parcel(0, 3)).await;
+    until("the handler has run", || counted.load(Ordering::Relaxed) == 1).await;
+    // Not so long that it is given up.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let unsettled = |queue| bench.broker.info(queue).unsettled();
+    assert_eq!([unsettled(fetches), unsettled(validates), unsettled(Queue::Settled)], [1, 1, 0]);
+}
+
 #[tokio::test]
 async fn a_panic_is_poison_wherever_it_happens() {
     for in_pool in [false, true] {

@@ -1,6 +1,7 @@
 //! `quire lanes`: every lane of every stage.
 
 use quire_api::control::{LaneEntry, ListLanesRequest, fleet_service_client::FleetServiceClient};
+use quire_proto::StageName;
 use serde::Serialize;
 
 use crate::{
@@ -156,6 +157,11 @@ fn paused_of<'a>(lanes: &'a [Lane], stage: &str) -> Vec<&'a str> {
 }
 
 impl Lane {
+    /// Whether it is this lane of one of these stages.
+    pub(super) fn is(&self, stages: &[StageName], lane: &str) -> bool {
+        self.lane == lane && stages.iter().any(|stage| stage.as_str() == self.stage)
+    }
+
     /// Whether something happens, or has happened, in the lane.
     pub(super) const fn is_used(&self) -> bool {
         self.processed + self.waiting + self.in_flight + self.delayed > 0

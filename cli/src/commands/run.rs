@@ -62,9 +62,10 @@ pub(super) fn client(channel: Channel) -> RunServiceClient<Channel> {
 }
 
 /// The report of a run that has ended well.
-fn report(run: &Run) -> anyhow::Result<BuildReport> {
+pub(super) fn report(run: &Run) -> anyhow::Result<BuildReport> {
     match run.state() {
         State::Done => Ok(serde_json::from_str(&run.report_json)?),
+        State::Cancelled => anyhow::bail!("{}: cancelled; {}", run.id, run.error),
         _ => anyhow::bail!("{}: {}", run.id, run.error),
     }
 }
@@ -143,11 +144,7 @@ fn line(run: &Run) -> String {
     let about = match &report {
         Some(report) => summary::counts(&report.records),
         None if run.error.is_empty() => run.phase.clone(),
-        None => {
-            let error = run.error.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-            // The state is told already.
-            error.strip_prefix("cancelled; ").map(str::to_owned).unwrap_or(error)
-        }
+        None => run.error.lines().map(str::trim).collect::<Vec<_>>().join(" "),
     };
     let started = started(run).unwrap_or_else(|| "-".to_owned());
     let partial = if partial { ", partial" } else { "" };

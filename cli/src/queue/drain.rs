@@ -126,7 +126,7 @@ impl Drain {
     pub(crate) async fn run(&mut self) -> anyhow::Result<()> {
         loop {
             match self.turn().await {
-                Ok(true) => return self.unburied.take().map_or(Ok(()), Err),
+                Ok(true) => return self.end(),
                 Ok(false) => {}
                 Err(error) => self.bear(error).await?,
             }
@@ -161,12 +161,28 @@ impl Drain {
             self.scan.look()?;
             self.bury_odd();
             self.start().await?;
+        } else if !stops && !self.options.watch {
+            // What was given back waits, too: it is not over before that is done.
+            self.scan.look()?;
         }
         if !self.running.is_empty() {
             self.teller.progress(self.left());
             return Ok(false);
         }
         Ok(stops || !self.options.watch && self.is_over())
+    }
+
+    /// What is still no job, and in the way, is an error of a command that was to leave nothing.
+    fn end(&mut self) -> anyhow::Result<()> {
+        if self.options.watch || self.cancelled.is_cancelled() || self.unburied.is_none() {
+            return Ok(());
+        }
+        // Somebody may have seen to it meanwhile.
+        self.odd_pause.end();
+        self.scan.again();
+        self.scan.look()?;
+        self.bury_odd();
+        self.unburied.take().map_or(Ok(()), Err)
     }
 
     fn is_over(&self) -> bool {
@@ -245,7 +261,7 @@ impl Drain {
         if self.odd_pause.is_on() {
             return;
         }
-        self.unburied = None;
+        let (mut first, mut others) = (None, 0);
         for odd in self.scan.odd().into_iter().filter(|odd| odd.settled) {
             match self.claims.folder().bury_odd(&odd.file, &odd.why) {
                 Ok(true) => self.teller.died(&odd.file.to_string_lossy(), &odd.why.0),
@@ -254,18 +270,21 @@ impl Drain {
                     let name = odd.file.to_string_lossy();
                     let error = anyhow::Error::from(error)
                         .context(format!("{name} is no job and cannot be moved to the dead letters"));
-                    self.unburied.get_or_insert(error);
+                    others += usize::from(first.is_some());
+                    first.get_or_insert(error);
                 }
             }
             self.scan.again();
         }
+        self.unburied = first.map(|error| match others {
+            0 => error,
+            _ => error.context(format!("{} cannot be moved", counted(others + 1, "file"))),
+        });
         match &self.unburied {
             None => self.odd_pause.end(),
             Some(error) => {
                 let pause = self.odd_pause.begin().as_secs();
-                if self.options.watch {
-                    eprintln!("queue: {error:#}; trying again in {pause} s");
-                }
+                eprintln!("queue: {error:#}; trying again in {pause} s");
             }
         }
     }

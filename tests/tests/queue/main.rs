@@ -323,6 +323,65 @@ fn a_job_that_cannot_be_buried_waits_and_a_served_queue_lives_on() {
     assert_eq!(serve.stop().0, Some(0));
 }
 
+#[test]
+fn what_is_no_job_and_cannot_be_moved_is_an_error_of_a_command_that_was_to_leave_nothing() {
+    let world = World::of(2);
+    world.ok(&["queue", "fill", "c", "--all"]);
+    fs::write(world.at(".queue/dead"), "no folder").unwrap();
+    for name in ["odd.yaml", "other.yaml"] {
+        fs::write(world.at(".queue").join(name), "no: [job").unwrap();
+    }
+    let popped = world.run(&["queue", "pop", "c", "--all", "--json"]);
+    assert_eq!(popped.code, Some(1), "{}", popped.err);
+    let is_told =
+        popped.err.contains("error: 2 files cannot be moved") && popped.err.contains(".yaml is no job");
+    assert!(is_told, "{}", popped.err);
+    let told: Value = serde_json::from_str(popped.out.trim()).unwrap();
+    assert_eq!((&told["published"], &told["waiting"]), (&2.into(), &0.into()), "{told}");
+    // Who serves lives with it, and ends as it is told to.
+    let serve = serve(&world, &[]);
+    wait_until("it is told", || serve.line("2 files cannot be moved").is_some());
+    assert_eq!(serve.stop().0, Some(0));
+}
+
+#[test]
+fn the_last_job_is_tried_again_before_the_command_ends() {
+    let world = World::of(2);
+    world.ok(&["queue", "fill", "c", "--all"]);
+    world.ok(&["queue", "pop", "c", "--all"]);
+    world.table(2, "second");
+    // What is in the way of the page fails the run as a whole.
+    let page = world.at("site/types").join(page_of(&world, "T0001"));
+    fs::remove_file(&page).unwrap();
+    fs::create_dir_all(page.join("not empty")).unwrap();
+    world.ok(&["queue", "fill", "c", "--type", "T0001"]);
+    let popped = world.ok(&["queue", "pop", "c", "--all", "--attempts", "2", "--json"]);
+    assert!(popped.err.contains("attempt 1 of 2 in vain"), "{}", popped.err);
+    let told: Value = serde_json::from_str(popped.out.trim()).unwrap();
+    assert_eq!((&told["dead"], &told["waiting"]), (&1.into(), &0.into()), "{told}");
+    fs::remove_dir_all(&page).unwrap();
+    world.ok(&["queue", "retry", "T0001"]);
+    world.ok(&["queue", "pop", "c", "--all"]);
+    assert!(world.page("T0001").unwrap().contains("second 1"));
+}
+
+#[test]
+fn jobs_of_the_other_tool_become_those_of_the_catalogue_that_asks_for_them() {
+    let world = World::of(3);
+    world.theirs("T0000.yaml", "T0000", "");
+    world.theirs("another_name.yaml", "T0001", "priority: low\n");
+    world.theirs("for_nobody.yaml", "Nobody", "");
+    let filled = world.told(&["queue", "fill", "c", "--all", "--json"]);
+    assert_eq!([&filled["added"], &filled["raised"], &filled["waited"]], [1, 1, 1], "{filled}");
+    let list = world.list();
+    let waiting = list["waiting"].as_array().unwrap().iter();
+    let mut waiting: Vec<_> =
+        waiting.map(|job| (job["key"].as_str().unwrap(), job["catalogue"].as_str())).collect();
+    waiting.sort_unstable();
+    let ours = Some("types");
+    assert_eq!(waiting, [("Nobody", None), ("T0000", ours), ("T0001", ours), ("T0002", ours)]);
+}
+
 /// The name of the page of a key, while the state is in use.
 fn page_of(world: &World, key: &str) -> String {
     let wanted = key.to_lowercase();

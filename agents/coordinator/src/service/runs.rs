@@ -30,6 +30,8 @@ const LISTED: u32 = 100;
 const FRAMING_BYTES: usize = 1 << 20;
 /// Why a run was not begun is told in a header. Clients refuse headers beyond 16 KiB, in which each blank takes three bytes.
 const TOLD_BYTES: usize = 4 << 10;
+/// What tells all of a definition's mistakes.
+const BY_CHECK: &str = "`quire check`";
 
 /// The service's implementation; it answers while this process leads.
 pub(super) struct Runs {
@@ -182,18 +184,21 @@ impl Extractor for Caller<'_> {
 
 /// Why a run was not begun.
 pub(super) fn not_begun(error: &RunError) -> Status {
-    let said = bounded(&quire_runtime::chain(error));
+    let said = quire_runtime::chain(error);
     match error {
-        RunError::Catalogue(_) => Status::failed_precondition(said),
-        _ => Status::internal(said),
+        RunError::Catalogue(_) => Status::failed_precondition(bounded(&said, BY_CHECK)),
+        _ => {
+            tracing::error!(error = said, "a run cannot be begun");
+            Status::internal(bounded(&said, "the coordinator's log"))
+        }
     }
 }
 
-/// As much of a text as fits the header that it travels in.
-fn bounded(text: &str) -> String {
+/// As much of a text as fits the header that it travels in, and who tells all of it.
+fn bounded(text: &str, whole: &str) -> String {
     let end = text.floor_char_boundary(TOLD_BYTES.min(text.len()));
     match text.get(..end) {
-        Some(told) if end < text.len() => format!("{told} ...\nand more: `quire check` tells all of it"),
+        Some(told) if end < text.len() => format!("{told} ...\nand more: {whole} tells all of it"),
         _ => text.to_owned(),
     }
 }
@@ -214,7 +219,7 @@ async fn refuse_broken(leading: &Arc<Leading>, bundle: Bundle) -> Result<(), Sta
     };
     match on_thread(look).await {
         Ok(None) => Ok(()),
-        Ok(Some(told)) => Err(Status::failed_precondition(bounded(&told))),
+        Ok(Some(told)) => Err(Status::failed_precondition(bounded(&told, BY_CHECK))),
         Err(error) => Err(not_begun(&error)),
     }
 }

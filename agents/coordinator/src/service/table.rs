@@ -160,10 +160,9 @@ impl Progress for Watching {
 
 /// Gives a run its id.
 fn name(run: &mut Run, id: &RunId) {
-    let (catalogue, epoch) = id.as_str().rsplit_once('-').unwrap_or((id.as_str(), ""));
     run.id = id.as_str().to_owned();
-    run.catalogue = catalogue.to_owned();
-    run.epoch = epoch.parse().unwrap_or_default();
+    run.catalogue = id.catalogue().to_owned();
+    run.epoch = id.epoch().map_or(0, |epoch| epoch.0);
     run.stages.clear();
 }
 

@@ -211,7 +211,7 @@ async fn the_next_leader_goes_on_with_a_run_under_the_id_that_its_watchers_know(
         let run = led.get(id).await;
         assert_eq!((run.state(), run.started_ms), (State::Cancelled, started));
     }
-    assert!(led.get("a-4").await.error.contains("cancelled"));
+    assert!(led.get("a-4").await.error.contains("is kept"));
     assert_eq!(led.listed().await, ["a-4"]);
     led.stop().await;
 }

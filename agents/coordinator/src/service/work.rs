@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{Part, Registered, RunError, RunRequest, SiteReport};
 
-/// What is told of a run that somebody ended early.
-const CANCELLED: &str = "cancelled; finished work is kept";
+/// What is told of a run that somebody ended early, beside its state.
+const CANCELLED: &str = "finished work is kept";
 
 /// What is asked of a run.
 pub(super) struct Asked {
@@ -57,7 +57,7 @@ pub(super) async fn start(
     let progress = Arc::new(Watching { table: leading.table.clone(), known: Arc::clone(&known) });
     let request = RunRequest { bundle, full, anew, part, lane, progress: progress.clone(), cancelled };
     let mut registered = leading.coordinator.register(&request, &replaces).await?;
-    known.change(|run| run.started_ms = registered.started_ms());
+    known.change(|run| (run.started_ms, run.lane) = (registered.started_ms(), lane.to_string()));
     progress.named(&registered.id());
     leading.table.also(registered.catalogue(), &replaces, &known);
     let (working, ending) = (Arc::clone(&leading), Arc::clone(&known));

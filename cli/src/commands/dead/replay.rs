@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::bail;
-use quire_api::run::{DeadFilter, ReplayDeadRequest, ReplayDeadResponse, State};
+use anyhow::Context as _;
+use quire_api::run::{DeadFilter, ReplayDeadRequest, ReplayDeadResponse};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Counted, all};
 use crate::{
     LaneArg, ReplayDeadArgs,
-    commands::run::{client, watch},
+    commands::run::{client, report, watch},
     output,
     remote::{LONG_DEADLINE, Servers},
 };
@@ -72,7 +72,8 @@ async fn paced(
         if !filter.numbers.is_empty() {
             let request = ReplayDeadRequest { filter: Some(filter), ..request.clone() };
             for run in ask(servers, &request, counted).await? {
-                end(servers, run).await?;
+                let ended = watch(servers, run, true).await?;
+                report(&ended).context("the letters that were not replayed yet are still there")?;
             }
         }
         let done = (done * usize::from(rate)).min(numbers.len());
@@ -83,12 +84,4 @@ async fn paced(
 
 async fn numbers(servers: &mut Servers, filter: &DeadFilter) -> anyhow::Result<Vec<u64>> {
     Ok(all(servers, filter).await?.iter().map(|letter| letter.number).collect())
-}
-
-async fn end(servers: &mut Servers, run: String) -> anyhow::Result<()> {
-    let ended = watch(servers, run, true).await?;
-    match ended.state() {
-        State::Done => Ok(()),
-        _ => bail!("{}: {}; the letters that were not replayed yet are still there", ended.id, ended.error),
-    }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Context as _;
 use quire_proto::Lane;
-use quire_queue::{Added, Job, QueueFolder, Scan, unix_now};
+use quire_queue::{Added, Job, QueueFolder, Scan, Waiting, unix_now};
 use quire_runtime::Store;
 use serde::Serialize;
 
@@ -70,17 +70,26 @@ fn fill(
     let mut scan = Scan::new(queue);
     scan.look()?;
     // Under whatever name it waits.
-    let known: BTreeSet<&str> = scan
-        .waiting()
-        .filter(|job| job.is_of(&catalogue.name) && job.lane <= lane)
-        .map(|job| job.key.as_str())
-        .collect();
-    for key in keys {
-        if known.contains(key.as_str()) {
-            filled.waited += 1;
-            continue;
+    let mut known = BTreeMap::<&str, &Waiting>::new();
+    for job in scan.waiting().filter(|job| job.is_of(&catalogue.name)) {
+        // One that is ours for good rather than one that any catalogue may take, then the most urgent.
+        let rank = |job: &Waiting| (job.catalogue.is_none(), job.lane);
+        let there = known.entry(&job.key).or_insert(job);
+        if rank(job) < rank(there) {
+            *there = job;
         }
-        match queue.add(&Job::new(key, lane, Some(&catalogue.name), unix_now()))? {
+    }
+    for key in keys {
+        let job = Job::new(key, lane, Some(&catalogue.name), unix_now());
+        let added = match known.get(key.as_str()) {
+            Some(there) if there.catalogue.is_some() && there.lane <= lane => Added::Known,
+            Some(there) => match queue.join(&there.name, &job)? {
+                Some(added) => added,
+                None => queue.add(&job)?,
+            },
+            None => queue.add(&job)?,
+        };
+        match added {
             Added::New => filled.added += 1,
             Added::Raised => filled.raised += 1,
             Added::Known => filled.waited += 1,

@@ -79,7 +79,7 @@ impl Watched {
                 Err(status) if is_away(&status) => return Err(left(&said(&status)).into()),
                 Err(status) => return Err(refused(&status)),
             };
-            (self.is_there, self.away) = (true, None);
+            (self.is_there, self.away, self.still) = (true, None, None);
             let Some(run) = change.run else { continue };
             self.tell(&run);
             self.run = run;
@@ -89,9 +89,11 @@ impl Watched {
         }
     }
 
-    /// Tells why nothing goes on, once, if nobody takes what waits. Who cannot say is asked again later.
+    /// Tells why nothing goes on, once, if nobody takes what the run waits for. Who cannot say is asked again later.
     async fn tell_standstill(&mut self, servers: &mut Servers) {
-        let lanes = lanes_of(servers).await.unwrap_or_default();
+        let stages = phase(&self.run.phase).map_or(&[][..], stages_of);
+        let mut lanes = lanes_of(servers).await.unwrap_or_default();
+        lanes.retain(|lane| lane.is(stages, &self.run.lane));
         let why = standstill(&lanes);
         if why.is_some() && why != self.still {
             self.still = why;
@@ -130,6 +132,16 @@ impl Watched {
 /// The server that told of the run does so no more.
 fn left(why: &str) -> Unreachable {
     Unreachable { server: "the coordinator".to_owned(), why: format!("tells no more ({why})") }
+}
+
+/// The stages that a run waits for in a phase.
+const fn stages_of(phase: Phase) -> &'static [StageName] {
+    match phase {
+        Phase::Gather => &[StageName::Fetch, StageName::Validate],
+        Phase::Make => &[StageName::Index, StageName::Render],
+        Phase::Publish => &[StageName::Render],
+        Phase::Wait | Phase::Decide | Phase::Commit | Phase::Done => &[],
+    }
 }
 
 fn phase(name: &str) -> Option<Phase> {

@@ -160,6 +160,10 @@ impl Builder<'_> {
     }
 
     async fn build(&mut self) -> anyhow::Result<()> {
+        // A definition that cannot be read now may be mended later: that shall be heard.
+        if let Some(watcher) = &mut self.watcher {
+            watcher.watch_again();
+        }
         let mut folders = self.catalogues()?;
         // Before the build, so that nothing that changes during it goes unseen.
         if self.watcher.as_mut().is_some_and(|watcher| watcher.watch(&folders)) {

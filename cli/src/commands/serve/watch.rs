@@ -84,10 +84,7 @@ impl Watcher {
             if self.folders.get(&path) == Some(&now) {
                 continue;
             }
-            let watched = now.map_or(Ok(()), |_| self.inner.watch(&path, RecursiveMode::Recursive));
-            if let Err(error) = watched {
-                output::note(&format!("cannot watch all of {}: {:#}", path.display(), explained(error)));
-            }
+            tell_unwatched(&path, now.map_or(Ok(()), |_| self.inner.watch(&path, RecursiveMode::Recursive)));
             self.folders.insert(path, now);
             has_new = true;
         }
@@ -95,7 +92,18 @@ impl Watcher {
         has_new
     }
 
-    /// Waits for the next change, and until it is over. May be given up at any point.
+    /// Watches again what has come in the place of what was watched, whatever may be said of it.
+    pub(super) fn watch_again(&mut self) {
+        for (path, before) in &mut self.folders {
+            let now = identity(path);
+            if now.is_some() && now != *before {
+                tell_unwatched(path, self.inner.watch(path, RecursiveMode::Recursive));
+                *before = now;
+            }
+        }
+    }
+
+    /// Waits for the next change, and until it is over.
     pub(super) async fn changed(&mut self) {
         while !self.is_other() {
             match timeout(LOOK, self.heard.recv()).await {
@@ -123,6 +131,12 @@ impl Watcher {
 impl fmt::Display for Watcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "watching {}", output::counted(self.folders.len(), "folder"))
+    }
+}
+
+fn tell_unwatched(path: &Path, watched: notify::Result<()>) {
+    if let Err(error) = watched {
+        output::note(&format!("cannot watch all of {}: {:#}", path.display(), explained(error)));
     }
 }
 

@@ -19,6 +19,8 @@ const LISTED: u32 = 100;
 const PAGE: usize = 256;
 /// Subjects told of one letter.
 const MAX_SUBJECTS: usize = 8;
+/// Letters that may be named by number.
+const MAX_NUMBERS: usize = 1_000;
 
 /// A letter and what it holds, where that can be read.
 struct Read {
@@ -151,16 +153,26 @@ pub(super) async fn of_subject(
 }
 
 pub(super) async fn get(broker: &Broker, number: u64) -> Result<Told, Status> {
-    let letter = broker.dead_letter(number).await.map_err(failed)?;
-    let letter = letter.ok_or_else(|| failed(AdminError::NoLetter { number }))?;
-    let read = Read::from(letter);
+    let read = Read::from(letter(broker, number).await?);
     Ok(Told { payload: read.payload(), ..read.tell() })
+}
+
+async fn letter(broker: &Broker, number: u64) -> Result<Letter, Status> {
+    let letter = broker.dead_letter(number).await.map_err(failed)?;
+    letter.ok_or_else(|| failed(AdminError::NoLetter { number }))
 }
 
 /// Refuses numbers of which there is no letter: whoever names them means something else.
 async fn check_numbers(broker: &Broker, filter: Option<&DeadFilter>) -> Result<(), Status> {
-    for &number in filter.iter().flat_map(|filter| &filter.numbers) {
-        get(broker, number).await?;
+    let numbers = filter.map_or(&[][..], |filter| &filter.numbers);
+    if numbers.len() > MAX_NUMBERS {
+        let count = numbers.len();
+        return Err(Status::invalid_argument(format!(
+            "at most {MAX_NUMBERS} letters by number, not {count}"
+        )));
+    }
+    for &number in numbers {
+        letter(broker, number).await?;
     }
     Ok(())
 }
