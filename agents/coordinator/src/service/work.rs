@@ -11,10 +11,11 @@ use tokio::sync::OwnedSemaphorePermit;
 use tracing::{Instrument as _, Span};
 
 use super::{
+    dead,
     lead::Leading,
     table::{Known, Watching, is_over},
 };
-use crate::{Part, Registered, RunError, RunRequest, SiteReport};
+use crate::{OF_SOURCE, Part, Registered, RunError, RunRequest, SiteReport};
 
 /// What is told of a run that somebody ended early, beside its state.
 const CANCELLED: &str = "finished work is kept";
@@ -63,11 +64,29 @@ pub(super) async fn start(
     let (working, ending) = (Arc::clone(&leading), Arc::clone(&known));
     let work = async move {
         let ended = caught(run(&working, &mut registered, &request)).await;
+        if let Ok(report) = &ended
+            && registered.facts.part.is_all()
+        {
+            forget_letters(&working, report).await;
+        }
         end(&working, &ending, registered, ended).await;
         drop(place);
     };
     leading.tasks.spawn(work.instrument(span));
     Ok(known)
+}
+
+/// A run of everything that could list everything has tried again all that was dead before it.
+async fn forget_letters(leading: &Leading, report: &BuildReport) {
+    for run in &report.runs {
+        if run.failures.iter().any(|failure| failure.starts_with(OF_SOURCE)) {
+            continue;
+        }
+        if let Err(error) = dead::forget_tried(&leading.broker, &run.catalogue, run.epoch.0).await {
+            let why = error.message();
+            tracing::warn!(run = %run.run, why, "dead letters that this run has tried again are still there");
+        }
+    }
 }
 
 /// A panic is the end of one run only.

@@ -177,6 +177,22 @@ async fn check_numbers(broker: &Broker, filter: Option<&DeadFilter>) -> Result<(
     Ok(())
 }
 
+/// Forgets the letters of a catalogue's runs before `epoch`: what they are about was tried again by that one, and what died
+/// again has a new letter.
+pub(super) async fn forget_tried(broker: &Broker, catalogue: &str, epoch: u64) -> Result<(), Status> {
+    let filter = DeadFilter { catalogue: catalogue.to_owned(), ..DeadFilter::default() };
+    let mut found = Letters::new(broker, Some(filter), 0);
+    while let Some(read) = found.next().await? {
+        let of = read.parcel().map(|parcel| parcel.header.epoch.0);
+        if of.is_some_and(|of| of < epoch) {
+            broker.drop_dead_letter(read.letter.number).await.map_err(failed)?;
+            let letter = read.letter.number;
+            tracing::info!(target: "quire_audit", action = "tried-again", letter, epoch, "dead letter dropped");
+        }
+    }
+    Ok(())
+}
+
 pub(super) async fn drop_all(
     broker: &Broker,
     filter: Option<DeadFilter>,
