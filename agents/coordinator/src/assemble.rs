@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Loss, RunError,
+    losses::Losses,
     make::{Planned, same_files},
     manifest_io::ChunkWriter,
     runs::{Row, Sorted, SortedRuns, Spooled},
@@ -82,16 +83,11 @@ impl Products {
 pub(crate) struct Assembled {
     pub(crate) entries: Vec<Chunk>,
     pub(crate) counts: RecordCounts,
-    /// Why records are dead, the first few.
-    pub(crate) failures: Vec<String>,
-    /// How many records are dead.
-    died: usize,
+    /// Why records are dead.
+    pub(crate) losses: Losses,
     /// How many of them the run did not look at: their pages were to be made all the same.
     pub(crate) held_died: u64,
 }
-
-/// Most failures told one by one.
-const MAX_FAILURES: usize = 20;
 
 /// Joins what was planned with what was made, and tells what was not.
 pub(crate) fn assemble(
@@ -107,8 +103,7 @@ pub(crate) fn assemble(
     let mut assembled = Assembled {
         entries: Vec::new(),
         counts: RecordCounts::default(),
-        failures: Vec::new(),
-        died: 0,
+        losses: Losses::default(),
         held_died: 0,
     };
     for (number, row) in planned.into_rows().enumerate() {
@@ -122,10 +117,6 @@ pub(crate) fn assemble(
         }
     }
     assembled.entries = writer.finish()?;
-    let untold = assembled.died - assembled.failures.len();
-    if untold > 0 {
-        assembled.failures.push(format!("{untold} more records could not be processed"));
-    }
     Ok(assembled)
 }
 
@@ -194,12 +185,10 @@ impl Assembled {
 
     fn died(&mut self, entry: &Entry, error: Option<String>, counted: bool, lost: &mut dyn FnMut(&Loss<'_>)) {
         self.counts.dead += u64::from(!counted);
-        self.died += 1;
         let error = error.unwrap_or_else(|| "made without a result".to_owned());
         lost(&Loss::Record { key: &entry.record.key, why: &error });
-        if self.failures.len() < MAX_FAILURES {
-            self.failures.push(format!("{} ({}): {error}", entry.record.key, entry.item));
-        }
+        let key = &entry.record.key;
+        self.losses.add(&format!("{key} ({})", entry.item), key, &error);
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     decide::{Candidate, Origin},
     gather::Gathered,
     listing::Listing,
+    losses::Losses,
     manifest_io::{self, Committed, EntryReader, RejectReader},
     runs::Sorted,
     scope::Scope,
@@ -23,9 +24,6 @@ use quire_proto::{
 
 /// How failures of a whole source begin, in reports.
 pub const OF_SOURCE: &str = "source ";
-/// Most failures told one by one.
-const MAX_FAILURES: usize = 20;
-
 /// Everything that the decision needs.
 pub(crate) struct Carried {
     pub(crate) candidates: Sorted<Candidate>,
@@ -225,13 +223,8 @@ impl Fates {
         let listings = self
             .unlisted()
             .map(|(source, reason)| format!("{OF_SOURCE}{source}: {reason}; nothing of it is removed"));
-        let mut failures: Vec<String> = listings.collect();
-        failures
-            .extend(self.failed().take(MAX_FAILURES).map(|(subject, reason)| format!("{subject}: {reason}")));
-        let more = self.failed().count().saturating_sub(MAX_FAILURES);
-        if more > 0 {
-            failures.push(format!("{more} more items could not be processed"));
-        }
-        failures
+        let mut losses = Losses::default();
+        self.failed().for_each(|(subject, reason)| losses.add(&subject, &subject, reason));
+        listings.chain(losses.told("items")).collect()
     }
 }

@@ -23,6 +23,7 @@ mod forget;
 mod gather;
 mod ledger;
 mod listing;
+mod losses;
 mod make;
 mod manifest_io;
 mod options;
@@ -61,3 +62,4 @@ pub use projector::{CatalogueState, EntryIter, FigureFiles, Projector, RejectIte
 pub use registered::Registered;
 pub use service::CoordinatorRole;
 pub use site::{SiteEdge, SiteReport};
+pub use site_record::strangers;

@@ -209,7 +209,7 @@ impl<'a> Run<'a> {
         let progress = Arc::clone(&self.lines.progress);
         on_thread(move || {
             let tell = &mut |loss: &Loss<'_>| progress.lost(&plan.run, loss);
-            let Assembled { entries, mut counts, failures: more, held_died, .. } =
+            let Assembled { entries, mut counts, losses, held_died } =
                 assemble(made.planned, products.finish(), plan.epoch, &shelf, &workspace, tell)?;
             counts.seen = items + lost;
             counts.rejected = rejected;
@@ -228,7 +228,7 @@ impl<'a> Run<'a> {
                 together: together.slices.clone(),
                 figures: together.figures.clone(),
             };
-            let failures = failures.into_iter().chain(more).collect();
+            let failures = failures.into_iter().chain(losses.told("records")).collect();
             Ok(Rows { entries, rejects, counts, basis, complete, failures })
         })
         .await

@@ -3,7 +3,7 @@
 //! Losing the record costs time only: the site is then compared file by file.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -12,11 +12,13 @@ use quire_runtime::Store;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    RunError, SiteEdge, manifest_io,
+    RunError, SiteEdge, forget, manifest_io,
     site_manifest::{self, SiteManifest},
 };
 
 const NAME: &str = "publication";
+/// The folder of what all catalogues share.
+const ASSETS: &str = "assets";
 /// What every site has beside its catalogues' folders.
 const ROOT: [&str; 7] = [
     "index.html",
@@ -147,6 +149,29 @@ pub(crate) fn shows(site: &dyn SiteEdge, catalogue: &str) -> Result<bool, RunErr
     let manifest = manifest.as_deref().and_then(SiteManifest::read).unwrap_or_default();
     let prefix = format!("{catalogue}/");
     Ok(manifest.files.range(prefix.clone()..).next().is_some_and(|(path, _)| path.starts_with(&prefix)))
+}
+
+/// Catalogues that the site shows though the store knows nothing of them, without those in `built`; sorted. To finish the
+/// site would take them off it.
+///
+/// # Errors
+/// [`RunError::Site`], [`RunError::Store`].
+pub fn strangers(store: &Store, site: &dyn SiteEdge, built: &[String]) -> Result<Vec<String>, RunError> {
+    let manifest = site.read(site_manifest::PATH, site_manifest::MAX_BYTES).map_err(RunError::Site)?;
+    let Some(manifest) = manifest else { return Ok(Vec::new()) };
+    let identity = site.identity();
+    let shown = SiteRecord::read(store)?.filter(|record| record.identity == identity);
+    let digest = Digest::of(&manifest);
+    if shown.and_then(|record| record.shown).is_some_and(|shown| shown.manifest == digest) {
+        return Ok(Vec::new());
+    }
+    let files = SiteManifest::read(&manifest).unwrap_or_default().files;
+    let folders: BTreeSet<&str> = files.keys().filter_map(|path| Some(path.split_once('/')?.0)).collect();
+    let known = forget::others(store, &[])?;
+    let is_strange = |name: &&str| {
+        *name != ASSETS && ![&known, built].iter().any(|names| names.iter().any(|known| known == name))
+    };
+    Ok(folders.into_iter().filter(is_strange).map(str::to_owned).collect())
 }
 
 /// What lies in a folder that is to be a catalogue's.

@@ -74,7 +74,7 @@ impl Look {
             licence: definition.site.licence.clone(),
             language: definition.site.language.clone(),
             frames: definition.site.frames.clone(),
-            fields: fields(&definition.index.fields),
+            fields: fields(&definition.index.fields, &pages.list_columns),
             lookups: definition.lookups.iter().map(|lookup| lookup.name.clone()).collect(),
             aggregates: definition.aggregates.iter().map(|aggregate| aggregate.name.clone()).collect(),
             figures: definition.figures.clone(),
@@ -115,6 +115,8 @@ pub struct Field {
     pub kind: Kind,
     /// Whether readers filter by it.
     pub facet: bool,
+    /// Where among a record's tags lists show its values; nowhere if `None`.
+    pub column: Option<usize>,
     /// Whether its values are other names of the record.
     pub names: bool,
     /// Whether rows keep its values: what lists, data files and the static search know of it.
@@ -125,11 +127,16 @@ pub struct Field {
     pub natural: bool,
 }
 
-/// Other names of a record are in the fields that say so; where none does, in those that weigh much.
-fn fields(fields: &[quire_catalogue::Field]) -> Vec<Field> {
+/// Other names of a record are in the fields that say so; where none does, in those that weigh much. Lists show the
+/// `columns`; where none is named, all that readers filter by.
+fn fields(fields: &[quire_catalogue::Field], columns: &[String]) -> Vec<Field> {
     let any_synonym = fields.iter().any(|field| field.synonym);
     let names = |field: &quire_catalogue::Field| {
         field.shards && if any_synonym { field.synonym } else { field.boost >= NAMES_BOOST }
+    };
+    let shown = |field: &quire_catalogue::Field| match columns {
+        [] => (field.facet && field.kind == FieldKind::Keyword).then_some(0),
+        columns => columns.iter().position(|column| *column == field.name),
     };
     let look = |field: &quire_catalogue::Field| Field {
         name: field.name.clone(),
@@ -140,6 +147,7 @@ fn fields(fields: &[quire_catalogue::Field]) -> Vec<Field> {
             FieldKind::Number => Kind::Number,
         },
         facet: field.facet,
+        column: shown(field),
         names: names(field),
         shards: field.shards,
         infix: field.infix && field.shards,

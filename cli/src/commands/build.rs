@@ -75,8 +75,9 @@ async fn build(
     } else {
         output::text(summary::text(&built, &metrics).trim_end())?;
     }
-    Ok(if built.report.runs.iter().any(is_nothing) {
-        output::note("a catalogue is empty, as none of its sources could be read: see `partial` above");
+    let nothing = built.report.runs.iter().find_map(|run| Some((run, nothing(run)?)));
+    Ok(if let Some((run, why)) = nothing {
+        output::note(&format!("{}: {why}: see `partial` above", run.catalogue));
         Exit::Failed
     } else if args.strict && built.report.runs.iter().any(is_incomplete) {
         Exit::Strict
@@ -85,9 +86,13 @@ async fn build(
     })
 }
 
-/// Whether there is nothing of a catalogue, now or from before, because its sources could not be read.
-pub(super) fn is_nothing(run: &RunReport) -> bool {
-    run.records.seen == 0 && !run.failures.is_empty()
+/// Why a run did nothing of what it was to do, if it did: that is a failure, however it ended.
+pub(super) fn nothing(run: &RunReport) -> Option<&'static str> {
+    let records = &run.records;
+    if records.seen == 0 && !run.failures.is_empty() {
+        return Some("the catalogue is empty, as none of its sources could be read");
+    }
+    (records.dead > 0 && records.dead == records.seen).then_some("none of its records could be processed")
 }
 
 /// Cancelled by the first interrupt or termination; a second one ends the process at once.

@@ -46,6 +46,9 @@ struct Answer {
     unseen: Option<String>,
     /// Sources that could not be listed, records that could not be processed.
     failures: Vec<String>,
+    /// What is worth a look and no failure.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    notes: BTreeSet<String>,
     problems: Vec<Listed>,
 }
 
@@ -57,6 +60,7 @@ impl Answer {
             records: None,
             unseen: None,
             failures: Vec::new(),
+            notes: BTreeSet::new(),
             problems: Vec::new(),
         }
     }
@@ -82,7 +86,9 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
     } else {
         print(path, &answer)?
     }
-    Ok(match (!answer.definition.is_empty(), incomplete && args.strict) {
+    // As in a build: if nothing at all can be processed, that is the definition's fault or the sources'.
+    let all_dead = answer.records.is_some_and(|records| records.dead > 0 && records.dead == records.seen);
+    Ok(match (!answer.definition.is_empty() || all_dead, incomplete && args.strict) {
         (true, _) => Exit::Failed,
         (false, true) => Exit::Strict,
         (false, false) => Exit::Done,
@@ -108,7 +114,8 @@ fn look(folder: &CatalogueFolder, no_records: bool) -> anyhow::Result<(Answer, b
     let (run, problems) =
         dry_build(folder, Arc::new(NoProgress), |scratch| read_rejects(&scratch.join(rejects)))?;
     let incomplete = is_incomplete(&run);
-    Ok((Answer { records: Some(run.records), failures: run.failures, problems, ..answer }, incomplete))
+    let (failures, notes) = (run.failures, run.notes);
+    Ok((Answer { records: Some(run.records), failures, notes, problems, ..answer }, incomplete))
 }
 
 /// The name of a catalogue whose definition cannot tell it: its folder's.
@@ -210,6 +217,9 @@ fn print(path: &Path, answer: &Answer) -> anyhow::Result<()> {
     }
     for failure in &answer.failures {
         output::text(&format!("failed: {failure}"))?;
+    }
+    for note in &answer.notes {
+        output::text(&format!("note: {note}"))?;
     }
     let definition = match answer.definition.len() {
         0 => "the definition is right".to_owned(),

@@ -14,7 +14,7 @@ pub(super) use watch::watch;
 
 use crate::{
     Exit, LaneArg, RunAction, RunArgs, ServerArgs,
-    commands::build::{is_incomplete, is_nothing},
+    commands::build::{is_incomplete, nothing},
     output,
     remote::{DEADLINE, LONG_DEADLINE, MAX_ANSWER_BYTES, Servers, block_on},
     summary,
@@ -79,8 +79,8 @@ fn tell(run: &Run, report: &BuildReport) -> anyhow::Result<()> {
 
 /// How a command ends that has waited for a run.
 fn exit_of(report: &BuildReport, strict: bool) -> Exit {
-    if report.runs.iter().any(is_nothing) {
-        output::note("nothing of what was to be read is there: `quire run show` tells why");
+    if let Some((run, why)) = report.runs.iter().find_map(|run| Some((run, nothing(run)?))) {
+        output::note(&format!("{}: {why}: `quire run show {}` tells more", run.catalogue, run.run));
         Exit::Failed
     } else if strict && report.runs.iter().any(is_incomplete) {
         Exit::Strict

@@ -1,7 +1,7 @@
 //! The site: a folder on this machine, or objects of the store's bucket. The renderer's edge, as the coordinator asks for it.
 
 use std::{
-    fs,
+    fs::{self, File, TryLockError},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -17,6 +17,8 @@ pub struct Site {
     files: Arc<dyn SiteFiles>,
     /// Only a folder has stamps.
     stamps: Option<(Arc<SiteWriter>, PathBuf)>,
+    /// The folder itself, which nobody else writes to meanwhile: two states would take each other's files away.
+    _lock: Option<File>,
 }
 
 impl Site {
@@ -27,11 +29,16 @@ impl Site {
     pub fn open(out: &Path, tmp: &Path, stamps: PathBuf) -> anyhow::Result<Self> {
         let writer = SiteWriter::open(out, tmp)
             .with_context(|| format!("cannot use the site's folder {}", out.display()))?;
+        let lock = locked(out)?;
         if let Some(known) = fs::read(&stamps).ok().and_then(|bytes| Stamps::decode(&bytes)) {
             writer.set_stamps(known);
         }
         let writer = Arc::new(writer);
-        Ok(Self { files: Arc::clone(&writer) as Arc<dyn SiteFiles>, stamps: Some((writer, stamps)) })
+        Ok(Self {
+            files: Arc::clone(&writer) as Arc<dyn SiteFiles>,
+            stamps: Some((writer, stamps)),
+            _lock: lock,
+        })
     }
 
     /// The site of a store that agents share.
@@ -40,7 +47,7 @@ impl Site {
     /// If a folder cannot be used.
     pub fn of_store(store: &Store, tmp: &Path) -> anyhow::Result<Self> {
         let files = site_of(store, tmp).context("cannot use the site in the store")?;
-        Ok(Self { files, stamps: None })
+        Ok(Self { files, stamps: None, _lock: None })
     }
 
     /// Its files, for the stage that publishes.
@@ -65,6 +72,20 @@ impl Site {
         }
         let part = stamps.with_extension("part");
         fs::write(&part, bytes).and_then(|()| fs::rename(&part, stamps)).with_context(about)
+    }
+}
+
+/// Locks a folder, where its file system can.
+fn locked(out: &Path) -> anyhow::Result<Option<File>> {
+    let folder =
+        File::open(out).with_context(|| format!("cannot open the site's folder {}", out.display()))?;
+    match folder.try_lock() {
+        Ok(()) => Ok(Some(folder)),
+        Err(TryLockError::WouldBlock) => anyhow::bail!(
+            "the site's folder {} is in use by another quire: wait for it, or choose another --out",
+            out.display()
+        ),
+        Err(TryLockError::Error(_)) => Ok(None),
     }
 }
 

@@ -12,12 +12,17 @@ pub use catalogues::{CatalogueFolder, find as find_catalogues, load as load_cata
 pub use keys::{KeysAsked, KeysMade, Losses};
 pub use listing::listed_keys;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use quire_cache::{CacheOptions, CacheStore};
 use quire_catalogue::Catalogues;
-use quire_coordinator::{Coordinator, CoordinatorOptions, Part, Progress, RunError, RunRequest};
+use quire_coordinator::{Coordinator, CoordinatorOptions, Part, Progress, RunError, RunRequest, strangers};
 use quire_fetcher::{Fetcher, FetcherOptions, MEMO};
 use quire_indexer::Indexer;
 use quire_proto::{BuildReport, CacheCounts, Lane, RunReport};
@@ -30,7 +35,10 @@ use quire_validator::Validator;
 use tokio_util::sync::CancellationToken;
 
 use self::dead_letters::DeadLetterSink;
-use crate::edge::{RendererProjector, Site};
+use crate::{
+    edge::{RendererProjector, Site},
+    exit::wrong_usage,
+};
 
 /// Memory for rows on their way through a run; more of them spill to the state folder.
 const ROW_MEMORY_BYTES: usize = 16 << 20;
@@ -97,6 +105,9 @@ impl Embedded {
         let catalogues = Catalogues::new();
         let engines = Engines::default();
         let site = Arc::new(Site::open(&options.out, &state.tmp(), state.stamps(&options.out))?);
+        if !options.prune {
+            refuse_strangers(&store, &site, folders, &options.out)?;
+        }
         let follower = Arc::new(index::Follower::new(state.index(), store.clone(), options.progress));
 
         let mut coordination = CoordinatorOptions::new(
@@ -260,6 +271,26 @@ impl Embedded {
             report.caches.insert(stats.name.to_owned(), counts);
         }
     }
+}
+
+/// Refuses a site with catalogues that this state knows nothing of: nobody has said that they are to go.
+fn refuse_strangers(
+    store: &Store,
+    site: &Site,
+    folders: &[CatalogueFolder],
+    out: &Path,
+) -> anyhow::Result<()> {
+    let built: Vec<String> = folders.iter().map(|folder| folder.name.clone()).collect();
+    let strangers = strangers(store, site, &built)?;
+    if strangers.is_empty() {
+        return Ok(());
+    }
+    wrong_usage!(
+        "the site in {} also shows {}, which this state folder knows nothing of: give the --state that it was built with, \
+         build it as well, choose another --out, or take it off with --prune",
+        out.display(),
+        strangers.join(", ")
+    )
 }
 
 /// Whether building these catalogues without what earlier runs left may help.

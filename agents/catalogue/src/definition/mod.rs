@@ -397,7 +397,7 @@ pub struct Pages {
     pub markdown: Option<FileRef>,
     /// `list:`, template of the list; a default exists.
     pub list: Option<FileRef>,
-    /// `list_columns:`, names of index fields shown in the list.
+    /// `list_columns:`, names of the facets whose values the list shows, in their order; all where none is named.
     pub list_columns: Vec<String>,
     /// `variants: { each: … }`, names of further pages of a record; sees `$aggregates`.
     pub variants: Option<Expression>,

@@ -244,9 +244,21 @@ fn pages<'t>(r: &mut Reader<'t>, node: &'t Node, index: &Index) -> Pages {
         ["record", "markdown", "list"].map(|key| fields.get(key).and_then(|node| r.file(node)));
     let mut list_columns = Vec::new();
     if let Some(node) = fields.get("list_columns") {
-        let words: Vec<(&str, ())> = index.fields.iter().map(|field| (field.name.as_str(), ())).collect();
+        let is_shown = |field: &&Field| field.facet && field.kind == FieldKind::Keyword;
+        let words: Vec<(&str, ())> =
+            index.fields.iter().filter(is_shown).map(|field| (field.name.as_str(), ())).collect();
         for item in r.items(node, "`list_columns`") {
-            if r.choice(item, &words).is_some() {
+            let named = index.fields.iter().find(|field| Some(field.name.as_str()) == item.text());
+            if let Some(field) = named.filter(|field| !is_shown(field)) {
+                let name = &field.name;
+                r.error_with_help(
+                    item.span,
+                    format!(
+                        "lists show what readers filter by, and `{name}` is no keyword with `facet: true`"
+                    ),
+                    Some("leave it out, or make it one under `index.fields`".to_owned()),
+                );
+            } else if r.choice(item, &words).is_some() {
                 list_columns.extend(item.text().map(str::to_owned));
             }
         }

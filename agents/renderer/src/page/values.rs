@@ -28,18 +28,19 @@ pub(super) fn text(text: &str) -> Value {
 /// What every page of a catalogue knows of the site: nothing of other catalogues, so that a page does not
 /// change when one comes or goes.
 pub(crate) fn site(look: &Look) -> Value {
-    site_titled(SITE_TITLE, look, look.base_url.as_deref())
+    let Look { base_url, licence, language, frames, .. } = look;
+    site_titled(SITE_TITLE, [base_url, licence, language].map(Option::as_deref), frames)
 }
 
-/// A site of this title.
-pub(crate) fn site_titled(title: &str, look: &Look, base_url: Option<&str>) -> Value {
-    let optional = |text: Option<&str>| text.map_or(Value::from(()), Value::from);
+/// A site of this title, with its address, licence and language.
+pub(crate) fn site_titled(title: &str, said: [Option<&str>; 3], frames: &[String]) -> Value {
+    let [base_url, licence, language] = said.map(|text| text.map_or(Value::from(()), Value::from));
     object([
         ("title", text(title)),
-        ("base_url", optional(base_url)),
-        ("licence", optional(look.licence.as_deref())),
-        ("language", optional(look.language.as_deref())),
-        ("frames", texts(&look.frames)),
+        ("base_url", base_url),
+        ("licence", licence),
+        ("language", language),
+        ("frames", texts(frames)),
     ])
 }
 

@@ -48,6 +48,9 @@ pub fn root_files(catalogues: Vec<SiteCatalogue<'_>>, sink: &mut dyn FileSink) -
     let mut cards = Vec::new();
     let mut any_engine = None;
     let mut titles = Vec::new();
+    // The site has a licence and a language where all its catalogues have the same.
+    let licence = common(catalogues.iter().map(|catalogue| catalogue.engine.look().licence.as_deref()));
+    let language = common(catalogues.iter().map(|catalogue| catalogue.engine.look().language.as_deref()));
     let mut sheets = BTreeMap::new();
     for catalogue in catalogues {
         let engine = Arc::clone(&catalogue.engine);
@@ -70,7 +73,8 @@ pub fn root_files(catalogues: Vec<SiteCatalogue<'_>>, sink: &mut dyn FileSink) -
         Some(engine) => engine,
         None => Arc::new(Engine::new(crate::look::Look::bare())?),
     };
-    let front = Front { engine: &engine, title, cards: Value::from(cards), base_url: base_url.as_deref() };
+    let said = [&base_url, &licence, &language].map(Option::as_deref);
+    let front = Front { engine: &engine, title, cards: Value::from(cards), said };
     sink.add("index.html".to_owned(), front.home()?)?;
     if let Some(root) = base_url.as_deref().map(path_of) {
         sink.add("404.html".to_owned(), front.missing(&root)?)?;
@@ -84,12 +88,13 @@ struct Front<'a> {
     engine: &'a Engine,
     title: &'a str,
     cards: Value,
-    base_url: Option<&'a str>,
+    /// Address, licence and language.
+    said: [Option<&'a str>; 3],
 }
 
 impl Front<'_> {
     fn home(&self) -> Result<Vec<u8>, BoxError> {
-        let page = page::page("home", "index.html", self.title, "", self.base_url);
+        let page = page::page("home", "index.html", self.title, "", self.said[0]);
         self.render(HOME, "", page)
     }
 
@@ -102,11 +107,17 @@ impl Front<'_> {
         let context = object([
             ("root", Value::from(root)),
             ("page", page),
-            ("site", page::site_titled(self.title, self.engine.look(), self.base_url)),
+            ("site", page::site_titled(self.title, self.said, &[])),
             ("catalogues", self.cards.clone()),
         ]);
         Ok(self.engine.render(template, Output::Html, context)?.into_bytes())
     }
+}
+
+/// What all say, if they say the same.
+fn common<'a>(mut all: impl Iterator<Item = Option<&'a str>>) -> Option<String> {
+    let first = all.next()??;
+    all.all(|other| other == Some(first)).then(|| first.to_owned())
 }
 
 /// The path of an address, with a slash at its end.

@@ -12,7 +12,7 @@ use super::{
     postings,
     terms::{Terms, facet_term},
 };
-use crate::look::{Field, Kind};
+use crate::look::Field;
 
 /// Most bytes of `facets.js`.
 const MAX_FACETS: usize = 16_384;
@@ -55,8 +55,11 @@ pub(crate) fn facets(fields: &[Field], rows: &[Row], most: usize) -> Vec<Facet> 
 
 /// The values that lists show of a record, with their fields.
 pub(crate) fn tags<'a>(fields: &'a [Field], row: &'a Row) -> impl Iterator<Item = (&'a Field, &'a Arc<str>)> {
-    let tags = fields.iter().enumerate().filter(|(_, field)| field.facet && field.kind == Kind::Keyword);
-    tags.flat_map(|(position, field)| row.facet_values(position).map(move |value| (field, value)))
+    let tags = fields.iter().enumerate().filter_map(|(at, field)| Some((field.column?, at, field)));
+    let mut tags: Vec<_> = tags.collect();
+    tags.sort_by_key(|(column, at, _)| (*column, *at));
+    tags.into_iter()
+        .flat_map(|(_, position, field)| row.facet_values(position).map(move |value| (field, value)))
         .take(MAX_TAGS)
 }
 

@@ -8,7 +8,7 @@ use axum::{
     body::{Body, to_bytes},
     extract::{Query, Request, State},
     handler::Handler as _,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{
         Html, IntoResponse, Response,
@@ -137,19 +137,25 @@ async fn fresh(mut request: Request, next: Next) -> Response {
 /// scripts and connections of their own server.
 async fn with_reload(State(changes): State<Changes>, mut request: Request, next: Next) -> Response {
     request.headers_mut().remove(header::RANGE);
+    let is_head = request.method() == Method::HEAD;
+    if is_head {
+        // The page is read all the same, for its length.
+        *request.method_mut() = Method::GET;
+    }
     // Before the page is read: if it is newer than this it is loaded once too often, and never too seldom.
     let tag = format!("<script src=\"/-/reload.js?seen={}\"></script>\n", *changes.borrow());
     let (mut head, body) = next.run(request).await.into_parts();
     if !is_page(&head.headers) {
-        return Response::from_parts(head, body);
+        return Response::from_parts(head, if is_head { Body::empty() } else { body });
     }
     let Ok(page) = to_bytes(body, usize::MAX).await else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
-    head.headers.remove(header::CONTENT_LENGTH);
     let end = page.windows(b"</head>".len()).position(|text| text == b"</head>");
     let (before, after) = page.split_at(end.unwrap_or(page.len()));
-    Response::from_parts(head, Body::from([before, tag.as_bytes(), after].concat()))
+    let page = [before, tag.as_bytes(), after].concat();
+    head.headers.insert(header::CONTENT_LENGTH, page.len().into());
+    Response::from_parts(head, if is_head { Body::empty() } else { Body::from(page) })
 }
 
 fn is_page(headers: &HeaderMap) -> bool {

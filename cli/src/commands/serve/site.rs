@@ -64,6 +64,7 @@ async fn serve(
         changed,
         watcher,
         said: None,
+        lost: Vec::new(),
     };
     let ended = serve_from(&mut builder, listener, address, changes).await;
     embedded.stop().await?;
@@ -86,7 +87,7 @@ async fn serve_from(
             bail!("interrupted");
         }
     } else {
-        builder.build().await?;
+        let _ = builder.build().await?;
     }
     let watched = builder.watcher.as_ref().map_or_else(String::new, |watcher| format!(", {watcher}"));
     eprintln!("serving {} at http://{address}/{watched}", site.display());
@@ -116,6 +117,8 @@ struct Builder<'a> {
     watcher: Option<Watcher>,
     /// What went wrong last: it is not said again until something else is.
     said: Option<String>,
+    /// What the last build could not have.
+    lost: Vec<String>,
 }
 
 impl Builder<'_> {
@@ -134,7 +137,11 @@ impl Builder<'_> {
     /// change, if it is written to a file in a catalogue's folder.
     async fn build_and_tell(&mut self) {
         match self.build().await {
-            Ok(()) => self.said = None,
+            Ok(is_told) => {
+                if self.said.take().is_some() && !is_told {
+                    output::note("that is mended; the site is as it was");
+                }
+            }
             Err(_) if self.cancelled.is_cancelled() => {}
             Err(error) => {
                 let told = format!("{error:#}");
@@ -159,7 +166,8 @@ impl Builder<'_> {
         Ok(folders)
     }
 
-    async fn build(&mut self) -> anyhow::Result<()> {
+    /// Whether it said what it did.
+    async fn build(&mut self) -> anyhow::Result<bool> {
         // A definition that cannot be read now may be mended later: that shall be heard.
         if let Some(watcher) = &mut self.watcher {
             watcher.watch_again();
@@ -172,14 +180,22 @@ impl Builder<'_> {
         let store = Store::open(&self.state.store()).context("cannot open the store")?;
         definition::refuse_broken(&folders, &store)?;
         let built = self.embedded.build(&folders, self.cancelled).await?;
+        let runs = &built.report.runs;
         let now = built.report.manifest.to_string();
-        if *self.changed.borrow() != now {
-            built.report.runs.iter().for_each(|run| eprint!("{}", summary::of_run(run)));
+        let lost: Vec<String> = runs.iter().flat_map(|run| run.failures.iter().cloned()).collect();
+        // What a source that is away has stays on the site: that is told though nothing has changed.
+        let is_new = *self.changed.borrow() != now;
+        if is_new {
             self.changed.send_replace(now);
         }
-        if let Some(run) = built.report.runs.iter().find(|run| build::is_nothing(run)) {
-            bail!("the catalogue {} is empty: {}", run.catalogue, run.failures.join("; "));
+        if let Some((run, why)) = runs.iter().find_map(|run| Some((run, build::nothing(run)?))) {
+            bail!("{}: {why}: {}", run.catalogue, run.failures.join("; "));
         }
-        Ok(())
+        let is_told = is_new || lost != self.lost;
+        if is_told {
+            runs.iter().for_each(|run| eprint!("{}", summary::of_run(run)));
+        }
+        self.lost = lost;
+        Ok(is_told)
     }
 }
