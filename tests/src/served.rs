@@ -84,9 +84,21 @@ impl Served {
     /// Asks for a path as it stands; what is answered can be read.
     #[must_use]
     pub fn ask(&self, path: &str) -> TcpStream {
+        self.send("GET", path)
+    }
+
+    /// What is said of a path without being sent.
+    #[must_use]
+    pub fn head(&self, path: &str) -> String {
+        let mut answer = String::new();
+        self.send("HEAD", path).read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn send(&self, method: &str, path: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address()).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: x\r\n\r\n").unwrap();
+        write!(stream, "{method} {path} HTTP/1.0\r\nHost: x\r\n\r\n").unwrap();
         stream
     }
 

@@ -214,9 +214,17 @@ fn what_could_not_be_processed_is_told_on_the_site() {
         quire.build_command(&build_of(Path::new("birds"))).output().unwrap().into();
     assert_eq!(ended.report().runs[0].records.dead, 2);
     assert!(ended.err.lines().count() < 12, "a line a record: {}", ended.err);
+    // Nothing at all came of it, for one reason: a failure, told once.
+    assert_eq!(ended.code, Some(1), "{}", ended.err);
+    let told = &ended.report().runs[0].failures;
+    assert!(told.len() == 1 && told[0].contains(" and 1 more records: "), "{told:?}");
+    let unknown = quire.run(["explain", "heron"]);
+    assert!(unknown.err.contains("2 records could not be processed"), "{}", unknown.err);
     assert!(rejects().contains("2 items could not be processed"), "{}", rejects());
     assert!(!rejects().contains("Every item"));
+    assert_eq!(quire.run(["check", "birds"]).code, Some(1));
     fs::write(&template, text).unwrap();
+    assert_eq!(quire.run(["check", "birds"]).code, Some(0));
     assert_eq!(quire.build(&build_of(Path::new("birds"))).runs[0].records.dead, 0);
     assert!(rejects().contains("Every item"));
 }

@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-use system_tests::{Build, Quire, tree};
+use system_tests::{Build, Quire, Served, tree};
 
 fn of(folders: &[&str]) -> Build {
     Build { catalogues: folders.iter().map(Into::into).collect(), ..Build::default() }
@@ -32,6 +32,44 @@ fn a_catalogues_folder_is_never_a_folder_of_the_site() {
         assert!(ended.err.contains("written over") && ended.err.contains("birds"), "{}", ended.err);
     }
     assert_eq!(tree(quire.folder()), before);
+}
+
+#[test]
+fn a_site_around_what_it_is_made_from_is_refused() {
+    let quire = with(&["birds"]);
+    fs::create_dir(quire.folder().join("home")).unwrap();
+    fs::rename(quire.folder().join("birds"), quire.folder().join("home/mine")).unwrap();
+    let before = tree(quire.folder());
+    let ended = quire.run(["build", "home/mine", "--out", "home"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.err);
+    assert!(ended.err.contains("what lies in a site is not read"), "{}", ended.err);
+    assert_eq!(tree(quire.folder()), before);
+}
+
+#[test]
+fn catalogues_that_a_state_folder_knows_nothing_of_stay_unless_it_is_said_that_they_go() {
+    let quire = with(&["birds", "fish"]);
+    let build = |name: &str, more: &[&str]| {
+        let state = format!("{name}-state");
+        let ended = quire.run([&["build", name, "--state", &state][..], more].concat());
+        (ended.code, ended.err)
+    };
+    assert_eq!(build("birds", &[]).0, Some(0));
+    let before = tree(&quire.site());
+    let (code, said) = build("fish", &[]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("also shows birds") && said.contains("--prune"), "{said}");
+    assert_eq!(tree(&quire.site()), before);
+    // While somebody uses a site, no other state may change it either.
+    let served = Served::start(quire.command(["serve", "birds", "--watch", "--state", "birds-state"]));
+    let (code, said) = build("fish", &["--prune"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("is in use by another quire"), "{said}");
+    assert_eq!(served.stop().0, Some(0));
+    let (code, said) = build("fish", &["--prune"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!quire.site().join("birds").exists() && quire.site().join("fish/index.html").exists());
+    assert_eq!(build("birds", &[]).0, Some(2), "what the other has put there since");
 }
 
 #[test]

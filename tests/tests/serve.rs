@@ -40,6 +40,11 @@ fn a_site_is_built_and_served_as_it_is_and_nothing_else() {
     assert!(head.contains("200 OK") && head.contains("text/html"), "{head}");
     assert_eq!(body, fs::read_to_string(quire.site().join(page.trim_start_matches('/'))).unwrap());
     assert!(served.get("/birds/").contains("200 OK") && served.get("/-/livez").ends_with("ok"));
+    let length = |text: &str| {
+        let line = text.lines().find(|line| line.to_lowercase().starts_with("content-length:")).unwrap();
+        line.split_once(':').unwrap().1.trim().parse::<usize>().unwrap()
+    };
+    assert_eq!(length(&served.head(&page)), body.len());
     let missing = served.get("/no/such/page.html");
     assert!(missing.contains("404 Not Found") && missing.contains("Page not found"), "{missing}");
     for path in [
@@ -59,6 +64,9 @@ fn a_change_is_built_and_told_and_a_mistake_is_told_and_mended() {
     let served = Served::start(quire.command(["serve", "birds", "--watch"]));
     let (record, page) = first_record(&quire);
     let sent = served.get(&page);
+    let told = served.head(&page);
+    let length = sent.split_once("\r\n\r\n").unwrap().1.len();
+    assert!(told.to_lowercase().contains(&format!("content-length: {length}\r\n")), "{told}");
     let seen = sent.split(r#"<script src="/-/reload.js?seen="#).nth(1).unwrap().split('"').next().unwrap();
     assert!(served.get("/-/reload.js").contains("/-/changes"));
     let on_disk = tree(&quire.site());
@@ -85,9 +93,15 @@ fn a_change_is_built_and_told_and_a_mistake_is_told_and_mended() {
     fs::write(&template, "{% if %}").unwrap();
     wait_until("the mistake is told", || served.line("record.html").is_some());
     assert!(served.get(&page).contains(word), "the last page is still there");
-    fs::write(&template, good).unwrap();
+    fs::write(&template, &good).unwrap();
     fs::write(&record, before).unwrap();
     wait_until("all is as it was", || tree(&quire.site()) == on_disk);
+    fs::write(&template, "{% if %}").unwrap();
+    wait_until("the mistake is told again", || {
+        served.lines().iter().filter(|line| line.contains("record.html")).count() > 1
+    });
+    fs::write(&template, &good).unwrap();
+    wait_until("that it is mended is told", || served.line("that is mended").is_some());
     assert_eq!(served.stop().0, Some(0));
 }
 
@@ -138,7 +152,7 @@ fn a_source_that_is_away_is_told_and_its_coming_is_a_change() {
     let away = quire.folder().join("away");
     fs::rename(&data, &away).unwrap();
     let ended = quire.run(["serve", "birds", "--listen", "127.0.0.1:0"]);
-    assert!(ended.code == Some(1) && ended.err.contains("the catalogue birds is empty"), "{}", ended.err);
+    assert!(ended.code == Some(1) && ended.err.contains("birds: the catalogue is empty"), "{}", ended.err);
     let served = Served::start(quire.command(["serve", "birds", "--watch"]));
     assert!(served.line("is empty").is_some(), "{:?}", served.lines());
     fs::rename(&away, &data).unwrap();
@@ -153,6 +167,9 @@ fn a_source_that_is_away_is_told_and_its_coming_is_a_change() {
     let text = fs::read_to_string(&record).unwrap();
     fs::write(&record, text.replace("A tall wader", "Another folder")).unwrap();
     wait_until("the folder in its place is watched", || served.get(&page).contains("Another folder"));
+    fs::rename(&data, quire.folder().join("gone")).unwrap();
+    wait_until("that it is away again is told", || served.line("partial: source").is_some());
+    assert!(served.get(&page).contains("Another folder"), "its pages stay");
     assert_eq!(served.stop().0, Some(0));
 }
 

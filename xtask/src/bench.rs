@@ -84,6 +84,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     measure(&mut search_scale())?;
     measure(program("service_times").env("NATS_SERVER", &nats).env("QUIRE_FINDINGS_DATA", &findings))?;
     if args.scale {
+        measure(program("lanes").arg("1000000").env("NATS_SERVER", &nats))?;
         measure(program("build").arg("scale"))?;
         measure(search_scale().args(["20000", "100000"]))?;
     }

@@ -66,6 +66,8 @@ struct Held<V> {
 pub(crate) trait AnyCache: Send + Sync {
     fn stats(&self) -> CacheStats;
     fn forget(&self);
+    /// Forgets what is shared.
+    fn forget_shared(&self);
     fn warm(&self) -> u64;
     fn as_any(&self) -> &dyn Any;
 }
@@ -315,6 +317,12 @@ impl<V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> AnyCache f
 
     fn forget(&self) {
         self.inner.memory.invalidate_all();
+    }
+
+    fn forget_shared(&self) {
+        if let Some(level) = self.inner.shared.as_ref().and_then(|shared| shared.get()) {
+            level.clear(&shared::prefix(self.inner.name));
+        }
     }
 
     fn warm(&self) -> u64 {

@@ -83,16 +83,21 @@ impl CacheStore {
         self.caches().values().map(|cache| cache.stats()).collect()
     }
 
-    /// Empties one cache, or all of them, in memory and on disk.
+    /// Empties one cache, or all of them, in memory, on disk and where it is shared. Blocks.
     pub fn clear(&self, name: Option<&str>) {
+        let is_meant = |known: &str| name.is_none_or(|name| name == known);
+        let meant: Vec<Arc<dyn AnyCache>> = {
+            let caches = self.caches();
+            caches.iter().filter(|(known, _)| is_meant(known)).map(|(_, cache)| Arc::clone(cache)).collect()
+        };
+        // First what the others would be filled from again.
+        meant.iter().for_each(|cache| cache.forget_shared());
         // Nobody may carry a value from the disk into memory meanwhile.
         let _locks = self.inner.disk.as_ref().map(|disk| disk.locks.lock_all());
         if let Some(disk) = &self.inner.disk {
             disk.clear(name);
         }
-        for (_, cache) in self.caches().iter().filter(|(known, _)| name.is_none_or(|name| name == **known)) {
-            cache.forget();
-        }
+        meant.iter().for_each(|cache| cache.forget());
     }
 
     /// Brings what lies in lower levels up into the higher ones, as far as there is room there; how many values. Blocks.

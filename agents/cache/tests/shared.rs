@@ -29,6 +29,10 @@ impl SharedLevel for Level {
         let level = self.0.lock().unwrap();
         level.keys().filter(|key| key.starts_with(prefix)).take(most).cloned().collect()
     }
+
+    fn clear(&self, prefix: &str) {
+        self.0.lock().unwrap().retain(|key, _| !key.starts_with(prefix));
+    }
 }
 
 const SHARED: CacheOptions = CacheOptions { memory_bytes: 1 << 20, ttl: None, shared: true };

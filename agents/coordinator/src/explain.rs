@@ -191,3 +191,18 @@ fn of_record(
 pub fn published_catalogues(store: &Store) -> Result<BTreeSet<String>, RunError> {
     Ok(store.list("manifests")?.into_iter().collect())
 }
+
+/// How many records the newest manifests know to be dead: of these they hold nothing else. Of all catalogues, or of `only`
+/// this one.
+///
+/// # Errors
+/// [`RunError::Store`].
+pub fn dead_records(store: &Store, only: Option<&str>) -> Result<u64, RunError> {
+    let mut dead = 0;
+    for catalogue in published_catalogues(store)?.iter().filter(|name| only.is_none_or(|only| only == *name))
+    {
+        let newest = manifest_io::newest(store, catalogue)?;
+        dead += newest.map_or(0, |committed| committed.manifest.basis.dead);
+    }
+    Ok(dead)
+}

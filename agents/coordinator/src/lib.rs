@@ -52,7 +52,7 @@ mod workspace;
 pub use carry::OF_SOURCE;
 pub use coordinator::Coordinator;
 pub use error::RunError;
-pub use explain::{Explanation, FileOf, explain, published_catalogues};
+pub use explain::{Explanation, FileOf, dead_records, explain, published_catalogues};
 pub use fates::{Fate, Ground, fates, ground, known_keys};
 pub use folder::{FolderError, parts_of as parts_of_folder, read_folder};
 pub use options::{CoordinatorOptions, RunRequest};

@@ -34,13 +34,16 @@ index:
     - { name: other, from: ".other[]?", type: text, synonym: true }
     - { name: tags, from: ".tags[]?", type: keyword, facet: true }
     - { name: size, from: .size, type: number }
+    - { name: kinds, from: '"small", "odd"', type: keyword, facet: true }
 pages: { record: templates/record.html }
 "#;
 
 fn engine(base_url: bool) -> Engine {
-    let definition = if base_url { DEFINITION.to_owned() } else { DEFINITION.replace("site: {", "#") };
-    let files =
-        [("catalogue.yaml", definition.as_str()), ("templates/record.html", "x"), ("assets/own.css", "p{}")];
+    engine_of(&if base_url { DEFINITION.to_owned() } else { DEFINITION.replace("site: {", "#") })
+}
+
+fn engine_of(definition: &str) -> Engine {
+    let files = [("catalogue.yaml", definition), ("templates/record.html", "x"), ("assets/own.css", "p{}")];
     Engine::new(Look::of(&support::catalogue_of(&files))).unwrap()
 }
 
@@ -92,7 +95,7 @@ fn an_empty_catalogue_has_all_its_files() {
     for path in ["index.html", "rejects.html", "search/index.js", "search/w0.js", "search/facets.js"] {
         assert!(files.contains_key(&format!("small/{path}")), "{path}");
     }
-    assert_eq!(text(&files, "small/data.csv"), "key,title,summary,page,other,tags,size\r\n");
+    assert_eq!(text(&files, "small/data.csv"), "key,title,summary,page,other,tags,size,kinds\r\n");
     assert_eq!(text(&files, "small/data.json"), "[\n]\n");
     assert_eq!(text(&files, "small/rejects.json"), "[]\n");
 }
@@ -198,6 +201,39 @@ fn a_site_has_a_home_assets_and_with_a_base_address_a_sitemap() {
     assert!(!bare.contains_key("404.html"));
     assert_eq!(text(&bare, "robots.txt"), "User-agent: *\nAllow: /\n");
     assert!(!text(&bare, "index.html").contains("canonical"));
+}
+
+#[test]
+fn a_site_has_the_licence_that_all_its_catalogues_have() {
+    let of = |slug: &str, said: &str| {
+        let site = format!("site: {{ {said} }}");
+        let definition = DEFINITION.replace("site: { base_url: \"https://example.org/x\" }", &site);
+        let engine =
+            Arc::new(engine_of(&definition.replace("catalogue: small", &format!("catalogue: {slug}"))));
+        SiteCatalogue { engine, count: 0, rejected: 0, entries: Box::new(std::iter::empty()) }
+    };
+    let home = |catalogues| text(&root(catalogues), "index.html").to_owned();
+    assert!(home(vec![of("a", "licence: MIT"), of("b", "licence: MIT")]).contains("Licence: MIT"));
+    for other in ["licence: CC0-1.0", "language: en"] {
+        let home = home(vec![of("a", "licence: MIT"), of("b", other)]);
+        assert!(!home.contains("Licence:"), "{other}: {home}");
+    }
+}
+
+#[test]
+fn a_list_shows_the_facets_that_it_is_told_in_their_order() {
+    let tags = |columns: &str| {
+        let pages = format!("pages: {{ record: templates/record.html{columns} }}");
+        let definition = DEFINITION.replace("pages: { record: templates/record.html }", &pages);
+        let files = support::catalogue_files(&engine_of(&definition), entries(1), Vec::new());
+        let list = text(&files, "small/index.html").to_owned();
+        let values =
+            list.split("data-value=\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+        values.collect::<Vec<_>>()
+    };
+    assert_eq!(tags(""), ["tag 0", "all", "small", "odd"]);
+    assert_eq!(tags(", list_columns: [kinds, tags]"), ["small", "odd", "tag 0", "all"]);
+    assert_eq!(tags(", list_columns: [kinds]"), ["small", "odd"]);
 }
 
 #[test]

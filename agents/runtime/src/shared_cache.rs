@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use quire_broker::{Broker, Bucket, Kv, KvError};
 use quire_cache::SharedLevel;
 use tokio::{runtime::Handle, sync::Semaphore, time::timeout};
@@ -13,6 +14,8 @@ use tokio::{runtime::Handle, sync::Semaphore, time::timeout};
 const PATIENCE: Duration = Duration::from_millis(250);
 /// How long a list of keys is waited for.
 const LIST_PATIENCE: Duration = Duration::from_secs(10);
+/// How long all keys of a cache may take to go.
+const CLEAR_PATIENCE: Duration = Duration::from_secs(60);
 /// After a failure nothing is asked for so long.
 const PAUSE: Duration = Duration::from_secs(5);
 /// Values on their way at once; more are not shared.
@@ -99,6 +102,15 @@ impl SharedLevel for SharedCache {
         keys.truncate(most);
         keys
     }
+
+    fn clear(&self, prefix: &str) {
+        let keys = self.keys(prefix, usize::MAX);
+        let all = stream::iter(keys).map(Ok).try_for_each_concurrent(ON_THEIR_WAY, |key| {
+            let bucket = self.bucket.clone();
+            async move { bucket.delete(&key).await }
+        });
+        let _ = self.ask(CLEAR_PATIENCE, all);
+    }
 }
 
 #[cfg(test)]
@@ -127,6 +139,18 @@ mod tests {
         let found =
             tokio::task::spawn_blocking(move || (cache.get(b"key"), cache.get(b"none"))).await.unwrap();
         assert_eq!(found, (Some(7), None));
+
+        // Who empties one of them empties what is shared: else the other would be answered from there.
+        let cleared = caches();
+        let (none, kept) = (cleared.cache::<u64>("results", options), caches());
+        let kept = kept.cache::<u64>("others", options);
+        let left = tokio::task::spawn_blocking(move || {
+            kept.put(b"key", &8);
+            cleared.clear(Some("results"));
+            none.get(b"key")
+        });
+        assert_eq!(left.await.unwrap(), None);
+        assert!(bucket.keys("results/").await.unwrap().is_empty());
     }
 
     #[tokio::test]

@@ -76,9 +76,9 @@ pub struct EyemapArgs {
     /// What hexagons have on top: an edge (flat) or a corner (pointy)
     #[arg(long, value_enum, default_value_t = TopArg::Flat)]
     pub top: TopArg,
-    /// From a hexagon's centre to its corners
-    #[arg(long, default_value_t = 6.0, value_name = "LENGTH")]
-    pub radius: f64,
+    /// From a hexagon's centre to its corners; default: 6, of eyes with few columns 12 or 24
+    #[arg(long, value_name = "LENGTH")]
+    pub radius: Option<f64>,
     /// Distance of neighbours over that of hexagons that touch
     #[arg(long, default_value_t = 1.1, value_name = "FACTOR")]
     pub spacing: f64,

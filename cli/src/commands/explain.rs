@@ -72,8 +72,16 @@ fn local(args: &ExplainArgs) -> anyhow::Result<Vec<Value>> {
     }
     let found: Vec<Explanation> = explain(&store, args.catalogue.as_deref(), &args.key)?;
     if found.is_empty() {
+        let dead = quire_coordinator::dead_records(&store, args.catalogue.as_deref())?;
+        let hint = match dead {
+            0 => String::new(),
+            _ => format!(
+                "; {} could not be processed and have no page, which may be one of these: `quire build` tells why",
+                output::counted(dead, "record")
+            ),
+        };
         wrong_usage!(
-            "nothing is known of `{}`: it is no key, page, location or claimed value of a build",
+            "nothing is known of `{}`: it is no key, page, location or claimed value of a build{hint}",
             args.key
         );
     }

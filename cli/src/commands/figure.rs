@@ -132,7 +132,7 @@ fn options(args: &EyemapArgs, data: &EyemapData, region: String) -> Eyemap {
         grid: Grid {
             coordinates: args.coordinates.into(),
             top: args.top.into(),
-            radius: args.radius,
+            radius: args.radius.unwrap_or_else(|| fitting_radius(data.columns())),
             spacing: args.spacing,
             margin: args.margin,
             mirrored: args.mirrored,
@@ -146,6 +146,15 @@ fn options(args: &EyemapArgs, data: &EyemapData, region: String) -> Eyemap {
         tooltips: args.tooltips.into(),
         width: args.size,
         ..Eyemap::default()
+    }
+}
+
+/// The usual hexagons are for eyes of hundreds of columns: fewer of them would lie below the text.
+const fn fitting_radius(columns: usize) -> f64 {
+    match columns {
+        0..100 => 24.0,
+        100..300 => 12.0,
+        _ => 6.0,
     }
 }
 

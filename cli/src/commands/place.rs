@@ -46,19 +46,19 @@ pub(super) fn refuse_overlap(out: &Path, state: &Path, folders: &[CatalogueFolde
                 state.display()
             );
         }
-        if let Some(source) = roots.iter().chain([&home]).find(|source| source.starts_with(&site)) {
-            wrong_usage!(
-                "the site cannot go to {shown}: {} lies in it, and what lies in a site is not read; {other}",
-                source.display()
-            );
-        }
         let own = folders.iter().map(|folder| folder.name.as_str()).chain(["assets"]);
         let own: Vec<PathBuf> = own.map(|name| site.join(name)).collect();
         if let Some(source) =
-            roots.into_iter().chain([home]).find(|source| own.iter().any(|own| source.starts_with(own)))
+            roots.iter().chain([&home]).find(|source| own.iter().any(|own| source.starts_with(own)))
         {
             wrong_usage!(
                 "the site cannot go to {shown}: it would be written over {}; {other}",
+                source.display()
+            );
+        }
+        if let Some(source) = roots.iter().chain([&home]).find(|source| source.starts_with(&site)) {
+            wrong_usage!(
+                "the site cannot go to {shown}: {} lies in it, and what lies in a site is not read; {other}",
                 source.display()
             );
         }

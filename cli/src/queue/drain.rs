@@ -332,12 +332,14 @@ impl Drain {
 
     /// All that wait in these lanes: the run that makes the first manifest looks at everything.
     fn start_everything(&mut self, lanes: &[Lane]) -> anyhow::Result<()> {
-        let mut names = Vec::new();
-        for lane in lanes {
+        // As urgent as the most urgent of them.
+        let (mut names, mut urgency) = (Vec::new(), None);
+        for &lane in lanes {
             let room = MAX_TOGETHER.min(self.room()).saturating_sub(names.len());
-            names.append(&mut self.next(&[*lane], room));
+            names.append(&mut self.next(&[lane], room));
+            urgency = urgency.or((!names.is_empty()).then_some(lane));
         }
-        if names.is_empty() { Ok(()) } else { self.begin(Slot::Others, Lane::Normal, &names, true) }
+        urgency.map_or(Ok(()), |lane| self.begin(Slot::Others, lane, &names, true))
     }
 
     /// How many jobs may still be begun.

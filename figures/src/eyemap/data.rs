@@ -130,6 +130,12 @@ impl EyemapData {
         self.rows.is_empty()
     }
 
+    /// How many columns the eye has, in whatever region.
+    #[must_use]
+    pub fn columns(&self) -> usize {
+        self.by_column().count()
+    }
+
     /// Names of the layers, in order.
     #[must_use]
     pub fn layers(&self) -> &[String] {

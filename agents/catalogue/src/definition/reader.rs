@@ -200,7 +200,7 @@ impl<'t> Reader<'t> {
         let expected = match quoted.split_last() {
             Some((last, [])) => last.clone(),
             Some((last, others)) => format!("{} or {last}", others.join(", ")),
-            None => String::new(),
+            None => "none, as there is nothing to choose from".to_owned(),
         };
         self.error_with_help(node.span, format!("expected {expected}, found {}", describe(node)), help);
         None

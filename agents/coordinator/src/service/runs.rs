@@ -12,7 +12,10 @@ use quire_api::run::{
 };
 use quire_catalogue::{Bundle, Catalogue, MAX_BUNDLE_BYTES, MAX_BUNDLE_FILES};
 use quire_proto::Lane;
-use quire_runtime::telemetry::trace::{self, Extractor};
+use quire_runtime::{
+    process::{audit, caller},
+    telemetry::trace::{self, Extractor},
+};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 
@@ -72,7 +75,7 @@ impl RunService for Runs {
     type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>;
 
     async fn start(&self, request: Request<StartRequest>) -> Answer<StartResponse> {
-        let span = trace::run(&Caller(request.metadata()));
+        let (span, from) = (trace::run(&Caller(request.metadata())), caller(&request));
         let StartRequest { files, full, lane, keys } = request.into_inner();
         let part = Part::of_keys(keys);
         part.check().map_err(Status::invalid_argument)?;
@@ -90,6 +93,7 @@ impl RunService for Runs {
             () = leading.cancelled.cancelled() => return Err(stops()),
         };
         let run = known.map_err(|error| not_begun(&error))?.now();
+        audit(&from, "start", &run.id);
         Ok(Response::new(StartResponse { run: Some(run) }))
     }
 
@@ -129,6 +133,7 @@ impl RunService for Runs {
 
     async fn cancel(&self, request: Request<CancelRequest>) -> Answer<CancelResponse> {
         let (leading, known) = self.known(&request.get_ref().id)?;
+        audit(&caller(&request), "cancel", &request.get_ref().id);
         known.cancelled.cancel();
         let mut told = known.watch();
         let run = tokio::select! {
@@ -156,15 +161,17 @@ impl RunService for Runs {
     }
 
     async fn replay_dead(&self, request: Request<ReplayDeadRequest>) -> Answer<ReplayDeadResponse> {
+        let from = caller(&request);
         let request = request.into_inner();
         let lane = if request.lane == 0 { None } else { Some(lane_of(request.lane)?) };
-        let replayed = dead::replay(&self.leading()?, request, lane).await?;
+        let replayed = dead::replay(&self.leading()?, request, lane, &from).await?;
         Ok(Response::new(replayed))
     }
 
     async fn drop_dead(&self, request: Request<DropDeadRequest>) -> Answer<DropDeadResponse> {
+        let from = caller(&request);
         let DropDeadRequest { filter, dry_run } = request.into_inner();
-        let dropped = dead::drop_all(&self.leading()?.broker, filter, dry_run).await?;
+        let dropped = dead::drop_all(&self.leading()?.broker, filter, dry_run, &from).await?;
         Ok(Response::new(DropDeadResponse { dropped }))
     }
 }

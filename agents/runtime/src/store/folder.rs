@@ -58,7 +58,9 @@ impl LocalFolder {
             return Ok(());
         }
         let target = self.blob_path(digest);
-        let failed = |error| StoreError::io("writing blob", digest.to_hex(), error);
+        // Whoever has to make room looks for the folder.
+        let name = || format!("{} in {}", digest.to_hex(), self.dir.display());
+        let failed = |error| StoreError::io("writing blob", name(), error);
         let tmp = self.write_tmp(bytes, false).map_err(failed)?;
         crash_point("store.blob-written");
         move_into_place(&tmp, &target, |from, to| fs::rename(from, to)).map_err(failed)

@@ -7,6 +7,7 @@ use quire_proto::{Parcel, codec};
 use quire_runtime::{
     DeadLetter,
     broker::{AdminError, Broker, DeadLetter as Letter},
+    process::audit,
     telemetry::trace,
 };
 use tonic::Status;
@@ -187,7 +188,7 @@ pub(super) async fn forget_tried(broker: &Broker, catalogue: &str, epoch: u64) -
         if of.is_some_and(|of| of < epoch) {
             broker.drop_dead_letter(read.letter.number).await.map_err(failed)?;
             let letter = read.letter.number;
-            tracing::info!(target: "quire_audit", action = "tried-again", letter, epoch, "dead letter dropped");
+            tracing::info!(catalogue, letter, epoch, "dead letter dropped: what it is about was tried again");
         }
     }
     Ok(())
@@ -197,6 +198,7 @@ pub(super) async fn drop_all(
     broker: &Broker,
     filter: Option<DeadFilter>,
     dry_run: bool,
+    from: &str,
 ) -> Result<u64, Status> {
     check_numbers(broker, filter.as_ref()).await?;
     let mut found = Letters::new(broker, filter, 0);
@@ -206,7 +208,7 @@ pub(super) async fn drop_all(
             dropped += 1;
         } else if broker.drop_dead_letter(read.letter.number).await.map_err(failed)? {
             dropped += 1;
-            tracing::info!(target: "quire_audit", action = "drop", letter = read.letter.number, "dead letter dropped");
+            audit(from, "drop a dead letter", &read.letter.number.to_string());
         }
     }
     Ok(dropped)

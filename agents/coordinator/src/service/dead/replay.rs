@@ -11,7 +11,7 @@ use std::{
 use quire_api::run::{DeadFilter, ReplayDeadRequest, ReplayDeadResponse};
 use quire_catalogue::{Bundle, Catalogue};
 use quire_proto::{CatalogueRef, Lane, Parcel};
-use quire_runtime::broker::Broker;
+use quire_runtime::{broker::Broker, process::audit};
 use tonic::Status;
 use tracing::Span;
 
@@ -76,6 +76,7 @@ pub(in crate::service) async fn replay(
     leading: &Arc<Leading>,
     request: ReplayDeadRequest,
     lane: Option<Lane>,
+    from: &str,
 ) -> Result<ReplayDeadResponse, Status> {
     check_numbers(&leading.broker, request.filter.as_ref()).await?;
     let mut answer = ReplayDeadResponse::default();
@@ -88,7 +89,7 @@ pub(in crate::service) async fn replay(
         answer.replayed += group.numbers.len() as u64;
         if !request.dry_run {
             let part = group.part(leading, &bundle).await?;
-            answer.runs.push(begin(leading, group, bundle, part).await?);
+            answer.runs.push(begin(leading, group, bundle, part, from).await?);
         }
     }
     Ok(answer)
@@ -130,7 +131,13 @@ async fn definition(leading: &Leading, catalogue: &CatalogueRef) -> Result<Optio
     found.map_err(|error| not_begun(&error))
 }
 
-async fn begin(leading: &Arc<Leading>, group: Group, bundle: Bundle, part: Part) -> Result<String, Status> {
+async fn begin(
+    leading: &Arc<Leading>,
+    group: Group,
+    bundle: Bundle,
+    part: Part,
+    from: &str,
+) -> Result<String, Status> {
     let asked = Asked { bundle, full: false, anew: false, lane: group.lane, part, replaces: Vec::new() };
     let place = leading.place()?;
     // On its own: whoever asks may go away meanwhile.
@@ -139,7 +146,7 @@ async fn begin(leading: &Arc<Leading>, group: Group, bundle: Bundle, part: Part)
     let run = known.map_err(|error| not_begun(&error))?.now().id;
     for letter in group.numbers {
         leading.broker.drop_dead_letter(letter).await.map_err(failed)?;
-        tracing::info!(target: "quire_audit", action = "replay", letter, run, "dead letter replayed");
+        audit(from, "replay a dead letter", &format!("{letter} by {run}"));
     }
     Ok(run)
 }
