@@ -65,7 +65,7 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("links", "links between agents and broker are cut", links::run),
     scenario("drain", "SIGTERM under load", drain::run),
     scenario("poison", "one record in twenty-one is bad, in thirteen ways", poison::run),
-    scenario("power-cut", "the broker goes on with a torn copy of its folder", power_cut::run),
+    scenario("power-cut", "the broker goes on with what its disk had when the power went", power_cut::run),
 ];
 
 const fn scenario(name: &'static str, about: &'static str, run: fn(&Arena) -> Told) -> Scenario {

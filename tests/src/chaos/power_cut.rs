@@ -1,59 +1,110 @@
-//! The broker's disk after a power cut, modelled by a copy of its folder that is made while it runs.
+//! The broker's disk after a power cut, modelled by a copy of its image: what the file system has not written to the disk yet
+//! is not in it.
 //!
-//! Files are copied one after the other, so the copy is torn: some are older than others, some are missing.
+//! The server stands still while the image is copied, and the copy counts only if nothing was written meanwhile: a disk has one
+//! state when the power goes.
 
 use std::{
-    fs, io,
-    path::Path,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
     time::{Duration, Instant},
 };
+
+use test_servers::Signal;
 
 use super::{
     Arena, Told,
     storm::{Storm, Weather},
 };
 
+/// Copies until one shows a disk that stood still.
+const COPIES: u32 = 20;
+/// Nothing is written by and by: not before so many seconds, unless somebody asks for it.
+const LATER: &str = "loop,noatime,commit=600";
+
 pub(super) fn run(arena: &Arena) -> Told {
-    let mut storm = Storm::over(arena, "power-cut", arena.cluster("power-cut").agents(2));
+    let folder = tempfile::Builder::new().prefix("quire-power-").tempdir().unwrap();
+    let image = match Image::make(folder.path(), 256 + arena.options.records / 16) {
+        Ok(image) => image,
+        Err(reason) => return Told::skipped(format!("no file system can be mounted: {reason}")),
+    };
+    let mut options = arena.cluster("power-cut").agents(2);
+    options.broker_store = Some(image.at.join("store"));
+    let mut storm = Storm::over(arena, "power-cut", options);
     let weather = Weather { faults: arena.times(2, 20), a_run: 2, gap_ms: 100..1_500 };
-    storm.rage(&weather, cut);
+    storm.rage(&weather, |storm| cut(storm, &image));
     storm.tell()
 }
 
-fn cut(storm: &mut Storm) -> Instant {
-    let store = storm.cluster.nats[0].store().to_path_buf();
-    let copy = store.with_extension("copy");
-    let _ = fs::remove_dir_all(&copy);
-    copy_torn(&store, &copy).unwrap();
+fn cut(storm: &mut Storm, image: &Image) -> Instant {
+    storm.cluster.nats[0].tell(Signal::Stop);
+    let copy = image.copied();
     storm.cluster.nats[0].kill();
+    image.replace(&copy);
     let away = Duration::from_millis(storm.random.within(0..500));
     storm.hold(away);
-    fs::remove_dir_all(&store).unwrap();
-    fs::rename(&copy, &store).unwrap();
     storm.cluster.nats[0].resume();
-    // A stream of which too little was left is gone.
-    storm.cluster.apply();
+    // Each of them was synced when it was made.
+    let lost = storm.cluster.apply();
+    assert!(lost.is_empty(), "{}: lost with the power: {lost:?}", storm.place());
     Instant::now()
 }
 
-/// Copies what is there when it is looked at; what goes meanwhile is left out.
-fn copy_torn(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir_all(to)?;
-    let entries = match fs::read_dir(from) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries?,
-    };
-    for entry in entries {
-        let Ok(entry) = entry else { continue };
-        let (path, target) = (entry.path(), to.join(entry.file_name()));
-        if path.is_dir() {
-            copy_torn(&path, &target)?;
-        } else {
-            match fs::copy(&path, &target) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                copied => drop(copied?),
+/// A file system in a file, mounted until this is dropped.
+struct Image {
+    file: PathBuf,
+    at: PathBuf,
+}
+
+impl Image {
+    /// In `folder`; or why that cannot be.
+    fn make(folder: &Path, megabytes: usize) -> Result<Self, String> {
+        let image = Self { file: folder.join("disk"), at: folder.join("broker") };
+        fs::create_dir_all(&image.at).unwrap();
+        fs::File::create(&image.file).unwrap().set_len((megabytes as u64) << 20).unwrap();
+        // Its tables whole from the start: else the kernel goes on making them.
+        let tables = "lazy_itable_init=0,lazy_journal_init=0";
+        done(Command::new("mkfs.ext4").args(["-q", "-F", "-m", "0", "-E", tables]).arg(&image.file))?;
+        image.mount()?;
+        Ok(image)
+    }
+
+    fn mount(&self) -> Result<(), String> {
+        done(Command::new("mount").args(["-o", LATER]).arg(&self.file).arg(&self.at))
+    }
+
+    /// What a disk would have if the power went now.
+    fn copied(&self) -> PathBuf {
+        let copy = self.file.with_extension("copy");
+        for _ in 0..COPIES {
+            done(Command::new("cp").arg("--sparse=always").arg(&self.file).arg(&copy)).unwrap();
+            if done(Command::new("cmp").arg("--quiet").arg(&self.file).arg(&copy)).is_ok() {
+                return copy;
             }
         }
+        panic!("the disk does not stand still though its server does");
     }
-    Ok(())
+
+    /// The disk after the power has come back.
+    fn replace(&self, copy: &Path) {
+        done(Command::new("umount").arg(&self.at)).unwrap();
+        fs::rename(copy, &self.file).unwrap();
+        self.mount().unwrap();
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.at).status();
+    }
+}
+
+/// Runs a command; or what it says is wrong.
+fn done(command: &mut Command) -> Result<(), String> {
+    match command.output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }

@@ -82,12 +82,13 @@ impl Cluster {
         cluster
     }
 
-    /// Prepares the broker.
-    pub fn apply(&self) {
+    /// Prepares the broker: what was not there.
+    pub fn apply(&self) -> Vec<String> {
         let copies = self.nats.len().to_string();
         let ended = Quire::new().run([
             "admin",
             "apply",
+            "--json",
             "--wait",
             "60",
             "--nats",
@@ -96,6 +97,9 @@ impl Cluster {
             &copies,
         ]);
         assert_eq!(ended.code, Some(0), "{}", ended.err);
+        let told: serde_json::Value = serde_json::from_str(ended.out.trim()).unwrap();
+        let created = told["created"].as_array().unwrap().iter();
+        created.map(|name| name.as_str().unwrap().to_owned()).collect()
     }
 
     /// The broker's servers as agents take them.
