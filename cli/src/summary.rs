@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use quire_proto::{RecordCounts, RunReport, StageReport};
-use quire_runtime::{LaneMetrics, Metrics};
+use quire_runtime::{LaneMetrics, Memory, Metrics};
 
 use crate::{embedded::Built, output::counted};
 
@@ -22,6 +22,9 @@ pub(crate) fn text(built: &Built, metrics: &Metrics) -> String {
         let _ = writeln!(out, "taken off the site: {}", pruned.join(", "));
     }
     write_stages(&mut out, &metrics.snapshot());
+    if let Some(memory) = Memory::now() {
+        let _ = writeln!(out, "memory {} at most", size(memory.peak));
+    }
     let _ = writeln!(out, "site manifest {}", report.manifest);
     out
 }

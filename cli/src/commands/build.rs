@@ -4,8 +4,9 @@ use std::{sync::Arc, thread};
 
 use anyhow::Context as _;
 use quire_coordinator::RunError;
-use quire_proto::RunReport;
-use quire_runtime::{State, Store};
+use quire_proto::{BuildReport, RunReport};
+use quire_runtime::{Memory, State, Store};
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -71,7 +72,8 @@ async fn build(
     };
     stopped?;
     if args.json {
-        output::json(&built.report)?;
+        let peak_memory_bytes = Memory::now().map(|memory| memory.peak);
+        output::json(&Told { report: &built.report, peak_memory_bytes })?;
     } else {
         output::text(summary::text(&built, &metrics).trim_end())?;
     }
@@ -84,6 +86,15 @@ async fn build(
     } else {
         Exit::Done
     })
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    report: &'a BuildReport,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peak_memory_bytes: Option<u64>,
 }
 
 /// Why a run did nothing of what it was to do, if it did: that is a failure, however it ended.

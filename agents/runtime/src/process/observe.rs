@@ -7,7 +7,7 @@ use quire_broker::Queue;
 use quire_cache::CacheStore;
 
 use super::running::Running;
-use crate::{Agent, Counts, LaneMetrics, Metrics};
+use crate::{Agent, Counts, LaneMetrics, Memory, Metrics};
 
 type Count = fn(&Counts) -> u64;
 
@@ -34,6 +34,16 @@ pub(super) fn process(meter: &Meter, running: &Arc<Running>) {
         .u64_observable_gauge("quire_ready")
         .with_description("Whether the process takes work.")
         .with_callback(move |observer| observer.observe(u64::from(switch.get().is_yes()), &[]))
+        .build();
+    meter
+        .u64_observable_gauge("quire_memory_bytes")
+        .with_description("Resident memory of the process.")
+        .with_callback(|observer| {
+            let Some(memory) = Memory::now() else { return };
+            for (kind, bytes) in [("now", memory.resident), ("peak", memory.peak)] {
+                observer.observe(bytes, &[KeyValue::new("kind", kind)]);
+            }
+        })
         .build();
     let known = metrics.clone();
     meter
