@@ -33,9 +33,16 @@ fn a_figure_is_drawn_from_a_table() {
     assert!(quire(&["a.csv", "--out", "a.png", "--size", "300"]).status.success());
     assert!(std::fs::read(folder.path().join("a.png")).unwrap().starts_with(b"\x89PNG"));
 
+    assert!(quire(&["a.csv", "--out", "a.html", "--title", "T<4>a"]).status.success());
+    let page = std::fs::read_to_string(folder.path().join("a.html")).unwrap();
+    assert!(
+        page.starts_with("<!DOCTYPE html>") && page.contains("<table>") && page.contains("T&lt;4&gt;a"),
+        "{page}"
+    );
+
     std::fs::write(folder.path().join("head.csv"), "hex1,hex2,value\n").unwrap();
     for (arguments, code, message) in [
-        (["a.csv", "--out", "a.jpg"], 2, "end it with .svg or .png"),
+        (["a.csv", "--out", "a.jpg"], 2, "end it with .svg, .png or .html"),
         (["no.csv", "--out", "b.svg"], 1, "cannot draw no.csv"),
         (["a.svg", "--out", "b.svg"], 1, "line 1: "),
         (["head.csv", "--out", "b.svg"], 1, "cannot draw head.csv: it has no rows below its header"),

@@ -37,7 +37,7 @@ pub struct EyemapArgs {
     /// The table; - reads standard input
     #[arg(value_name = "DATA.csv")]
     pub data: PathBuf,
-    /// The picture: .svg or .png; - writes SVG to standard output
+    /// The picture: .svg or .png, or .html for its values as a table; - writes SVG to standard output
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// What the map is of, such as a cell type

@@ -29,6 +29,7 @@ struct Answer {
 enum Format {
     Svg,
     Png,
+    Html,
 }
 
 /// Draws.
@@ -66,6 +67,7 @@ fn eyemap(args: &EyemapArgs) -> anyhow::Result<Exit> {
     let summary = write_whole(&args.out, |out| match format {
         Format::Svg => eyemap.draw(&columns, out),
         Format::Png => eyemap.draw_png(&columns, out),
+        Format::Html => eyemap.page(&columns, out),
     })?;
     tell(args, &Answer { file: args.out.clone(), format, text: summary.to_string(), summary })
 }
@@ -88,9 +90,13 @@ fn format(out: &Path) -> anyhow::Result<Format> {
     match ending.as_deref() {
         Some("svg") => Ok(Format::Svg),
         Some("png") => Ok(Format::Png),
+        Some("html") => Ok(Format::Html),
         None if is_dash(out) => Ok(Format::Svg),
         _ => {
-            wrong_usage!("`{}` is no name for a picture: end it with .svg or .png, or write -", out.display())
+            wrong_usage!(
+                "`{}` is no name for a picture: end it with .svg, .png or .html, or write -",
+                out.display()
+            )
         }
     }
 }

@@ -157,6 +157,15 @@ impl Eyemap {
         summary::table(self, source, out)
     }
 
+    /// Writes a page with that table, and says what there was: a map for screen readers and keyboards.
+    ///
+    /// # Errors
+    /// Those of [`Eyemap::draw`].
+    pub fn page<S: Columns + ?Sized, W: Write>(&self, source: &S, out: W) -> Result<Summary, FigureError> {
+        let summary = draw::draw(self, source, std::io::sink(), Lettering::Live)?;
+        summary::page(self, source, summary, out)
+    }
+
     /// Whether all options are within their bounds, as [`Eyemap::draw`] asks at first.
     ///
     /// # Errors

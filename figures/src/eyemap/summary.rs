@@ -1,6 +1,9 @@
 //! What a map says, in words and as a table.
 
-use std::{fmt, io::Write};
+use std::{
+    fmt,
+    io::{self, Write},
+};
 
 use serde::Serialize;
 
@@ -80,6 +83,42 @@ fn rounded(mean: f64) -> String {
     let decimals = (3.0 - mean.abs().log10().floor()).clamp(0.0, 12.0);
     let scale = 10.0_f64.powf(decimals);
     value_text(if mean.abs() < 1e12 { (mean * scale).round() / scale } else { mean })
+}
+
+/// Counts what is written.
+struct Counted<W> {
+    out: W,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// See [`Eyemap::page`].
+pub(crate) fn page<S: Columns + ?Sized, W: Write>(
+    options: &Eyemap,
+    source: &S,
+    summary: Summary,
+    out: W,
+) -> Result<Summary, FigureError> {
+    let mut out = Counted { out, bytes: 0 };
+    let (name, told) = (escaped(&options.name()), escaped(&summary.to_string()));
+    let head = b"<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>";
+    for part in [head.as_slice(), &name, b"</title>\n<p>", &told, b"</p>\n"] {
+        out.write_all(part)?;
+    }
+    table(options, source, &mut out)?;
+    out.write_all(b"</html>\n")?;
+    Ok(Summary { bytes: out.bytes, ..summary })
 }
 
 /// See [`Eyemap::table`].
