@@ -10,6 +10,7 @@
     reason = "this crate is tests"
 )]
 
+mod birds;
 pub mod chaos;
 mod cluster;
 mod data;
@@ -20,6 +21,7 @@ mod random;
 mod served;
 mod site;
 
+pub use birds::birds;
 pub use cluster::{Agent, COORDINATOR, Cluster, ClusterOptions, Net, RunState, STAGES};
 pub use data::{RealFindings, repository, tools_promised};
 pub use multiply::{Synonyms, multiply};

@@ -51,17 +51,6 @@ fn figures_variants_and_aggregates_are_the_same_over_a_broker() {
 }
 
 #[test]
-fn an_agent_that_is_told_to_end_is_unready_first_and_ends_with_zero() {
-    let mut cluster = Cluster::start(1, &[]);
-    for kind in ["fetcher", "validator", "indexer", "renderer", "coordinator"] {
-        let agent = cluster.take(|agent| agent.kind == kind).pop().unwrap();
-        assert!(agent.get("/livez").unwrap().starts_with("HTTP/1.1 200"), "{kind}");
-        agent.process.tell(Signal::Term);
-        assert_eq!(agent.process.ended(), 0, "{kind}");
-    }
-}
-
-#[test]
 fn runs_are_listed_shown_and_cancelled() {
     let cluster = Cluster::start(1, &[]);
     let report = cluster.run("findings");

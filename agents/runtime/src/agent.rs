@@ -78,6 +78,8 @@ pub struct AgentStats {
     pub stage: StageName,
     /// Its slots.
     pub slots: usize,
+    /// Weights of its lanes, most urgent first.
+    pub weights: [u32; Lane::ALL.len()],
     /// Its lanes, most urgent first.
     pub lanes: Vec<LaneStats>,
     /// Whether it pulls nothing more.
@@ -167,6 +169,7 @@ impl Agent {
         AgentStats {
             stage: self.shared.stage,
             slots: scheduler.slots(),
+            weights: scheduler.weights(),
             lanes: lanes
                 .map(|(lane, paused)| LaneStats { lane, paused, used: scheduler.lane_use(lane) })
                 .collect(),

@@ -24,7 +24,7 @@ use crate::{
     AgentOptions, ComputePool, Context, Ending, ErrorClass, Metrics, Processed, ResultsCache, Stage,
     StageError, Store,
     compute::panic_text,
-    crash::crash_point,
+    crash::{crash_point, crash_point_about},
     error::chain,
     retry::Delays,
     settle::{self, DeadLetter, TellError},
@@ -134,7 +134,7 @@ impl<S: Stage> Pump<S> {
         let key = self.results.key(&parcel.work, &parcel.header.catalogue);
         let attempt = self.attempt(&parcel, key.as_ref()).await;
         *service = attempt.service;
-        crash_point("pump.processed");
+        crash_point_about("pump.processed", || split::subjects(&parcel.work));
         let error = match attempt.result {
             Ok(processed) => {
                 let told = self.tell_done(&parcel, processed, key, attempt.service, attempt.cached).await;

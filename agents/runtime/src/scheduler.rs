@@ -142,6 +142,12 @@ impl Scheduler {
         self.slots
     }
 
+    /// Weights of the lanes as they were set, most urgent first.
+    #[must_use]
+    pub const fn weights(&self) -> [u32; LANES] {
+        self.weights
+    }
+
     /// What a lane was given so far.
     #[must_use]
     pub const fn lane_use(&self, lane: Lane) -> LaneUse {

@@ -186,6 +186,8 @@ struct Told {
     #[serde(skip_serializing_if = "Option::is_none")]
     started: Option<String>,
     #[serde(skip_serializing_if = "String::is_empty")]
+    lane: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     phase: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     error: String,
@@ -197,8 +199,8 @@ impl From<Run> for Told {
     fn from(run: Run) -> Self {
         let state = state(run.state());
         let (report, started) = (read(&run), started(&run));
-        let Run { id, catalogue, epoch, phase, error, .. } = run;
-        Self { run: id, catalogue, epoch, state, started, phase, error, report }
+        let Run { id, catalogue, epoch, lane, phase, error, .. } = run;
+        Self { run: id, catalogue, epoch, state, started, lane, phase, error, report }
     }
 }
 

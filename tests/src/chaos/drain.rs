@@ -13,11 +13,16 @@ use crate::{Agent, STAGES};
 /// What a process has: 20 s for its work, and 2 s for the rest.
 const GRACE: Duration = Duration::from_secs(22);
 
+/// What a process says once it has heard that it shall end.
+const TOLD: &str = "told to stop: what runs may end";
+
 /// What was seen of those that ended.
 #[derive(Default)]
 struct Seen {
-    /// Answers that told of readiness between the signal and the end, as it should be.
+    /// Processes that were unready before their end, as it should be.
     unready: usize,
+    /// Processes that were gone before anyone could ask.
+    gone: usize,
     longest: Duration,
 }
 
@@ -26,11 +31,13 @@ pub(super) fn run(arena: &Arena) -> Told {
     let mut seen = Seen::default();
     let weather = Weather { faults: arena.times(6, 50), a_run: 10, gap_ms: 50..700 };
     storm.rage(&weather, |storm| end_one(storm, &mut seen));
+    assert!(seen.unready > 0, "{}: nobody was ever seen unready", storm.place());
     let repeats = storm.ears.repeats();
     assert_eq!(repeats, 0, "{}: parcels were settled twice", storm.place());
     storm.told.notes.push(format!(
-        "seen unready before the end: {}; longest end {:.2} s; parcels done twice: {repeats}",
+        "seen unready before the end: {}, gone before they were asked: {}; longest end {:.2} s; parcels done twice: {repeats}",
         seen.unready,
+        seen.gone,
         seen.longest.as_secs_f64()
     ));
     storm.tell()
@@ -43,7 +50,11 @@ fn end_one(storm: &mut Storm, seen: &mut Seen) -> Instant {
     let place = storm.place();
     let agent = &mut storm.cluster.agents[victim];
     agent.process.tell(Signal::Term);
-    seen.unready += usize::from(watch(agent, &place));
+    agent.process.printed("word of the signal", |log| log.contains(TOLD).then_some(()));
+    match watch(agent, &place) {
+        0 => seen.gone += 1,
+        _ => seen.unready += 1,
+    }
     while !agent.process.has_ended() {
         assert!(told.elapsed() < GRACE, "{place}: {} is still there after {GRACE:?}", agent.name);
         std::thread::sleep(Duration::from_millis(2));
@@ -55,19 +66,22 @@ fn end_one(storm: &mut Storm, seen: &mut Seen) -> Instant {
     told
 }
 
-/// Asks until nobody answers; whether it was seen unready. Once unready it stays so, and it is alive whenever it answers.
-fn watch(agent: &Agent, place: &str) -> bool {
-    let mut unready = false;
+/// Asks one that knows that it shall end until nobody answers; how often it said that it is unready. It does so unless it is
+/// gone before it is asked, once unready it stays so, and it is alive whenever it answers.
+fn watch(agent: &Agent, place: &str) -> usize {
+    let (mut ready, mut unready) = (0, 0);
     let began = Instant::now();
     while began.elapsed() < GRACE {
+        let Ok(answer) = agent.get("/readyz") else { break };
+        let is_ready = answer.starts_with("HTTP/1.1 200");
+        assert!(!(unready > 0 && is_ready), "{place}: ready again while it ends");
+        ready += usize::from(is_ready);
+        unready += usize::from(answer.starts_with("HTTP/1.1 503"));
         let Ok(alive) = agent.get("/livez") else { break };
         if !alive.is_empty() {
             assert!(alive.starts_with("HTTP/1.1 200"), "{place}: not alive while it ends: {alive}");
         }
-        let Ok(ready) = agent.get("/readyz") else { break };
-        let is_ready = ready.starts_with("HTTP/1.1 200");
-        assert!(!(unready && is_ready), "{place}: ready again while it ends");
-        unready |= ready.starts_with("HTTP/1.1 503");
     }
+    assert!(ready == 0 || unready > 0, "{place}: {} was ready {ready} times, to its end", agent.name);
     unready
 }

@@ -28,7 +28,11 @@ impl Disk {
     fn mount(at: &Path, megabytes: usize) -> Result<Self, String> {
         fs::create_dir_all(at).unwrap();
         let size = format!("size={megabytes}m");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at).output();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
+            .arg(at)
+            .env("LC_ALL", "C")
+            .output();
         match mounted {
             Ok(output) if output.status.success() => Ok(Self(at.to_path_buf())),
             Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),

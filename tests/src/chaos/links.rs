@@ -55,7 +55,11 @@ impl Drop for Link {
 }
 
 fn ip(arguments: &str) -> Result<(), String> {
-    let output = Command::new("ip").args(arguments.split(' ')).output().map_err(|error| error.to_string())?;
+    let output = Command::new("ip")
+        .args(arguments.split(' '))
+        .env("LC_ALL", "C")
+        .output()
+        .map_err(|error| error.to_string())?;
     if output.status.success() {
         return Ok(());
     }

@@ -66,6 +66,13 @@ impl Told {
         Self { skipped: Some(reason.into()), ..Self::default() }
     }
 
+    /// Whether it was skipped for want of rights alone, so that no tool that is promised is missing.
+    #[must_use]
+    pub fn lacks_rights(&self) -> bool {
+        let refusals = ["not permitted", "ermission denied", "must be superuser"];
+        self.skipped.as_ref().is_some_and(|reason| refusals.iter().any(|refusal| reason.contains(refusal)))
+    }
+
     pub(super) fn print(&self) {
         if let Some(reason) = &self.skipped {
             println!("skipped: {}: {reason}", self.name);
@@ -93,5 +100,23 @@ impl Told {
         };
         let (settled, ready) = (times(&self.settled), times(&self.ready));
         format!("| `{}` | {} | {} | {settled} | {ready} |", self.name, self.faults, self.runs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rights_are_lacking_only_where_the_system_says_so() {
+        for (reason, lacks) in [
+            ("no network namespaces: ip netns add q: mkdir /run/netns failed: Permission denied", true),
+            ("no network namespaces: ip netns add q: Operation not permitted", true),
+            ("no file system can be mounted: mount: /x: must be superuser to use mount.", true),
+            ("no file system can be mounted: No such file or directory (os error 2)", false),
+        ] {
+            assert_eq!(Told::skipped(reason).lacks_rights(), lacks, "{reason}");
+        }
+        assert!(!Told::default().lacks_rights());
     }
 }

@@ -4,11 +4,11 @@ use std::{fs, path::Path};
 
 use quire_api::run::{DefinitionFile, StartRequest, run_service_client::RunServiceClient};
 use serde_json::Value;
-use system_tests::{Cluster, tree};
+use system_tests::{Cluster, birds, tree};
 use tokio::runtime::Runtime;
 use tonic::Code;
 
-use crate::{Background, birds::birds, run_is_there, until};
+use crate::{Background, run_is_there, until};
 
 /// What the coordinator itself says of a definition that nobody has looked at before.
 fn refused(cluster: &Cluster, catalogue: &Path) -> String {

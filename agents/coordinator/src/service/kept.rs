@@ -24,6 +24,9 @@ struct Kept {
     /// When it was begun; 0 in reports of former versions.
     #[serde(default)]
     started_ms: u64,
+    /// How urgent it was; empty in reports of former versions.
+    #[serde(default)]
+    lane: String,
 }
 
 impl Kept {
@@ -37,6 +40,7 @@ impl Kept {
             report: run.report_json.clone(),
             replaces,
             started_ms: run.started_ms,
+            lane: run.lane.clone(),
         }
     }
 
@@ -50,6 +54,7 @@ impl Kept {
             error: self.error,
             report_json: self.report,
             started_ms: self.started_ms,
+            lane: self.lane,
             ..Run::default()
         };
         (run, self.replaces)

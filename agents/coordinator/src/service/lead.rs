@@ -12,12 +12,12 @@ use quire_proto::Digest;
 use quire_runtime::{
     BoxError, Store,
     broker::{Broker, Bucket, Lease},
-    process::{Process, Ready, Role, instance_name},
+    process::{Process, Ready, Role, Services, instance_name},
     telemetry::trace,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{Status, service::RoutesBuilder};
+use tonic::Status;
 
 use super::{
     fleet::Fleet,
@@ -81,9 +81,9 @@ impl<F> Role for CoordinatorRole<F>
 where
     F: Fn(&Process) -> Result<CoordinatorOptions, BoxError> + Send + Sync + 'static,
 {
-    fn serve(&self, routes: &mut RoutesBuilder) {
-        routes.add_service(Runs::service(self.leading.subscribe()));
-        routes.add_service(self.fleet.service());
+    fn serve(&self, services: &mut Services) {
+        services.add(Runs::service(self.leading.subscribe()));
+        services.add(self.fleet.service());
     }
 
     fn ready_at_first(&self) -> Ready {

@@ -13,10 +13,9 @@ use std::{sync::Arc, time::Duration};
 
 use quire_runtime::{
     BoxError,
-    process::{Process, Role},
+    process::{Process, Role, Services},
 };
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
-use tonic::service::RoutesBuilder;
 
 use asking::{Asking, Refused};
 use follower::Follower;
@@ -70,9 +69,9 @@ impl<R: Role> IndexerRole<R> {
 }
 
 impl<R: Role> Role for IndexerRole<R> {
-    fn serve(&self, routes: &mut RoutesBuilder) {
-        self.stage.serve(routes);
-        routes.add_service(Search::service(self.asking.clone()));
+    fn serve(&self, services: &mut Services) {
+        self.stage.serve(services);
+        services.add(Search::service(self.asking.clone()));
     }
 
     fn http(&self) -> axum::Router {

@@ -9,10 +9,9 @@ use std::sync::{Arc, OnceLock};
 use quire_catalogue::Catalogues;
 use quire_runtime::{
     BoxError,
-    process::{Process, Role},
+    process::{Process, Role, Services},
 };
 use tokio::sync::Semaphore;
-use tonic::service::RoutesBuilder;
 
 use crate::Engines;
 use service::Pages;
@@ -50,9 +49,9 @@ impl<R: Role> RendererRole<R> {
 }
 
 impl<R: Role> Role for RendererRole<R> {
-    fn serve(&self, routes: &mut RoutesBuilder) {
-        self.stage.serve(routes);
-        routes.add_service(Pages::service(Arc::clone(&self.shared)));
+    fn serve(&self, services: &mut Services) {
+        self.stage.serve(services);
+        services.add(Pages::service(Arc::clone(&self.shared)));
     }
 
     async fn work(self, process: Arc<Process>) -> Result<(), BoxError> {

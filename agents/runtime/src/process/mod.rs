@@ -15,6 +15,7 @@ mod ready;
 mod register;
 mod running;
 mod server;
+mod services;
 mod signals;
 mod stage;
 mod store;
@@ -30,7 +31,6 @@ use clap::Args;
 use quire_broker::{Broker, Readiness};
 use quire_cache::CacheStore;
 use tokio_util::sync::CancellationToken;
-use tonic::service::RoutesBuilder;
 
 use crate::{
     BoxError, Metrics, State, Store,
@@ -46,6 +46,7 @@ pub use error::ProcessError;
 pub use peers::PeerError;
 pub use ready::{Ready, ReadySwitch};
 pub use register::{HEARTBEAT, REGISTER, instance_name};
+pub use services::Services;
 pub use stage::StageRole;
 pub use tls::ListenTlsArgs;
 
@@ -74,7 +75,7 @@ pub struct Program {
 /// What a process works at.
 pub trait Role: Send + 'static {
     /// Adds the services beside health, reflection and the agent's control plane. They may be called before [`Self::work`] has begun.
-    fn serve(&self, routes: &mut RoutesBuilder);
+    fn serve(&self, services: &mut Services);
 
     /// What it serves by HTTP beside probes and metrics, at the same times.
     fn http(&self) -> axum::Router {
@@ -232,9 +233,9 @@ async fn live<R: Role>(
     ready.set_role(role.ready_at_first());
     observe::process(&running.telemetry.meter(), &running);
     let vitals = Vitals { ready: ready.clone(), telemetry: running.telemetry.clone() };
-    let services = |routes: &mut RoutesBuilder| {
-        routes.add_service(control::Control::service(Arc::clone(&running)));
-        role.serve(routes);
+    let services = |services: &mut Services| {
+        services.add(control::Control::service(Arc::clone(&running)));
+        role.serve(services);
     };
     let http = role.http();
     let tls = args.tls.read()?;

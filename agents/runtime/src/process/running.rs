@@ -49,6 +49,7 @@ impl Running {
             uptime_seconds: self.started.elapsed().as_secs(),
             log_filter: self.telemetry.log_filter(),
             lanes: lanes.collect(),
+            weights: stats.as_ref().map_or_else(Vec::new, |stats| stats.weights.to_vec()),
         }
     }
 

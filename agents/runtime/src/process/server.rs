@@ -20,8 +20,9 @@ use tonic::{
     service::{Routes, RoutesBuilder},
     transport::server::TcpIncoming,
 };
+use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 
-use super::{ProcessError, Ready, ReadySwitch, tls::Guard};
+use super::{ProcessError, Ready, ReadySwitch, Services, tls::Guard};
 use crate::telemetry::Telemetry;
 
 /// What probes and metrics look at.
@@ -48,23 +49,19 @@ impl Server {
         health_listen: Option<SocketAddr>,
         vitals: Vitals,
         http: Router,
-        services: impl FnOnce(&mut RoutesBuilder),
+        add: impl FnOnce(&mut Services),
     ) -> Result<Self, ProcessError> {
         if tls.is_none() && !listen.ip().is_loopback() {
             return Err(ProcessError::NotLoopback { address: listen });
         }
         let stop = CancellationToken::new();
         let (health, watching) = health_service(&vitals.ready, &stop).await;
-        let mut routes = Routes::builder();
-        routes.add_service(health.clone());
-        services(&mut routes);
-        let reflection = tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(quire_api::DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            .build_v1()
-            .map_err(|error| ProcessError::Start(error.into()))?;
-        routes.add_service(reflection);
-        let app_here = app(routes, vitals.clone()).merge(http);
+        let mut services = Services::default();
+        services.add(health.clone());
+        add(&mut services);
+        let reflection = reflection_service(services.names())?;
+        services.add(reflection);
+        let app_here = app(services.into_routes(), vitals.clone()).merge(http);
         let (address, main) = match tls {
             None => serve(listen, app_here, stop.clone()).await?,
             Some(tls) => serve_tls(listen, app_here, tls, stop.clone()).await?,
@@ -212,6 +209,18 @@ fn serve_guarded(
         }
     });
     Ok(())
+}
+
+/// `grpc.reflection.v1` of the services of these names, and of itself.
+fn reflection_service(
+    names: &[&str],
+) -> Result<ServerReflectionServer<impl ServerReflection + use<>>, ProcessError> {
+    let builder = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(quire_api::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .with_service_name("grpc.reflection.v1.ServerReflection");
+    let builder = names.iter().fold(builder, |builder, name| builder.with_service_name(*name));
+    builder.build_v1().map_err(|error| ProcessError::Start(error.into()))
 }
 
 /// `grpc.health.v1`, which follows the switch.

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use tonic::service::RoutesBuilder;
-
-use super::{Process, Role, observe};
+use super::{Process, Role, Services, observe};
 use crate::{Agent, AgentOptions, BoxError, ComputePool, ResultsCache, Stage};
 
 /// What a stage needs of its process, and the stage. Made by the stage's `main`.
@@ -28,7 +26,7 @@ where
     S: Stage,
     F: FnOnce(&Process) -> Result<S, BoxError> + Send + 'static,
 {
-    fn serve(&self, _: &mut RoutesBuilder) {}
+    fn serve(&self, _: &mut Services) {}
 
     async fn work(self, process: Arc<Process>) -> Result<(), BoxError> {
         let stage = (self.build)(&process)?;

@@ -98,6 +98,7 @@ pub(in crate::commands) struct Told {
     reason: String,
     draining: bool,
     slots: u32,
+    weights: Vec<u32>,
     uptime_seconds: u64,
     log_filter: String,
     lanes: Vec<Lane>,
@@ -133,7 +134,7 @@ impl From<AgentEntry> for Told {
 impl Told {
     fn new(agent: String, address: String, status: StatusResponse) -> Self {
         let StatusResponse { stage, version, ready, reason, draining, slots, .. } = status;
-        let StatusResponse { lanes, uptime_seconds, log_filter, .. } = status;
+        let StatusResponse { lanes, weights, uptime_seconds, log_filter, .. } = status;
         let lanes = lanes.into_iter().map(Lane::from).collect();
         let own = (agent, address, stage, version);
         let (agent, address, stage, version) = own;
@@ -146,6 +147,7 @@ impl Told {
             reason,
             draining,
             slots,
+            weights,
             uptime_seconds,
             log_filter,
             lanes,

@@ -1,10 +1,15 @@
 //! What every program of ours does, whatever its stage: how it ends without a broker, what its ports answer, which
 //! settings it takes.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod ending;
+mod metrics;
+mod planes;
+mod silent;
+mod tuning;
 
 use std::{
     fs,
-    io::Read as _,
     net::{SocketAddr, TcpListener, TcpStream},
     time::{Duration, Instant},
 };
@@ -14,6 +19,8 @@ use serde_json::Value;
 use system_tests::{Agent, COORDINATOR, Cluster, Ended, Quire, STAGES, repository};
 use test_servers::Signal;
 use tonic::Code;
+
+use silent::{Silent, reads_neuprint};
 
 /// Where nothing can be waited for, a process ends within this. What it may take for its work is 20 s.
 const SOON: Duration = Duration::from_secs(8);
@@ -48,22 +55,14 @@ fn without_a_broker_every_process_ends_at_once() {
 
 #[test]
 fn without_a_broker_work_that_goes_on_is_not_waited_for() {
-    // It takes what is asked, and never answers.
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let server = format!("http://{}", silent.local_addr().unwrap());
-    let mut cluster = Cluster::start(1, &[("NEUPRINT_SERVER", &server), ("NEUPRINT_TOKEN", "none")]);
-    let catalogue = cluster.folder().join("types");
-    fs::create_dir_all(catalogue.join("templates")).unwrap();
-    fs::write(catalogue.join("templates/record.html"), "{{ title }}").unwrap();
-    let definition = "catalogue: types\ntitle: Types\nsources:\n  - name: types\n    neuprint:\n      \
-        server: \"${NEUPRINT_SERVER}\"\n      dataset: \"cns:v0.9\"\n      token: \"${NEUPRINT_TOKEN}\"\n      \
-        timeout_seconds: 60\nrecord:\n  key: .type\n  title: .type\npages:\n  record: templates/record.html\n";
-    fs::write(catalogue.join("catalogue.yaml"), definition).unwrap();
+    let silent = Silent::new();
+    let [server, token] = silent.variables();
+    let mut cluster = Cluster::start(1, &[(server.0, &server.1), (token.0, &token.1)]);
+    let catalogue = reads_neuprint(cluster.folder(), "types");
     let begun = cluster.quire(&["run", "start", catalogue.to_str().unwrap()]);
     assert_eq!(begun.code, Some(0), "{}", begun.err);
     // The fetcher's question: from here on its handler waits for the answer, and the coordinator for the handler.
-    let (mut asked, _) = silent.accept().unwrap();
-    assert!(asked.read(&mut [0; 1]).unwrap() > 0);
+    let _asked = silent.asked();
     lose_broker(&mut cluster);
     end_soon(&mut cluster);
 }

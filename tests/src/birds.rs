@@ -5,8 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A catalogue of birds; a page needs the bird's colour.
-pub(super) fn birds(folder: &Path, name: &str, birds: &[(&str, &str)]) -> PathBuf {
+/// A catalogue of birds, each a key and more members of its record; a page needs the bird's colour. Its data is in `data`,
+/// for the variable `NAME_ROOT` to say so.
+#[must_use]
+pub fn birds(folder: &Path, name: &str, birds: &[(&str, &str)]) -> PathBuf {
     let catalogue = folder.join(name);
     fs::create_dir_all(catalogue.join("templates")).unwrap();
     fs::create_dir_all(catalogue.join("data")).unwrap();

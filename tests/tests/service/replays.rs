@@ -1,0 +1,103 @@
+//! Dead letters that are replayed: what they are about is tried again, and nothing else.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use system_tests::{Cluster, birds};
+
+#[test]
+fn dead_letters_are_replayed_by_a_run_that_publishes_what_they_are_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalogue = birds(folder.path(), "birds", &[("heron", ",\"colour\":\"grey\""), ("swan", "")]);
+    let root = catalogue.join("data");
+    let cluster = Cluster::start(1, &[("BIRDS_ROOT", root.to_str().unwrap())]);
+    let replay = || {
+        let ended = cluster.quire(&["dead", "replay", "--catalogue", "birds", "--json"]);
+        assert_eq!(ended.code, Some(0), "{}\n{}", ended.err, cluster.logs());
+        let told: Value = serde_json::from_str(ended.out.trim()).unwrap();
+        let run = told["runs"][0].as_str().unwrap_or_default().to_owned();
+        (told["letters"].as_u64().unwrap(), run)
+    };
+    let letters = || {
+        let told = cluster.quire(&["dead", "list", "--json"]).out;
+        let told: Vec<Value> = serde_json::from_str(told.trim()).unwrap();
+        told.iter().map(|letter| letter["number"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    let ended = cluster.quire(&["run", "start", catalogue.to_str().unwrap(), "--watch", "--json"]);
+    assert_eq!(ended.report().runs[0].records.dead, 1, "{}", ended.err);
+    assert_eq!(letters(), [1]);
+    for asked in [&["replay", "99"][..], &["drop", "1", "99"], &["drop", "99", "--dry-run"]] {
+        let ended = cluster.quire(&[&["dead"], asked].concat());
+        assert_eq!(ended.code, Some(2), "{asked:?}: {}{}", ended.out, ended.err);
+        assert!(ended.err.contains("99"), "{asked:?}: {}", ended.err);
+    }
+    assert_eq!(letters(), [1], "the other one is not dropped");
+
+    // The cause is still there.
+    let (count, run) = replay();
+    assert_eq!((count, run.as_str()), (1, "birds-2"));
+    let ended = cluster.quire(&["run", "watch", &run, "--json"]);
+    assert_eq!(ended.report().runs[0].records.dead, 1, "{}", ended.err);
+    assert_eq!(letters(), [2]);
+
+    // Whatever run of everything comes next has tried it again: one letter is left, not one for each run.
+    let ended = cluster.quire(&["run", "start", catalogue.to_str().unwrap(), "--watch", "--json"]);
+    assert_eq!(ended.report().runs[0].records.dead, 1, "{}", ended.err);
+    assert_eq!(letters(), [3]);
+
+    fs::write(root.join("swan.json"), "{\"id\":\"swan\",\"colour\":\"white\"}").unwrap();
+    let (_, run) = replay();
+    let ended = cluster.quire(&["run", "watch", &run, "--json"]);
+    let records = ended.report().runs[0].records;
+    assert_eq!((records.dead, records.published), (0, 1), "{}", ended.err);
+    assert!(letters().is_empty());
+    assert!(fs::read_to_string(cluster.site().join("birds/swan.html")).unwrap().contains("white"));
+}
+
+#[test]
+fn letters_are_replayed_alone_and_at_a_rate() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = ["dove", "duck", "heron", "swan", "wren"];
+    let catalogue = birds(folder.path(), "birds", &names.map(|name| (name, "")));
+    let root = catalogue.join("data");
+    let cluster = Cluster::start(1, &[("BIRDS_ROOT", root.to_str().unwrap())]);
+    let quire = |args: &[&str]| -> Value {
+        let ended = cluster.quire(args);
+        assert_eq!(ended.code, Some(0), "{}\n{}", ended.err, cluster.logs());
+        serde_json::from_str(ended.out.trim()).unwrap()
+    };
+    let letters = || {
+        let told = quire(&["dead", "list", "--json"]);
+        let about = |letter: &Value| letter["subjects"][0].as_str().unwrap().to_owned();
+        let told = told.as_array().unwrap().iter();
+        told.map(|letter| (about(letter), letter["number"].to_string())).collect::<BTreeMap<_, _>>()
+    };
+    let pages = || names.map(|name| cluster.site().join(format!("birds/{name}.html")).exists());
+    let ended = cluster.quire(&["run", "start", catalogue.to_str().unwrap(), "--watch", "--json"]);
+    assert_eq!(ended.code, Some(1), "none of them could be processed: {}", ended.err);
+    let dead = letters();
+    assert_eq!(dead.keys().collect::<Vec<_>>(), names.iter().collect::<Vec<_>>());
+    for name in names {
+        fs::write(root.join(format!("{name}.json")), format!("{{\"id\":\"{name}\",\"colour\":\"grey\"}}"))
+            .unwrap();
+    }
+
+    // One letter is one record: the others are not looked at.
+    let run = quire(&["dead", "replay", &dead["heron"], "--json"])["runs"][0].as_str().unwrap().to_owned();
+    let records = &quire(&["run", "watch", &run, "--json"])["runs"][0]["records"];
+    assert_eq!((records["seen"].as_u64(), records["published"].as_u64()), (Some(1), Some(1)));
+    assert_eq!((pages(), letters().len()), ([false, false, true, false, false], 4));
+
+    // Four letters, two a second: not before a second has passed.
+    fs::write(root.join("wren.json"), "{\"id\":\"wren\"}").unwrap();
+    let began = Instant::now();
+    let told = quire(&["dead", "replay", "--catalogue", "birds", "--rate", "2", "--lane", "low", "--json"]);
+    assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
+    assert_eq!((&told["letters"], told["runs"].as_array().unwrap().len()), (&Value::from(4), 2));
+    assert_eq!(pages(), [true, true, true, true, false]);
+    assert_eq!(letters().into_keys().collect::<Vec<_>>(), ["wren"], "what died again has a new letter");
+}
