@@ -49,19 +49,20 @@ fn one<'a>(mut rows: impl Iterator<Item = &'a Partners> + Clone, what: &str) -> 
     if usize::try_from(told) != Ok(found) {
         return Err(format!("neuPrint counts {told} groups of {what}, and brings {found}"));
     }
-    match row.partners.iter().find(|partner| !has_all(partner)) {
+    match row.partners.iter().find(|partner| !has_all(&row.of, partner)) {
         Some(partner) => Err(format!("neuPrint leaves out some of {what}: those of {}", partner.name)),
         None => Ok(()),
     }
 }
 
-/// Whether the strongest partner cells are as many as there can be.
-fn has_all(partner: &Partner) -> bool {
-    match &partner.every {
-        Strengths::Moments(_) => true,
-        Strengths::Cells(number, cells) => {
+/// Whether there is what was asked for: sums for a type, and as many of the strongest partner cells as there can be for a cell.
+fn has_all(of: &Of, partner: &Partner) -> bool {
+    match (of, &partner.every) {
+        (Of::Type(_), Strengths::Moments(_)) => true,
+        (Of::Body(_), Strengths::Cells(number, cells)) => {
             usize::try_from(number.0).is_ok_and(|number| number.min(MOST_PARTNER_CELLS) == cells.len())
         }
+        _ => false,
     }
 }
 
@@ -70,5 +71,44 @@ fn times(count: usize, what: &str) -> String {
         format!("neuPrint says nothing of {what}")
     } else {
         format!("neuPrint tells of {what} {count} times")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_row_has_what_it_counts_and_what_was_asked_for() {
+        let check = |of: Value, number: i64, every: &[Value]| {
+            let partner = |every: &Value| json!(["P", null, null, every, null, null, null]);
+            let partners: Vec<Value> = every.iter().map(partner).collect();
+            let row: Partners =
+                serde_json::from_value(json!([of, "in", ["u", "t"], number, partners])).unwrap();
+            one([&row].into_iter(), "its inputs")
+        };
+        let (sums, cells) = (json!([2, 13, 125]), json!([2, [[111, 4], [112, 2]]]));
+        let eleven: Vec<_> = (0..11).map(|body| json!([body, 1])).collect();
+        assert_eq!(check(json!("T"), 0, &[]), Ok(()));
+        assert_eq!(check(json!("T"), 1, &[sums.clone()]), Ok(()));
+        assert_eq!(check(json!(7), 1, &[cells.clone()]), Ok(()));
+        assert_eq!(
+            check(json!(7), 1, &[json!([11, eleven[..10]])]),
+            Ok(()),
+            "only the strongest are asked for"
+        );
+        for (of, number, every) in [
+            (json!("T"), 1, &[][..]),
+            (json!("T"), -1, &[]),
+            (json!("T"), 1, &[sums.clone(), sums.clone()]),
+            (json!("T"), 1, &[cells]),
+            (json!(7), 1, &[sums]),
+            (json!(7), 1, &[json!([3, [[111, 4], [112, 2]]])]),
+            (json!(7), 1, &[json!([11, eleven])]),
+        ] {
+            assert!(check(of.clone(), number, every).is_err(), "{of} {number} {every:?}");
+        }
     }
 }
