@@ -49,8 +49,16 @@ def variation(found):
     return round(math.sqrt(spread) / total, 3) if len(found) > 1 else 0
 
 
-def partners(ours, weights, way, side, shown):
+def strongest(ours):
+    """The cell with most synapses."""
+    return min(ours, key=lambda cell: (-cell.pre - cell.post, cell.body))
+
+
+def partners(ours, weights, way, side):
     """The connections of a view with cells that have a type, strongest first."""
+    # A page of all cells shows one of each side.
+    sides = [[cell for cell in ours if cell.side == one] for one in SIDES] if side is None else []
+    shown = [strongest(cells) for cells in sides if cells] or [strongest(ours)]
     by_cell = collections.Counter()
     for ends, weight in weights.items():
         if ends[1 - way] in ours and ends[way].type:
@@ -65,13 +73,15 @@ def partners(ours, weights, way, side, shown):
         for cell in found:
             transmitters[cell.transmitter] += by_cell[cell]
         commonest = min(transmitters, key=lambda name: (-transmitters[name], name is not None, name))
-        of_shown = [(weights.get((shown, cell) if way else (cell, shown), 0), cell.body) for cell in found]
-        bodies = [str(body) for weight, body in sorted(of_shown, key=lambda it: (-it[0], it[1])) if weight]
+        of_shown = [(sum(weights.get((one, cell) if way else (cell, one), 0) for one in shown), cell.body) for cell in found]
+        bodies = sorted((pair for pair in of_shown if pair[0]), key=lambda pair: (-pair[0], pair[1]))
         out.append({"type": name, "side": of, "cells": len(found), "weight": sum(strengths), "cv": variation(strengths),
                     "transmitter": commonest, "bodies": bodies[:MOST_BODIES]})
     out.sort(key=lambda it: (it["type"], it["side"] or ""))
     if side is None:
         out = merged(out)
+    for row in out:
+        row["bodies"] = [str(body) for _, body in row["bodies"]]
     return sorted(out, key=lambda it: (-it["weight"], it["type"], it["side"] or ""))
 
 
@@ -88,7 +98,7 @@ def merged(connections):
             last["transmitter"] = more["transmitter"]
         last["cells"] += more["cells"]
         last["weight"] += more["weight"]
-        last["bodies"] = last["bodies"] + more["bodies"]
+        last["bodies"] = sorted(last["bodies"] + more["bodies"], key=lambda pair: (-pair[0], pair[1]))
     return out
 
 
@@ -106,7 +116,7 @@ def view(ours, weights, side):
             if layer:
                 add(layers[region, of, layer], cell, counts)
     central = regions["CentralBrain"] if "CentralBrain" in regions else [0, 0, set()]
-    shown = min(ours, key=lambda cell: (-cell.pre - cell.post, cell.body))
+    shown = strongest(ours)
     total = lambda what: sum(getattr(cell, what) for cell in ours)
     return {
         "cells": len(ours), "pre": total("pre"), "post": total("post"), "downstream": total("downstream"),
@@ -114,7 +124,7 @@ def view(ours, weights, side):
         "regions": [[name, pre, post, len(found)] for name, (pre, post, found) in sorted(regions.items())],
         "layers": [[*where, pre, post, len(found)] for where, (pre, post, found) in sorted(layers.items())],
         "central": [*central[:2], len(central[2])],
-        "inputs": partners(set(ours), weights, 0, side, shown), "outputs": partners(set(ours), weights, 1, side, shown),
+        "inputs": partners(set(ours), weights, 0, side), "outputs": partners(set(ours), weights, 1, side),
     }
 
 

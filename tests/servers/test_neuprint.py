@@ -98,10 +98,16 @@ class SmallGraph(unittest.TestCase):
         self.stand.control(faults=[], clear=True)
 
     def partners(self, types, bodies=(), dataset=CNS):
+        """Numbers by whose partners, way, and type, side and transmitter of the partners."""
         rows = self.stand.rows("partners", types, bodies, dataset)
-        key = ("of", "way", "partner", "side", "transmitter")
-        value = ("every", "left", "right", "middle")
-        return {tuple(row[name] for name in key): [row[name] for name in value] for row in rows}
+        # Of everything that was asked for there are two rows, and they count what they hold.
+        self.assertEqual(
+            sorted((str(row["of"]), row["way"]) for row in rows),
+            sorted((str(of), way) for of in [*types, *bodies] for way in ("in", "out")),
+        )
+        self.assertEqual([row["number"] for row in rows], [len(row["partners"]) for row in rows])
+        found = ((row["of"], row["way"], partner) for row in rows for partner in row["partners"])
+        return {(of, way, *partner[:3]): partner[3:] for of, way, partner in found}
 
 
 class Queries(SmallGraph):
@@ -117,7 +123,7 @@ class Queries(SmallGraph):
         (row,) = self.stand.rows("meta")
         self.assertEqual((row["dataset"], row["tag"], row["edited"]), ("cns", "v0.9", "2025-01-02 03:04:05"))
         self.assertEqual(row["primary"], ["ME(R)", "ME(L)", "LO(R)", "GNG"])
-        self.assertEqual(row["hierarchy"].count("_col_"), 8)
+        self.assertEqual(row["hierarchy"].count("_col_"), 9)
         self.assertEqual(self.stand.rows("edited"), [{"uuid": "abc", "edited": row["edited"]}])
 
     def test_cells_that_share_their_properties_share_a_row(self):
@@ -157,10 +163,10 @@ class Queries(SmallGraph):
             ("Mi1", "in", "T4a", "R", ach): [[1, 8, 64], none, [1, 8, 64], none],
             ("Mi1", "in", "Mi1", "R", ach): [[1, 9, 81], none, [1, 9, 81], none],
             # The strongest partner cells of body 101, strongest first.
-            (101, "out", "T4a", "R", None): [[[111, 4], [112, 2]], None, None, None],
-            (101, "out", "DNp01", "R", None): [[[121, 3]], None, None, None],
-            (101, "out", "Mi1", "R", None): [[[102, 9]], None, None, None],
-            (101, "in", "T4a", "R", None): [[[111, 8]], None, None, None],
+            (101, "out", "T4a", "R", None): [[2, [[111, 4], [112, 2]]], None, None, None],
+            (101, "out", "DNp01", "R", None): [[1, [[121, 3]]], None, None, None],
+            (101, "out", "Mi1", "R", None): [[1, [[102, 9]]], None, None, None],
+            (101, "in", "T4a", "R", None): [[1, [[111, 8]]], None, None, None],
         }
         self.assertEqual(found, expected)
 
@@ -174,11 +180,12 @@ class Queries(SmallGraph):
 
     def test_layers_count_synapses_by_side_region_column_and_layer(self):
         rows = self.stand.rows("layers", ["Mi1", "T4a", "DNp01"])
+        self.assertEqual({row["type"]: row["synapses"] for row in rows}, {"Mi1": 6, "T4a": 2, "DNp01": 0})
         found = {
-            (row["type"], row["side"], row["region"]): sorted(
-                [h1, h2, sorted(layers)] for h1, h2, layers in row["columns"]
-            )
+            (row["type"], side, region): sorted([h1, h2, sorted(layers)] for h1, h2, layers in columns)
             for row in rows
+            for side, region, columns in row["places"]
+            if region
         }
         expected = {
             ("Mi1", "R", "ME(R)"): [[1, 1, [[1, 3], [2, 1]]], [1, 2, [[10, 1]]]],
@@ -202,7 +209,7 @@ class Queries(SmallGraph):
         self.assertEqual(
             found["aMe6c", "out", "Mi1", "CENTER", "acetylcholine"], [[1, 10, 100], [1, 4, 16], [1, 6, 36], [0, 0, 0]]
         )
-        self.assertEqual(found[720575940615928386, "out", "Mi1", "CENTER", None][0], [[720575940632527683, 4]])
+        self.assertEqual(found[720575940615928386, "out", "Mi1", "CENTER", None][0], [1, [[720575940632527683, 4]]])
         found = self.partners(["KCa'b'-ap1"], dataset="hemibrain:v1.2.1")
         self.assertEqual(found["KCa'b'-ap1", "out", "KCa'b'-ap1", "R", None][0], [1, 2, 4])
         found = self.partners(["LC17"], dataset="optic-lobe:v1.0")
@@ -329,6 +336,19 @@ class Server(SmallGraph):
         found = [(row["edited"], row["cells"][0][3]) for _ in range(2) for row in self.stand.rows("cells", [name])]
         self.stand.control(write={"dataset": CNS, "cypher": undo})
         self.assertEqual(found, [(["abc", "2025-01-02 03:04:05"], 1), (["abc", "2026-01-01"], 77)])
+
+    def test_rows_and_parts_of_rows_are_left_out_or_come_twice(self):
+        def read(**fault):
+            self.stand.control(faults=[{"do": "omit", "times": 1, **fault}])
+            return self.stand.rows("partners", ["Mi1"])
+
+        whole = read(of=["no such type"])
+        self.assertEqual([row["way"] for row in read(of=["Mi1", "out"])], ["in"])
+        self.assertEqual([row["way"] for row in read(of=["Mi1", "out"], twice=True)], ["in", "out", "out"])
+        (less, _) = read(of=["Mi1", "out"], column="partners")
+        self.assertEqual(less["partners"], whole[0]["partners"][:-1])
+        (less, _) = read(of=["Mi1", "out"], column="partners", within=[0])
+        self.assertEqual(less["partners"][0], whole[0]["partners"][0][:-1])
 
 
 @unittest.skipUnless(DATA, "skipped: $QUIRE_NEURONS_DATA names no folder of neuron data")

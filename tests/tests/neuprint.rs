@@ -1,10 +1,14 @@
 //! A catalogue over a neuPrint server: real programs, a real Cypher engine.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::{fs, path::PathBuf};
+mod neuron_pages;
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use neuron_pages::{Page, number, pages_in};
 
 use quire_proto::BuildReport;
-use serde_json::json;
+use serde_json::{Value, json};
 use system_tests::{Build, Cluster, Ended, Quire, tree};
 use test_servers::{Neuprint, NeuprintOptions};
 
@@ -228,5 +232,113 @@ fn a_server_that_refuses_or_fails_empties_no_site_and_shows_no_token() {
         assert!(ended.out.contains("neuPrint"), "{fault}: {}", ended.out);
         assert!(!ended.out.contains(world.server.token()) && !ended.err.contains(world.server.token()));
         assert_eq!(tree(&world.quire.site()), site, "{fault}");
+    }
+}
+
+/// The pages that the ready catalogue makes of a dataset, by type and side, and the folder that they are in.
+fn pages_of(server: &Neuprint, quire: &Quire, dataset: &str) -> BTreeMap<String, Page> {
+    let mut build = Build::of("neurons");
+    build.catalogues[0].push("neuprint.yaml");
+    let build = build
+        .variable("NEUPRINT_SERVER", &server.url())
+        .variable("NEUPRINT_TOKEN", server.token())
+        .variable("NEUPRINT_DATASET", dataset);
+    let report = quire.build(&build);
+    let records = report.runs[0].records;
+    let site = quire.site().join("neurons");
+    let rejects = fs::read_to_string(site.join("rejects.json")).unwrap_or_default();
+    assert_eq!((records.rejected, records.dead), (0, 0), "{dataset}: {rejects}");
+    assert_eq!(records.published, records.seen, "{dataset}");
+    let pages = pages_in(&site, |_, twin| twin["record"].clone());
+    pages.into_iter().map(|page| (page.name.clone(), page)).collect()
+}
+
+/// The ready catalogue, not one for tests: what its pages show is what the small graph of the server holds.
+#[test]
+fn the_catalogue_of_neuron_types_shows_what_is_in_the_graph() {
+    let Some(server) = Neuprint::start(&NeuprintOptions::default()) else { return };
+    // No page can have a name with line ends: that type is rejected, as another test says.
+    server.write(DATASET, &["MATCH (n:Neuron {bodyId: 211}) DETACH DELETE n"]);
+    let quire = Quire::new();
+    let pages = pages_of(&server, &quire, DATASET);
+    let rows = |page: &str, section: &str| -> Vec<String> {
+        pages[page].rows(section).iter().map(|row| row.join(" | ")).collect()
+    };
+    let card = |page: &str, title: &str| -> String {
+        pages[page].cards().into_iter().find(|(name, _)| name == title).unwrap().1.join(" ")
+    };
+    // Three cells: 101 and 102 on the right, 103 on the left.
+    assert!(card("Mi1 all", "Neurons").starts_with("3 2 right | 1 left"), "{}", card("Mi1 all", "Neurons"));
+    assert!(
+        card("Mi1 all", "Synapses").starts_with("79 49 post | 30 pre"),
+        "{}",
+        card("Mi1 all", "Synapses")
+    );
+    assert!(card("Mi1 R", "Connections").starts_with("171 41 upstream | 130 downstream"));
+    // 180 connections downstream; of those with types 11, 2 and 5 with cells of T4a, 3 and 7 of DNp01, 9 of Mi1.
+    let expected = [
+        "T4a | 3 | ACh | 18 | 6.0 | 10.0 | 0.461",
+        "DNp01 | 2 | Glu | 10 | 3.3 | 5.6 | 0.400",
+        "Mi1 | 1 | ACh | 9 | 3.0 | 5.0 | 0.000",
+    ];
+    assert_eq!(rows("Mi1 all", "outputs"), expected);
+    assert_eq!(rows("Mi1 all", "inputs").len(), 2);
+    // The cells in the viewer, and the partners that can be picked beside them, are those of both sides.
+    let shown = &pages["Mi1 all"].viewer_state()["layers"];
+    let cells = shown.as_array().unwrap().iter().find_map(|layer| layer.get("segments")).unwrap();
+    assert_eq!(cells, &json!(["103", "102"]));
+    assert!(pages["Mi1 all"].section("outputs").contains("data-bodies=\"111 113\""));
+    assert!(pages["Mi1 L"].section("outputs").contains("data-bodies=\"113\""));
+    // Regions, layers and columns.
+    assert_eq!(rows("Mi1 all", "regions")[0].split(" | ").collect::<Vec<_>>()[..2], ["ME", "49"]);
+    assert_eq!(rows("Mi1 R", "layers").len(), 2);
+    let coverage: Vec<Vec<String>> = pages["Mi1 R"].rows("coverage");
+    assert_eq!(coverage, [["right", "ME (R)", "2", "4", "1.50", "1.5", "5"]]);
+    // A map for each of both metrics, with the four columns of the region, of which two have data.
+    for (metric, word, values) in [("synapses", "Synapse", [4, 1]), ("cells", "Cell", [1, 2])] {
+        let map = figure(&quire, &format!("me-r-{metric}.svg"), "mi1");
+        for (column, value) in ["1, 1", "1, 2", "2, 1", "2, 2"].into_iter().zip([values[0], values[1], 0, 0])
+        {
+            let title = format!("Column: {column}\n{word} count: {value}\n");
+            assert!(map.contains(&title), "{title:?} is not in {map}");
+        }
+    }
+    // What is only in the answer about layers has synapses and no cells there.
+    let t4a = figure(&quire, "me-r-cells.svg", "t4a");
+    assert!(t4a.contains("Column: 2, 2\nCell count: 0\n"), "{t4a}");
+    let dataset = fs::read_to_string(quire.site().join("neurons/dataset-cns.html")).unwrap();
+    assert!(dataset.contains("2025-01-02 03:04:05"), "{dataset}");
+    assert_eq!(pages.values().map(|page| number(&page.view()["cells"])).fold(0.0, f64::max), 3.0);
+}
+
+/// A figure of a type, by the end of its path.
+fn figure(quire: &Quire, end: &str, of: &str) -> String {
+    let files = tree(&quire.site().join("neurons/figures"));
+    let found: Vec<_> = files.keys().filter(|path| path.starts_with(of) && path.ends_with(end)).collect();
+    let [path] = found.as_slice() else { panic!("{end} of {of}: {files:?}") };
+    fs::read_to_string(quire.site().join("neurons/figures").join(path)).unwrap()
+}
+
+/// Other datasets call properties otherwise and lack some: their pages are whole all the same.
+#[test]
+fn the_catalogue_of_neuron_types_takes_every_dataset() {
+    let Some(server) = Neuprint::start(&NeuprintOptions::default()) else { return };
+    for (dataset, page, cells, transmitter, outputs) in [
+        ("optic-lobe:v1.0", "LC17 R", "2", "acetylcholine", "LC17 (R) | 1 | GABA | 3"),
+        ("hemibrain:v1.2.1", "KCa'b'-ap1 R", "2", "unknown", "KCa'b'-ap1 (R) | 1 | unknown | 2"),
+        ("flywire-fafb:v783", "aMe6c all", "2", "glutamate", "Mi1 | 1 | ACh | 10"),
+    ] {
+        let quire = Quire::new();
+        let pages = pages_of(&server, &quire, dataset);
+        let page = pages.get(page).unwrap_or_else(|| panic!("{dataset}: {:?}", pages.keys()));
+        let card =
+            |title: &str| page.cards().into_iter().find(|(name, _)| name == title).unwrap().1.join(" ");
+        assert!(card("Neurons").starts_with(cells), "{dataset}: {}", card("Neurons"));
+        assert!(card("Transmitter").starts_with(transmitter), "{dataset}: {}", card("Transmitter"));
+        let told = page.rows("outputs")[0].join(" | ");
+        assert!(told.starts_with(outputs), "{dataset}: {told}");
+        assert!(!page.rows("regions").is_empty(), "{dataset}");
+        let of: Vec<&Value> = page.record["transmitters"].as_array().unwrap().iter().collect();
+        assert!(!of.is_empty(), "{dataset}");
     }
 }

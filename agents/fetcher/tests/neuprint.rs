@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use proptest::{prelude::*, test_runner::TestRunner};
 use quire_fetcher::neuprint::{
     answer::{self, Row},
+    dataset,
     query::{self, Sides},
     record::{self, Answers, Central},
     rows,
@@ -42,7 +43,7 @@ fn every_query_is_understood_and_its_rows_are_read_in_every_dataset() {
         let bodies: Vec<i64> =
             cells.iter().flat_map(|row| row.cells.iter().map(|cell| cell.body.0)).collect();
         let partners =
-            ask::<rows::Partner>(&server, dataset, &query::partners(Sides::of(dataset), &names, &bodies));
+            ask::<rows::Partners>(&server, dataset, &query::partners(Sides::of(dataset), &names, &bodies));
         let about_cells = partners.iter().filter(|row| matches!(row.of, rows::Of::Body(_))).count();
         assert!(about_cells > 0 && about_cells < partners.len());
         ask::<rows::Layers>(&server, dataset, &query::layers(Sides::of(dataset), &names));
@@ -55,7 +56,8 @@ fn records(server: &Neuprint, dataset: &str, names: &[&str]) -> Vec<Value> {
     let of = |name: &str| -> Vec<&rows::Cells> { cells.iter().filter(|row| row.name == name).collect() };
     let shown: BTreeSet<i64> = names.iter().flat_map(|name| record::shown(&of(name))).collect();
     let shown: Vec<i64> = shown.into_iter().collect();
-    let partners = ask::<rows::Partner>(server, dataset, &query::partners(Sides::of(dataset), names, &shown));
+    let partners =
+        ask::<rows::Partners>(server, dataset, &query::partners(Sides::of(dataset), names, &shown));
     let columnar: Vec<&str> = names.iter().copied().filter(|name| record::has_columns(&of(name))).collect();
     let layers = if columnar.is_empty() {
         Vec::new()
@@ -64,7 +66,7 @@ fn records(server: &Neuprint, dataset: &str, names: &[&str]) -> Vec<Value> {
     };
     let one = |name: &&str| {
         let ours = record::shown(&of(name));
-        let about = |row: &&rows::Partner| match &row.of {
+        let about = |row: &&rows::Partners| match &row.of {
             rows::Of::Type(found) => found == name,
             rows::Of::Body(body) => ours.contains(&body.0),
         };
@@ -96,14 +98,21 @@ fn a_record_says_what_was_worked_out_by_hand() {
     assert_eq!(all["regions"], json!([["ME(L)", 8, 9, 1], ["ME(R)", 22, 40, 2]]));
     assert_eq!(all["layers"], json!([["ME", "R", "01", 0, 20, 1], ["ME", "R", "02", 10, 0, 1]]));
     // T4a: bodies 111 and 112 on the right (11 and 2), 113 on the left (5). DNp01: 121 (3) and 122 (7).
+    // Bodies are partners of 102 on the right (111: 6, 122: 7) and of 103 on the left (111: 1, 113: 5), which are shown.
     let expected = json!([
-        { "type": "T4a", "side": null, "cells": 3, "weight": 18, "cv": 0.461, "transmitter": "acetylcholine", "bodies": ["111"] },
+        { "type": "T4a", "side": null, "cells": 3, "weight": 18, "cv": 0.461, "transmitter": "acetylcholine", "bodies": ["111", "113"] },
         { "type": "DNp01", "side": null, "cells": 2, "weight": 10, "cv": 0.4, "transmitter": "glutamate", "bodies": ["122"] },
         { "type": "Mi1", "side": null, "cells": 1, "weight": 9, "cv": 0.0, "transmitter": "acetylcholine", "bodies": [] },
     ]);
     assert_eq!(all["outputs"], expected);
     assert_eq!(all["inputs"][0]["bodies"], json!(["101"]));
     assert_eq!(mi1["views"]["L"]["outputs"].as_array().unwrap().len(), 2);
+    let bodies = |view: &str| [0, 1].map(|at| mi1["views"][view]["outputs"][at]["bodies"].clone());
+    assert_eq!((&mi1["views"]["L"]["shown"], &mi1["views"]["R"]["shown"]), (&json!("103"), &json!("102")));
+    assert_eq!(
+        (bodies("L"), bodies("R")),
+        ([json!(["113"]), json!(["111"])], [json!(["111"]), json!(["122"])])
+    );
     let map = &mi1["eyemaps"][1];
     assert_eq!(
         (&map["cells_of"], &map["region"], &map["twice_median"]),
@@ -114,6 +123,53 @@ fn a_record_says_what_was_worked_out_by_hand() {
     assert_eq!(of("DNp01")["sides"], json!({ "L": 1, "R": 1 }));
     assert_eq!(of("CT1")["sides"], json!({ "M": 1, "unknown": 1 }));
     assert_eq!(of("KC/a")["views"]["all"]["cells"], json!(1));
+}
+
+/// Whether an object has the members that the catalogue's schema asks for, and no others. `added` are the catalogue's own.
+fn assert_members(value: &Value, schema: &Value, added: &[&str], what: &str) {
+    let found: BTreeSet<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    let asked = schema["required"].as_array().unwrap().iter().filter_map(Value::as_str);
+    let missing: Vec<&str> = asked.filter(|name| !added.contains(name) && !found.contains(name)).collect();
+    let known = schema["properties"].as_object().unwrap();
+    let strange: Vec<&&str> = found.iter().filter(|name| !known.contains_key(**name)).collect();
+    assert!(missing.is_empty() && strange.is_empty(), "{what}: no {missing:?}, but {strange:?}: {value}");
+}
+
+/// Templates may look at every member that the schema asks for, whatever the dataset calls its properties.
+#[test]
+fn records_of_all_datasets_have_the_members_that_templates_use() {
+    let Some(server) = Neuprint::start(&NeuprintOptions::default()) else { return };
+    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/../../catalogues/neurons/schema.json");
+    let schema: Value = serde_json::from_slice(&std::fs::read(schema).unwrap()).unwrap();
+    let of = |name: &str| &schema["$defs"][name];
+    for dataset in DATASETS {
+        let types = ask::<rows::Type>(&server, dataset, query::TYPES);
+        let names: Vec<&str> = types.iter().map(|found| found.name.as_str()).collect();
+        let (mut connections, mut regions) = (0, 0);
+        for record in records(&server, dataset, &names) {
+            let what = format!("{dataset} {}", record["type"]);
+            assert_members(&record, of("type"), &["also", "side", "merged"], &what);
+            for transmitter in record["transmitters"].as_array().unwrap() {
+                assert_members(transmitter, of("transmitter"), &[], &what);
+            }
+            for map in record["eyemaps"].as_array().unwrap() {
+                assert_members(map, of("eyemap"), &[], &what);
+            }
+            for view in record["views"].as_object().unwrap().values() {
+                assert_members(view, of("view"), &[], &what);
+                assert!(view["shown"].is_string(), "{what}");
+                regions += view["regions"].as_array().unwrap().len();
+                for row in ["inputs", "outputs"].iter().flat_map(|way| view[way].as_array().unwrap()) {
+                    assert_members(row, &of("connections")["items"], &[], &what);
+                    connections += 1;
+                }
+            }
+        }
+        assert!(connections > 0 && regions > 0, "{dataset}: {connections} connections, {regions} regions");
+        let meta = ask::<rows::Meta>(&server, dataset, query::META).remove(0);
+        let own: Value = serde_json::from_slice(&dataset::record(&meta).unwrap()).unwrap();
+        assert_members(&own, of("dataset"), &[], dataset);
+    }
 }
 
 #[test]
@@ -136,7 +192,7 @@ fn a_record_of_a_real_type_is_small() {
 #[test]
 fn no_types_and_no_bodies_are_a_query_too() {
     let Some(server) = Neuprint::start(&NeuprintOptions::default()) else { return };
-    assert_eq!(ask::<rows::Partner>(&server, DATASETS[0], &query::partners(Sides::Written, &[], &[])), []);
+    assert_eq!(ask::<rows::Partners>(&server, DATASETS[0], &query::partners(Sides::Written, &[], &[])), []);
 }
 
 #[test]

@@ -157,6 +157,94 @@ fn every_output_is_a_drawing_that_joins_data_region_and_eye() {
     assert_eq!(positions(&made), [0]);
 }
 
+/// Cells in two of the columns, synapses in two others; column 3, 3 is in another region alone.
+#[test]
+fn a_column_that_one_metric_knows_has_no_data_in_the_other() {
+    let world = World::new(EYEMAPS, "{{ title }}", &[COLUMNS, "[]"]);
+    let columns = "[[1,7,0,[3,4]],[1,8,4,[]],[2,5,2,[0,0]],[3,3,0,[9]]]";
+    let made =
+        world.make(&format!(r#"{{"id":"t1","maps":[{{"region":"ME","columns":{columns}}}]}}"#)).unwrap();
+    let files = files(&made);
+    for (metric, word, told, legend) in [
+        ("synapses", "Synapse", [Some(7), Some(0), Some(0), Some(9)], [7, 9]),
+        ("cells", "Cell", [Some(0), Some(4), Some(2), None], [2, 4]),
+    ] {
+        let map = &files[format!("figures/t1/me-{metric}.svg").as_str()];
+        for (column, value) in ["1, 7", "1, 8", "2, 5", "3, 3"].into_iter().zip(told) {
+            let title = match value {
+                Some(value) => format!("<title>Column: {column}\n{word} count: {value}\nROI: ME (right)"),
+                None => format!("<title>Column: {column}\nColumn not identified in ME (right)</title>"),
+            };
+            assert!(map.contains(&title), "{title:?} is not in {map}");
+        }
+        // Nothing is no value: it takes no colour of the scale, and its end is not there.
+        let ends = legend.map(|end| map.contains(&format!(">{end}</text>")));
+        assert_eq!((ends, map.contains(">0</text>")), ([true, true], false), "{map}");
+    }
+}
+
+/// Colours by column of a map without layers.
+fn colours(svg: &str) -> BTreeMap<(String, String), String> {
+    let attribute = |text: &str, name: &str| {
+        Some(text.split_once(&format!("{name}=\""))?.1.split_once('"')?.0.to_owned())
+    };
+    let mut found = BTreeMap::new();
+    for group in svg.split("<g ") {
+        let tag = group.split('>').next().unwrap();
+        for column in group.split("<title>Column").skip(1) {
+            let (hex1, rest) = column.trim_start_matches(": ").split_once(", ").unwrap();
+            let hex2 = rest.split(['\n', '<']).next().unwrap();
+            found.insert((hex1.to_owned(), hex2.to_owned()), attribute(tag, "fill").unwrap());
+        }
+    }
+    found
+}
+
+/// A record of what a type has in columns, and a dataset's columns of each region: statuses, range and so all colours
+/// are those that another program came to.
+#[test]
+fn golden_columns_have_the_golden_colours() {
+    let Some(folder) = std::env::var_os("QUIRE_NEURONS_DATA").map(std::path::PathBuf::from) else { return };
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let mut known: BTreeMap<&str, Vec<[i64; 2]>> = BTreeMap::new();
+    for line in read("columns_ol_R.csv").lines().skip(1) {
+        let cells: Vec<i64> = line.split(',').map(|cell| cell.parse().unwrap()).collect();
+        for (region, _) in [("ME", 2), ("LO", 4), ("LOP", 6)].into_iter().filter(|(_, at)| cells[*at] > 0) {
+            known.entry(region).or_default().push([cells[0], cells[1]]);
+        }
+    }
+    let known = serde_json::json!([known
+        .iter()
+        .map(|(of, columns)| (*of, serde_json::json!({ "R": columns })))
+        .collect::<BTreeMap<_, _>>()]);
+    let (mut maps, mut expected) = (BTreeMap::<String, Vec<serde_json::Value>>::new(), BTreeMap::new());
+    for line in read("eyemap_golden.csv").lines().filter(|line| line.starts_with("R,")) {
+        let [_, region, _, _, hex1, hex2, _, _, _, value, fill] =
+            line.split(',').map(str::to_owned).collect::<Vec<_>>().try_into().unwrap();
+        // Where the type has no synapses it may have cells: that is another map's.
+        let synapses: i64 = value.parse().unwrap_or(0);
+        let ids = [&hex1, &hex2].map(|id| id.parse::<i64>().unwrap());
+        let column = serde_json::json!([ids[0], ids[1], 1, [synapses]]);
+        maps.entry(region.clone()).or_default().push(column);
+        expected.insert((region, hex1, hex2), fill);
+    }
+    let maps: Vec<_> = maps
+        .iter()
+        .map(|(region, columns)| serde_json::json!({ "region": region, "columns": columns }))
+        .collect();
+    let plain = EYEMAPS.replace("[\"1\", \"2\"]", "[]");
+    let world = World::new(&plain, "{{ title }}", &[&known.to_string(), "[]"]);
+    let made = world.make(&serde_json::json!({ "id": "t1", "maps": maps }).to_string()).unwrap();
+    let files = files(&made);
+    let mut found = BTreeMap::new();
+    for region in ["ME", "LO", "LOP"] {
+        let map = &files[format!("figures/t1/{}-synapses.svg", region.to_lowercase()).as_str()];
+        let colours = colours(map).into_iter();
+        found.extend(colours.map(|((hex1, hex2), fill)| ((region.to_owned(), hex1, hex2), fill)));
+    }
+    assert_eq!((found.len(), found), (2676, expected));
+}
+
 #[test]
 fn a_record_without_drawings_looks_at_no_aggregate() {
     let template = "{{ title }}{% if record.more %}{{ aggregates.types|length }}{% endif %}";

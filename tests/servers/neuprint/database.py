@@ -98,9 +98,14 @@ def unescape(cypher):
 
 
 def spoil(fault, body):
-    """An answer whose rows are not what they should be; `None` for a fault that is not of this kind."""
+    """An answer whose rows are not what they should be; `None` for a fault that is not of this kind.
+
+    `nulls` empties cells, `rows` puts something in the place of rows, `columns` names them otherwise. `omit` leaves out the
+    rows that begin as `of` says; with `column` it leaves out the last member of the list there, or of the list that `within`
+    (positions) leads to from there; with `twice` the rows, or the member, come twice instead.
+    """
     do = fault["do"]
-    if do not in ("nulls", "rows", "columns"):
+    if do not in ("nulls", "rows", "columns", "omit"):
         return None
     answer = json.loads(body)
     columns, rows = answer["columns"], answer["data"]
@@ -112,6 +117,16 @@ def spoil(fault, body):
                     row[number] = None
     elif do == "rows":
         rows[:] = [fault["put"] if number in at else row for number, row in enumerate(rows)]
+    elif do == "omit":
+        hit = [row for row in rows if row[: len(fault["of"])] == fault["of"]]
+        if "column" in fault:
+            for row in hit:
+                members = row[columns.index(fault["column"])]
+                for position in fault.get("within", []):
+                    members = members[position]
+                members[len(members) - 1 :] = members[-1:] * 2 if fault.get("twice") else []
+        else:
+            rows[:] = [row for row in rows if row not in hit] + hit * (2 if fault.get("twice") else 0)
     else:
         answer["columns"] = fault["put"]
     return encode(answer)

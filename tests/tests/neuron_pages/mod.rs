@@ -1,6 +1,12 @@
 //! A built site of neuron types, read back from its HTML.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+#![allow(dead_code)] // each test file uses its part
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 use system_tests::{Build, Quire, repository};
@@ -66,34 +72,31 @@ impl Site {
             .into_iter()
             .map(|record| (record["type"].as_str().unwrap().to_owned(), record))
             .collect();
-        let mut pages = Vec::new();
-        let mut files: Vec<PathBuf> =
-            fs::read_dir(self.folder()).unwrap().map(|file| file.unwrap().path()).collect();
-        files.sort();
-        for path in files.iter().filter(|path| path.extension().is_some_and(|ending| ending == "html")) {
-            let html = fs::read_to_string(path).unwrap();
-            let Some(side) = html.split("class=\"page neuron side-").nth(1) else { continue };
-            let side = side.split('"').next().unwrap().to_owned();
-            let stem = path.file_stem().unwrap().to_str().unwrap();
-            let slug = stem.split('.').next().unwrap();
-            let twin: Value =
-                serde_json::from_slice(&fs::read(self.folder().join(format!("{slug}.json"))).unwrap())
-                    .unwrap();
-            let title = twin["title"].as_str().unwrap().to_owned();
-            let (record, text) = (records[&title].clone(), plain(&html));
-            pages.push(Page {
-                name: format!("{title} {side}"),
-                main: stem == slug,
-                title,
-                side,
-                record,
-                html,
-                text,
-            });
-        }
+        let pages = pages_in(&self.folder(), |title, _| records[title].clone());
         assert!(pages.len() > 12, "{} pages", pages.len());
         pages
     }
+}
+
+/// The pages of types in a catalogue's folder of a site. `record_of` finds a record by its title, and what stands beside its page.
+pub(crate) fn pages_in(folder: &Path, record_of: impl Fn(&str, Value) -> Value) -> Vec<Page> {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    let mut pages = Vec::new();
+    for path in files.iter().filter(|path| path.extension().is_some_and(|ending| ending == "html")) {
+        let html = fs::read_to_string(path).unwrap();
+        let Some(side) = html.split("class=\"page neuron side-").nth(1) else { continue };
+        let side = side.split('"').next().unwrap().to_owned();
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        let slug = stem.split('.').next().unwrap();
+        let twin: Value =
+            serde_json::from_slice(&fs::read(folder.join(format!("{slug}.json"))).unwrap()).unwrap();
+        let title = twin["title"].as_str().unwrap().to_owned();
+        let (record, text) = (record_of(&title, twin), plain(&html));
+        let (name, main) = (format!("{title} {side}"), stem == slug);
+        pages.push(Page { name, main, title, side, record, html, text });
+    }
+    pages
 }
 
 impl Page {

@@ -140,7 +140,7 @@ impl<'de> Deserialize<'de> for Text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::neuprint::rows::{Moments, Of, Partner, Strengths, Type, Way};
+    use crate::neuprint::rows::{Moments, Of, Partners, Strengths, Type, Way};
 
     fn types(data: &str) -> Rows<Type> {
         read(format!(r#"{{"columns":["type","cells","bytes"],"data":{data},"debug":"x"}}"#).as_bytes())
@@ -179,18 +179,19 @@ mod tests {
 
     #[test]
     fn partners_of_types_and_of_cells_share_their_columns() {
-        let columns = serde_json::to_string(Partner::COLUMNS).unwrap();
+        let columns = serde_json::to_string(Partners::COLUMNS).unwrap();
         let text = format!(
             r#"{{"columns":{columns},"data":[
-                ["Mi1","out","T4a","R","gaba",[2,13,125],[1,1,1],[2,12,104],[0,0,0]],
-                [101,"in","T4a",null,null,[[111,4],[112,2]],null,null,null]]}}"#
+                ["Mi1","out",["u","t"],1,[["T4a","R","gaba",[2,13,125],[1,1,1],[2,12,104],[0,0,0]]]],
+                [101,"in",["u",null],1,[["T4a",null,null,[3,[[111,4],[112,2]]],null,null,null]]],
+                [102,"in",["u","t"],0,[]]]}}"#
         );
-        let rows = read::<Partner>(text.as_bytes()).unwrap();
+        let rows = read::<Partners>(text.as_bytes()).unwrap();
         assert_eq!(rows.odd, []);
         let moments = Moments(Whole(2), Whole(13), Whole(125));
-        assert_eq!(rows.rows[0].every, Strengths::Moments(moments));
+        assert_eq!(rows.rows[0].partners[0].every, Strengths::Moments(moments));
         assert_eq!(rows.rows[1].of, Of::Body(Whole(101)));
-        let cells = vec![(Whole(111), Whole(4)), (Whole(112), Whole(2))];
-        assert_eq!((rows.rows[1].way, &rows.rows[1].every), (Way::In, &Strengths::Cells(cells)));
+        let cells = Strengths::Cells(Whole(3), vec![(Whole(111), Whole(4)), (Whole(112), Whole(2))]);
+        assert_eq!((rows.rows[1].way, &rows.rows[1].partners[0].every), (Way::In, &cells));
     }
 }

@@ -1,4 +1,7 @@
 //! A batch of types: asked at once, made into records one by one.
+//!
+//! The answers of a batch are of one time, or it is asked for again: what was made of two would be wrong in a way that
+//! nobody can see.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,13 +16,19 @@ use super::{
     listing::{size, type_at},
     query::{self, Sides},
     record::{self, Answers, Central, RecordError},
-    rows::{Cells, Layers, Of, Partner},
+    rows::{Cells, Layers, Of, Partners},
+    whole,
 };
+
+/// Times that a batch is asked for whose answers are of different times, or not whole.
+const TIMES: u32 = 3;
 
 /// What became of one type of a batch.
 pub(super) struct Made {
     pub(super) listed: Listed,
     pub(super) result: Result<Record, String>,
+    /// Whether it has no record because an answer was not whole: another may be.
+    is_part: bool,
 }
 
 /// A record, and whether it may be remembered under what was listed.
@@ -35,11 +44,32 @@ struct Batch {
 }
 
 /// Records of the types at `locations`: two queries, and a third if some of them have columns.
+///
+/// # Errors
+/// If there is no answer, or the dataset was edited each time while it was asked.
 pub(super) async fn records(
     asker: &Asker<'_>,
     sides: Sides,
     locations: Vec<Listed>,
 ) -> Result<Vec<Made>, AskError> {
+    let mut last = None;
+    for _ in 0..TIMES {
+        last = once(asker, sides, locations.clone()).await?;
+        if last.as_ref().is_some_and(|made| made.iter().all(|made| !made.is_part)) {
+            break;
+        }
+    }
+    last.ok_or_else(|| {
+        AskError::Broken(format!("the dataset was edited while it was read, {TIMES} times in a row"))
+    })
+}
+
+/// The records as far as one try brings them; `None` if the dataset was edited meanwhile.
+async fn once(
+    asker: &Asker<'_>,
+    sides: Sides,
+    locations: Vec<Listed>,
+) -> Result<Option<Vec<Made>>, AskError> {
     let named =
         locations.into_iter().filter_map(|listed| Some((type_at(&listed.location)?.to_owned(), listed)));
     let mut batch = Batch { listed: named.collect(), spoilt: BTreeMap::new() };
@@ -67,7 +97,7 @@ pub(super) async fn records(
         .await?;
     let names = batch.names();
     if names.is_empty() {
-        return Ok(batch.made(&cells, &[], &[], &BTreeMap::new(), Central::default()));
+        return Ok(Some(batch.made(&cells, &[], &[], &BTreeMap::new(), Central::default())));
     }
     let shown: Vec<i64> = bodies.keys().copied().collect();
     let with_columns: Vec<&str> = columnar.iter().map(String::as_str).collect();
@@ -79,20 +109,26 @@ pub(super) async fn records(
         }
         asker.ask::<Layers>("layers", &of_layers).await
     };
-    let (partners, layers) = tokio::try_join!(asker.ask::<Partner>("partners", &of_partners), layers)?;
+    let (partners, layers) = tokio::try_join!(asker.ask::<Partners>("partners", &of_partners), layers)?;
     let partners = batch.checked(partners, |listed, row| match &row.of {
         Of::Type(name) => listed.contains_key(name),
         Of::Body(body) => bodies.contains_key(&body.0),
     })?;
     let layers = batch.checked(layers, |listed, row| listed.contains_key(&row.name))?;
     batch.whole(&partners);
+    let edited = cells.first().map(|row| &row.edited);
+    if cells.iter().any(|row| Some(&row.edited) != edited) || !whole::of_one_time(edited, &partners, &layers)
+    {
+        tracing::info!(types = batch.listed.len(), "the dataset was edited while these were read");
+        return Ok(None);
+    }
     let central = Central::of(asker.dataset);
     let make = move || batch.made(&cells, &partners, &layers, &bodies, central);
-    asker.compute(make).await
+    asker.compute(make).await.map(Some)
 }
 
 /// The type that a row about partners belongs to.
-fn whose<'a>(row: &'a Partner, bodies: &'a BTreeMap<i64, String>) -> Option<&'a str> {
+fn whose<'a>(row: &'a Partners, bodies: &'a BTreeMap<i64, String>) -> Option<&'a str> {
     match &row.of {
         Of::Type(name) => Some(name),
         Of::Body(body) => bodies.get(&body.0).map(String::as_str),
@@ -140,10 +176,10 @@ impl Batch {
     }
 
     /// Notes types whose rows leave out what the query always brings.
-    fn whole(&mut self, partners: &[Partner]) {
+    fn whole(&mut self, partners: &[Partners]) {
         for row in partners {
             if let Of::Type(name) = &row.of
-                && [row.left, row.right, row.middle].contains(&None)
+                && row.partners.iter().any(|row| [row.left, row.right, row.middle].contains(&None))
             {
                 self.spoil(name, "a row about its partners has no numbers for one of the sides");
             }
@@ -153,7 +189,7 @@ impl Batch {
     fn made(
         self,
         cells: &[Cells],
-        partners: &[Partner],
+        partners: &[Partners],
         layers: &[Layers],
         bodies: &BTreeMap<i64, String>,
         central: Central,
@@ -169,11 +205,12 @@ impl Batch {
                 partners: partners.remove(key).unwrap_or_default(),
                 layers: layers.remove(key).unwrap_or_default(),
             };
-            let result = match self.spoilt.get(&name) {
-                Some(why) => Err(why.clone()),
-                None => one(&name, &listed, &answers, central),
+            let (result, is_part) = match (self.spoilt.get(&name), whole::check(&name, &answers)) {
+                (Some(why), _) => (Err(why.clone()), false),
+                (None, Err(why)) => (Err(why), true),
+                (None, Ok(())) => (one(&name, &listed, &answers, central), false),
             };
-            all.push(Made { listed, result });
+            all.push(Made { listed, result, is_part });
         }
         all
     }

@@ -1,4 +1,8 @@
 //! The record of a dataset: its regions, and the columns of its eyes.
+//!
+//! Columns of an eye's region are those in which the dataset has synapses. The hierarchy names all that were ever drawn;
+//! how many synapses lie in each is what the dataset says of its regions, if it counts them for columns at all. Without that,
+//! all names are taken.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     answer::Text,
-    region::{self, Place, Side},
+    region::{self, Counts, Place, Side},
     rows::Meta,
 };
 
@@ -56,6 +60,30 @@ struct Record<'a> {
     columns: BTreeMap<&'a str, BTreeMap<Side, Vec<[i64; 2]>>>,
 }
 
+/// Columns in which there are synapses; `None` if the dataset does not say.
+struct Counted(Option<BTreeSet<String>>);
+
+impl Counted {
+    /// What `roiInfo` of the dataset says.
+    fn read(text: Option<&str>) -> Self {
+        // What is said otherwise, or not at all, says nothing of columns.
+        let all: BTreeMap<String, Counts> =
+            text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let is_counted = |(name, counts): &(&String, &Counts)| {
+            matches!(Place::read(name), Place::Column(..)) && (counts.pre.is_some() || counts.post.is_some())
+        };
+        if !all.iter().any(|region| is_counted(&region)) {
+            return Self(None);
+        }
+        let there = all.into_iter().filter(|(_, counts)| counts.both() != [0, 0]);
+        Self(Some(there.map(|(name, _)| name).collect()))
+    }
+
+    fn has(&self, column: &str) -> bool {
+        self.0.as_ref().is_none_or(|there| there.contains(column))
+    }
+}
+
 /// The record of a dataset as JSON.
 ///
 /// # Errors
@@ -65,7 +93,7 @@ pub fn record(meta: &Meta) -> Result<Vec<u8>, DatasetError> {
     let root: Option<Region> = text.map_or(Ok(None), serde_json::from_str)?;
     let (mut tree, mut columns) = (Tree::default(), Columns::new());
     if let Some(root) = root {
-        plant(root, 0, &mut tree, &mut columns)?;
+        plant(root, 0, &Counted::read(meta.regions.as_deref()), &mut tree, &mut columns)?;
     }
     let places = columns.iter().map(|(of, sides)| {
         let sides = sides.iter().map(|(side, columns)| (*side, columns.keys().copied().collect()));
@@ -88,7 +116,13 @@ pub fn record(meta: &Meta) -> Result<Vec<u8>, DatasetError> {
 }
 
 /// Puts a region and those below it into the tree.
-fn plant(region: Region, depth: usize, tree: &mut Tree, columns: &mut Columns) -> Result<(), DatasetError> {
+fn plant(
+    region: Region,
+    depth: usize,
+    counted: &Counted,
+    tree: &mut Tree,
+    columns: &mut Columns,
+) -> Result<(), DatasetError> {
     if depth > MAX_DEPTH {
         return Err(DatasetError::Deep);
     }
@@ -96,6 +130,7 @@ fn plant(region: Region, depth: usize, tree: &mut Tree, columns: &mut Columns) -
     let below = match Place::read(&region.name) {
         Place::Region(name) => tree.0.entry(name.to_owned()).or_default(),
         Place::Layer(..) => tree,
+        Place::Column(..) if !counted.has(&region.name) => tree,
         Place::Column(of, side, column) => {
             let known = columns.entry(of.to_owned()).or_default().entry(side).or_default().entry(column);
             let known = known.or_insert_with(|| region.name.clone());
@@ -106,7 +141,7 @@ fn plant(region: Region, depth: usize, tree: &mut Tree, columns: &mut Columns) -
         }
     };
     for child in region.children {
-        plant(child, depth + 1, below, columns)?;
+        plant(child, depth + 1, counted, below, columns)?;
     }
     Ok(())
 }
@@ -144,6 +179,27 @@ mod tests {
         assert_eq!((&forth["kind"], &forth["primary"]), (&json!("dataset"), &json!(["GNG", "ME(R)"])));
         let back = made(&json!({ "name": "CNS", "children": [name("GNG"), right] }));
         assert_eq!(forth, back);
+    }
+
+    #[test]
+    fn columns_without_synapses_are_none_if_the_dataset_counts_them() {
+        let name = |name: &str| json!({ "name": name });
+        let names = ["ME_R_col_01_01", "ME_R_col_01_02", "ME_R_col_01_03", "ME_L_col_01_01"].map(name);
+        let hierarchy = json!({ "name": "ME(R)", "children": names }).to_string();
+        let columns = |regions: Option<&Value>| -> Value {
+            let meta = Meta { regions: regions.map(Value::to_string), ..meta(Some(&hierarchy)) };
+            serde_json::from_slice::<Value>(&record(&meta).unwrap()).unwrap()["columns"].clone()
+        };
+        let all = json!({ "ME": { "L": [[1, 1]], "R": [[1, 1], [1, 2], [1, 3]] } });
+        let plain = json!({ "ME(R)": { "pre": 9, "post": 9 }, "ME_R_col_01_01": { "isPrimary": false } });
+        for silent in [None, Some(&json!({})), Some(&json!([1])), Some(&plain)] {
+            assert_eq!(columns(silent), all, "{silent:?}");
+        }
+        let counted = json!({
+            "ME_R_col_01_01": { "pre": 0, "post": 3, "isPrimary": false }, "ME_R_col_01_02": { "pre": 0, "post": 0 },
+            "ME_R_col_01_03": { "pre": 1, "description": "" }, "ME(R)": { "pre": 9, "post": 9 },
+        });
+        assert_eq!(columns(Some(&counted)), json!({ "ME": { "R": [[1, 1], [1, 3]] } }));
     }
 
     #[test]

@@ -9,6 +9,9 @@
 //!    which [`rows::Cells`] tells.
 //! 3. [`query::layers`]: synapses by column and layer.
 //!
+//! Each says when the dataset was edited and how much it holds, so that answers of two times, or with something left out,
+//! make no record.
+//!
 //! Asked once a run: [`query::EDITED`]; and [`query::TYPES`], [`query::META`] if that is not what it was. A run for some pages asks
 //! [`query::known`] in place of all types.
 //!
@@ -32,6 +35,7 @@ pub mod region;
 pub mod rows;
 mod upstream;
 mod view;
+mod whole;
 
 pub use look::{DatasetState, dataset_state};
 

@@ -13,7 +13,7 @@ pub const MOST_PARTNER_CELLS: usize = 10;
 /// When the dataset was changed last: `uuid, edited`. One row.
 pub const EDITED: &str = include_str!("queries/edited.cypher");
 /// The dataset and its regions: see [`super::rows::Meta`]. One row. The columns of the eyes are among the names of
-/// `hierarchy`: summing `roiInfo` over all neurons to find them would scan the dataset, and need APOC.
+/// `hierarchy`, and `regions` may count their synapses: summing `roiInfo` over all neurons would scan the dataset, and need APOC.
 pub const META: &str = include_str!("queries/meta.cypher");
 /// All types, with how many cells they have and how long the texts of their regions are: see [`super::rows::Type`].
 pub const TYPES: &str = include_str!("queries/types.cypher");

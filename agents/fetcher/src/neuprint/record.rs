@@ -7,14 +7,14 @@ use serde::Serialize;
 use super::{
     answer::Text,
     region::{Place, Side, regions},
-    rows::{Cell, Cells, Layers, Partner},
+    rows::{Cell, Cells, Layers, Partners},
     view::{self, Known, View, number},
 };
 
 pub use super::view::Central;
 
 /// Version of what is made of answers. Raised when the same answers would make another record.
-pub const VERSION: u64 = 2;
+pub const VERSION: u64 = 3;
 
 /// Everything that was answered about one type.
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ pub struct Answers<'a> {
     /// Its cells.
     pub cells: Vec<&'a Cells>,
     /// Its partners, and those of the cells that [`shown`] names.
-    pub partners: Vec<&'a Partner>,
+    pub partners: Vec<&'a Partners>,
     /// Its synapses by column and layer.
     pub layers: Vec<&'a Layers>,
 }
@@ -84,13 +84,11 @@ struct Eyemap<'a> {
     columns: Vec<(i64, i64, usize, Vec<i64>)>,
 }
 
-/// The cells whose strongest partner cells the pages of a type show: of each side and of all, the one with most synapses.
+/// The cells whose strongest partner cells the pages of a type show: of each side the one with most synapses, or of all where
+/// no side is known.
 #[must_use]
 pub fn shown(cells: &[&Cells]) -> BTreeSet<i64> {
-    let all = || cells.iter().flat_map(|row| &row.cells);
-    let sided = |side| all().filter(move |cell| side_of(cell) == Some(side));
-    let of_sides = [Side::L, Side::R, Side::M].into_iter().filter_map(|side| view::shown(sided(side)));
-    of_sides.chain(view::shown(all())).collect()
+    view::of_sides(cells.iter().flat_map(|row| &row.cells).map(|cell| (cell, side_of(cell))))
 }
 
 /// Whether a type has synapses in columns, so that [`super::query::layers`] is worth asking.
@@ -214,10 +212,10 @@ fn eyemaps<'a>(cells: &'a [Known<'_>], layers: &'a [&Layers]) -> Vec<Eyemap<'a>>
             maps.entry(map).or_default().sizes.push(count);
         }
     }
-    for row in layers {
-        let Some((region, side)) = row.region.as_deref().and_then(split) else { continue };
-        let own = row.side.as_ref().and_then(|text| Side::read(&text.0));
-        for (hex1, hex2, found) in &row.columns {
+    for place in layers.iter().flat_map(|row| &row.places) {
+        let Some((region, side)) = place.region.as_deref().and_then(split) else { continue };
+        let own = place.side.as_ref().and_then(|text| Side::read(&text.0));
+        for (hex1, hex2, found) in &place.columns {
             let columns = &mut maps.entry((own, region, side)).or_default().columns;
             let synapses = &mut columns.entry([hex1.0, hex2.0]).or_default().1;
             for (layer, count) in found {

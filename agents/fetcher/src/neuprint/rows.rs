@@ -63,7 +63,7 @@ pub struct Known {
 pub struct Cells {
     /// The type.
     pub name: String,
-    /// When the dataset was changed last, as this very answer saw it.
+    /// When the dataset was changed last, as it was before the cells were read.
     pub edited: Edited,
     /// `superclass`.
     pub superclass: Option<Text>,
@@ -118,22 +118,33 @@ pub struct Cell {
     pub regions: Option<String>,
 }
 
-/// A row of [`super::query::partners`] about a type: its partners of one type, side and transmitter.
+/// A row of [`super::query::partners`]: all partners, one way, of a type or of a cell. There is one even if there are none.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Partner {
-    /// Whose partners: a type, or a body (then `every` has pairs of body and weight, and the others are null).
+pub struct Partners {
+    /// Whose partners: those of a type, or of a body.
     pub of: Of,
     /// Which way.
     pub way: Way,
+    /// When the dataset was changed last, as it was after all of this was summed up.
+    pub edited: Edited,
+    /// How many `partners` there are.
+    pub number: Whole,
+    /// In no order.
+    pub partners: Vec<Partner>,
+}
+
+/// Partners of one type, side and transmitter.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Partner {
     /// Type of the partners.
-    pub partner: String,
+    pub name: String,
     /// Their side, as written.
     pub side: Option<Text>,
     /// Their transmitter; null for a body.
     pub transmitter: Option<Text>,
     /// Connections with all cells of the type.
     pub every: Strengths,
-    /// With those on the left alone.
+    /// With those on the left alone; null for a body.
     pub left: Option<Moments>,
     /// On the right.
     pub right: Option<Moments>,
@@ -167,8 +178,8 @@ pub enum Way {
 pub enum Strengths {
     /// Of a type.
     Moments(Moments),
-    /// Of a cell: its strongest partner cells and their weights, strongest first.
-    Cells(Vec<(Whole, Whole)>),
+    /// Of a cell: how many partner cells it has, and the strongest of them with their weights, strongest first.
+    Cells(Whole, Vec<(Whole, Whole)>),
 }
 
 /// Number, sum and sum of squares of the weights by partner cell: enough for mean and variance, and they add up.
@@ -182,11 +193,22 @@ pub struct Moments(
     pub Whole,
 );
 
-/// A row of [`super::query::layers`].
+/// A row of [`super::query::layers`]. There is one for every type, even if it has no such synapses.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Layers {
     /// The type.
     pub name: String,
+    /// When the dataset was changed last, as it was after all of this was summed up.
+    pub edited: Edited,
+    /// How many synapses there are in all places.
+    pub synapses: Whole,
+    /// In no order.
+    pub places: Vec<Columns>,
+}
+
+/// Where the cells of one side have synapses.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Columns {
     /// Side of the cells, as written.
     pub side: Option<Text>,
     /// `ME(R)`; null for synapses in none of the six.
@@ -235,11 +257,10 @@ impl Row for Cells {
     ];
 }
 
-impl Row for Partner {
-    const COLUMNS: &'static [&'static str] =
-        &["of", "way", "partner", "side", "transmitter", "every", "left", "right", "middle"];
+impl Row for Partners {
+    const COLUMNS: &'static [&'static str] = &["of", "way", "edited", "number", "partners"];
 }
 
 impl Row for Layers {
-    const COLUMNS: &'static [&'static str] = &["type", "side", "region", "columns"];
+    const COLUMNS: &'static [&'static str] = &["type", "edited", "synapses", "places"];
 }

@@ -1,13 +1,13 @@
 //! What a page of one side, or of all cells of a type, shows: sums over its cells, and its connections.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use super::{
     answer::{Text, Whole},
     region::{Counts, Place, Side},
-    rows::{Cell, Moments, Of, Partner, Strengths, Way},
+    rows::{Cell, Moments, Of, Partners, Strengths, Way},
 };
 
 /// A cell and what is known of its regions.
@@ -74,7 +74,7 @@ struct Connection {
     cv: f64,
     /// The transmitter with most weight.
     transmitter: Option<String>,
-    /// Partner cells of the cell shown, strongest first.
+    /// Partner cells of the cells that the page shows, strongest first: see [`of_sides`].
     bodies: Vec<String>,
 }
 
@@ -84,6 +84,14 @@ pub(super) fn shown<'a>(cells: impl Iterator<Item = &'a Cell>) -> Option<i64> {
     cells.max_by_key(|cell| (strength(cell), std::cmp::Reverse(cell.body))).map(|cell| cell.body.0)
 }
 
+/// The cells that a page of all cells shows: of each side the one with most synapses, or of all where no side is known.
+pub(super) fn of_sides<'a>(cells: impl Iterator<Item = (&'a Cell, Option<Side>)> + Clone) -> BTreeSet<i64> {
+    let sided = |side| cells.clone().filter(move |(_, own)| *own == Some(side)).map(|(cell, _)| cell);
+    let found: BTreeSet<i64> =
+        [Side::L, Side::R, Side::M].into_iter().filter_map(|side| shown(sided(side))).collect();
+    if found.is_empty() { shown(cells.map(|(cell, _)| cell)).into_iter().collect() } else { found }
+}
+
 pub(super) fn number(whole: Option<Whole>) -> i64 {
     whole.unwrap_or_default().0
 }
@@ -91,12 +99,16 @@ pub(super) fn number(whole: Option<Whole>) -> i64 {
 /// The view of the cells of one side, or of all (`None`); `None` if there are none.
 pub(super) fn view(
     cells: &[Known<'_>],
-    partners: &[&Partner],
+    partners: &[&Partners],
     central: Central,
     side: Option<Side>,
 ) -> Option<View> {
     let ours: Vec<_> = cells.iter().filter(|(_, own, _)| side.is_none() || *own == side).collect();
     let shown = shown(ours.iter().map(|(cell, ..)| *cell))?;
+    let on_page = match side {
+        None => of_sides(cells.iter().map(|(cell, own, _)| (*cell, *own))),
+        Some(_) => BTreeSet::from([shown]),
+    };
     let sum = |of: fn(&Cell) -> Option<Whole>| ours.iter().map(|(cell, ..)| number(of(cell))).sum();
     let (mut regions, mut layers) = (BTreeMap::new(), BTreeMap::new());
     for (name, counts) in ours.iter().flat_map(|(_, _, regions)| regions.iter()) {
@@ -123,8 +135,8 @@ pub(super) fn view(
         regions: regions.into_iter().map(region).collect(),
         layers: layers.into_iter().map(layer).collect(),
         central: sum_of(&ours, central),
-        inputs: connections(partners, Way::In, side, shown),
-        outputs: connections(partners, Way::Out, side, shown),
+        inputs: connections(partners, Way::In, side, &on_page),
+        outputs: connections(partners, Way::Out, side, &on_page),
     })
 }
 
@@ -154,7 +166,8 @@ fn add((pres, posts, cells): &mut (i64, i64, usize), pre: i64, post: i64) {
 struct Group {
     moments: [i64; 3],
     transmitters: BTreeMap<Option<String>, i64>,
-    bodies: Vec<(Whole, Whole)>,
+    /// Weights by partner cell.
+    bodies: BTreeMap<i64, i64>,
 }
 
 impl Group {
@@ -165,16 +178,29 @@ impl Group {
         for (name, weight) in more.transmitters {
             *self.transmitters.entry(name).or_default() += weight;
         }
-        self.bodies.extend(more.bodies);
+        self.add_bodies(more.bodies);
+    }
+
+    /// A cell may be a partner of several of the cells shown.
+    fn add_bodies(&mut self, more: impl IntoIterator<Item = (i64, i64)>) {
+        for (body, weight) in more {
+            *self.bodies.entry(body).or_default() += weight;
+        }
     }
 }
 
 /// The connections of a view, strongest first. A page of all cells merges the partners' sides.
-fn connections(partners: &[&Partner], way: Way, side: Option<Side>, shown: i64) -> Vec<Connection> {
+fn connections(
+    partners: &[&Partners],
+    way: Way,
+    side: Option<Side>,
+    on_page: &BTreeSet<i64>,
+) -> Vec<Connection> {
     let mut groups: BTreeMap<(&str, Option<Side>), Group> = BTreeMap::new();
-    for row in partners.iter().filter(|row| row.way == way) {
-        let at = (row.partner.as_str(), row.side.as_ref().and_then(|text| Side::read(&text.0)));
-        match (&row.of, &row.every) {
+    let rows = partners.iter().filter(|row| row.way == way);
+    for (of, row) in rows.flat_map(|row| row.partners.iter().map(|partner| (&row.of, partner))) {
+        let at = (row.name.as_str(), row.side.as_ref().and_then(|text| Side::read(&text.0)));
+        match (of, &row.every) {
             (Of::Type(_), Strengths::Moments(every)) => {
                 let own = match side {
                     None => Some(*every),
@@ -190,8 +216,11 @@ fn connections(partners: &[&Partner], way: Way, side: Option<Side>, shown: i64) 
                 let transmitter = row.transmitter.as_ref().map(|Text(name)| name.clone());
                 *group.transmitters.entry(transmitter).or_default() += sum.0;
             }
-            (Of::Body(Whole(body)), Strengths::Cells(cells)) if *body == shown => {
-                groups.entry(at).or_default().bodies.extend(cells);
+            (Of::Body(Whole(body)), Strengths::Cells(_, cells)) if on_page.contains(body) => {
+                groups
+                    .entry(at)
+                    .or_default()
+                    .add_bodies(cells.iter().map(|(body, weight)| (body.0, weight.0)));
             }
             _ => {}
         }
@@ -205,9 +234,10 @@ fn connections(partners: &[&Partner], way: Way, side: Option<Side>, shown: i64) 
     out
 }
 
-fn connection(name: &str, side: Option<Side>, mut group: Group) -> Connection {
+fn connection(name: &str, side: Option<Side>, group: Group) -> Connection {
     let [cells, weight, _] = group.moments;
-    group.bodies.sort_by_key(|(body, weight)| (std::cmp::Reverse(*weight), *body));
+    let mut bodies: Vec<(i64, i64)> = group.bodies.into_iter().collect();
+    bodies.sort_by_key(|(body, weight)| (std::cmp::Reverse(*weight), *body));
     // Of equals the first by name.
     let commonest = group.transmitters.into_iter().rev().max_by_key(|(_, weight)| *weight);
     Connection {
@@ -217,7 +247,7 @@ fn connection(name: &str, side: Option<Side>, mut group: Group) -> Connection {
         weight,
         cv: variation(group.moments),
         transmitter: commonest.and_then(|(name, _)| name),
-        bodies: group.bodies.iter().map(|(body, _)| body.0.to_string()).collect(),
+        bodies: bodies.iter().map(|(body, _)| body.to_string()).collect(),
     }
 }
 
@@ -276,7 +306,7 @@ mod tests {
                 .iter()
                 .map(|(name, weight)| (Some((*name).to_owned()), *weight))
                 .collect(),
-            bodies: bodies.iter().map(|(body, weight)| (Whole(*body), Whole(*weight))).collect(),
+            bodies: bodies.iter().copied().collect(),
         };
         let left = group(&[("gaba", 6), ("acetylcholine", 5)], &[(1, 3)]);
         let right = group(&[("acetylcholine", 10)], &[(2, 8), (3, 1)]);

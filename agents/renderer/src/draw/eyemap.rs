@@ -180,9 +180,13 @@ impl Joined {
 
     fn add(&mut self, item: &Jq, metric: &Metric, layers: usize) -> Result<(), Wrong> {
         let start = self.layers.len();
-        let (ids, status, value) = match item {
+        let found = match item {
             Jq::Arr(cells) => self.compact(cells, metric)?,
-            _ => self.spelled(item)?,
+            _ => Some(self.spelled(item)?),
+        };
+        let Some((ids, status, value)) = found else {
+            self.layers.truncate(start);
+            return Ok(());
         };
         let count = self.layers.len() - start;
         if count > layers && layers > 0 {
@@ -196,8 +200,9 @@ impl Joined {
         Ok(())
     }
 
-    /// `[hex1, hex2, value]`, or `[hex1, hex2, cells, [synapses of layer 1, …]]`: which of both counts the metric says.
-    fn compact(&mut self, cells: &[Jq], metric: &Metric) -> Result<((i32, i32), Status, f64), Wrong> {
+    /// `[hex1, hex2, value]`, or `[hex1, hex2, cells, [synapses of layer 1, …]]`: which of both counts the metric says. Where
+    /// that counts nothing, the column has data of the other metric alone: in this one it is what the region and the eye say.
+    fn compact(&mut self, cells: &[Jq], metric: &Metric) -> Result<Option<((i32, i32), Status, f64)>, Wrong> {
         let at = |position| move |wrong: Wrong| wrong.within_list(position);
         let (hex1, hex2, third, layers) = match cells {
             [hex1, hex2, third] => (hex1, hex2, third, None),
@@ -213,7 +218,8 @@ impl Joined {
             Some(layers) if *metric != Metric::Cells => self.add_layers(layers).map_err(at(3))?,
             _ => third,
         };
-        Ok((ids, Status::HasData, value))
+        let is_other = layers.is_some() && value == 0.0;
+        Ok((!is_other).then_some((ids, Status::HasData, value)))
     }
 
     /// `{hex1, hex2, value, layers, status}`.
