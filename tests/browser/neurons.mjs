@@ -53,6 +53,9 @@ export default async function neurons(browser, site) {
   await list.waitForSelector("#live:not([hidden]) li");
   const found = await list.$$eval("#live > li > a", (links) => links.map((link) => link.textContent));
   check(found.includes("Weft17") && found.includes("weft17"), "a part of a name finds its types", found.join(", "));
+  const sides = await list.$$eval("#live > li", (lines) => lines.map((line) => [line.querySelector("a").textContent, [...line.querySelectorAll(".sides a")].map((link) => link.getAttribute("href").split("/").at(-1)).join()]));
+  const expected = { Weft17: `${record.slug}.l.html,${record.slug}.r.html`, weft17: "" };
+  check(sides.every(([name, links]) => links === expected[name]), "what is found leads to the pages of sides", JSON.stringify(sides));
   await list.click("#live .tags a >> nth=0");
   await list.waitForSelector("#chosen li");
   check((await list.inputValue("#q")) === "eft1" && (await list.locator("#chosen li").count()) === 1, "a tag adds to what is chosen");

@@ -11,6 +11,11 @@ from brain import ABOVE, LAYERS, MIDDLE, columns, near, number, region_name
 from types_of_sample import CONNECTIONS, TYPES, cells
 
 SIDES = ("L", "M", "R")
+# What synonyms of the types cite; one of what they cite is left out.
+CITATIONS = """citation,address,title
+Harrow 2014,https://example.org/harrow-2014,Harrow (2014): Cells of the first relay. Made up for this sample.
+Pell 2019,10.5555/pell-2019,Pell (2019): A map of small columns. Made up for this sample.
+"""
 # Partner cells that are told of the cell shown.
 MOST_BODIES = 20
 
@@ -200,6 +205,7 @@ def main():
     weights = connect(all_cells)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "dataset.json").write_text(laid_out(dataset()) + "\n")
+    (folder / "citations.csv").write_text(CITATIONS)
     for at, (name, sides, _, told) in enumerate(TYPES, 1):
         ours = [cell for cell in all_cells if cell.type == name]
         text = laid_out(record(name, sides, told, ours, weights)) + "\n"

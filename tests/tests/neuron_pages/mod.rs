@@ -9,10 +9,13 @@ use std::{
 };
 
 use serde_json::Value;
-use system_tests::{Build, Quire, repository};
+use system_tests::{Build, Quire, copy_tree, repository};
 
-/// A site of the sample.
-pub(crate) struct Site(Quire);
+/// A site of the sample, or of one that was changed.
+pub(crate) struct Site {
+    quire: Quire,
+    catalogue: PathBuf,
+}
 
 /// A page of a type.
 pub(crate) struct Page {
@@ -21,6 +24,8 @@ pub(crate) struct Page {
     pub(crate) title: String,
     /// `L`, `R`, `M` or `all`.
     pub(crate) side: String,
+    /// Its name in the catalogue's folder.
+    pub(crate) file: String,
     /// Whether it is the type's own page, not that of a side.
     pub(crate) main: bool,
     pub(crate) record: Value,
@@ -35,19 +40,65 @@ pub(crate) fn number(value: &Value) -> f64 {
 
 impl Site {
     pub(crate) fn build() -> Self {
+        let site = Self { quire: Quire::new(), catalogue: repository().join("catalogues/neurons") };
+        site.build_it();
+        site
+    }
+
+    /// The same of a copy of the catalogue that was changed before.
+    pub(crate) fn changed(change: impl FnOnce(&Path)) -> Self {
         let quire = Quire::new();
-        let report = quire.build(&Build::of("neurons"));
-        let records = &report.runs[0].records;
-        assert_eq!((records.published, records.rejected, records.dead), (13, 0, 0));
-        Self(quire)
+        let catalogue = quire.folder().join("catalogue");
+        copy_tree(&repository().join("catalogues/neurons"), &catalogue);
+        change(&catalogue);
+        let site = Self { quire, catalogue };
+        site.build_it();
+        site
+    }
+
+    fn build_it(&self) {
+        let report = self.again();
+        let records = &report.records;
+        assert_eq!((records.published, records.rejected, records.dead), (15, 0, 0));
+    }
+
+    /// Another build after a change of the catalogue.
+    pub(crate) fn again(&self) -> quire_proto::RunReport {
+        let build = Build { catalogues: vec![self.catalogue.clone()], ..Build::default() };
+        self.quire.build(&build).runs.remove(0)
+    }
+
+    pub(crate) fn catalogue(&self) -> &Path {
+        &self.catalogue
     }
 
     pub(crate) fn folder(&self) -> PathBuf {
-        self.0.site().join("neurons")
+        self.quire.site().join("neurons")
     }
 
-    fn originals() -> Vec<Value> {
-        let mut files: Vec<PathBuf> = fs::read_dir(repository().join("catalogues/neurons/data"))
+    /// A file of the catalogue in the site.
+    pub(crate) fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.folder().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+    }
+
+    /// What a query finds: `quire search`.
+    pub(crate) fn search(&self, query: &[&str]) -> Vec<Value> {
+        let state = self.quire.state();
+        let arguments = ["search", "--json", "--limit", "50", "--state", state.to_str().unwrap()];
+        let ended = self.quire.run(arguments.iter().chain(query));
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        let found: Value = serde_json::from_str(&ended.out).unwrap();
+        found["neurons"]["hits"].as_array().unwrap().clone()
+    }
+
+    /// The page of a type, or of one of its sides.
+    pub(crate) fn page(&self, title: &str, side: &str) -> Page {
+        let name = format!("{title} {side}");
+        self.pages().into_iter().find(|page| page.name == name).unwrap_or_else(|| panic!("no {name}"))
+    }
+
+    fn originals(&self) -> Vec<Value> {
+        let mut files: Vec<PathBuf> = fs::read_dir(self.catalogue.join("data"))
             .unwrap()
             .map(|file| file.unwrap().path())
             .filter(|path| path.extension().is_some_and(|ending| ending == "json"))
@@ -58,11 +109,11 @@ impl Site {
 
     /// The records of types, as they were before anything was done to them.
     pub(crate) fn records(&self) -> Vec<Value> {
-        Self::originals().into_iter().filter(|record| record["kind"] == "type").collect()
+        self.originals().into_iter().filter(|record| record["kind"] == "type").collect()
     }
 
     pub(crate) fn dataset(&self) -> Value {
-        Self::originals().into_iter().find(|record| record["kind"] == "dataset").unwrap()
+        self.originals().into_iter().find(|record| record["kind"] == "dataset").unwrap()
     }
 
     /// Every page of every type.
@@ -93,8 +144,8 @@ pub(crate) fn pages_in(folder: &Path, record_of: impl Fn(&str, Value) -> Value) 
             serde_json::from_slice(&fs::read(folder.join(format!("{slug}.json"))).unwrap()).unwrap();
         let title = twin["title"].as_str().unwrap().to_owned();
         let (record, text) = (record_of(&title, twin), plain(&html));
-        let (name, main) = (format!("{title} {side}"), stem == slug);
-        pages.push(Page { name, main, title, side, record, html, text });
+        let (name, file, main) = (format!("{title} {side}"), format!("{stem}.html"), stem == slug);
+        pages.push(Page { name, file, main, title, side, record, html, text });
     }
     pages
 }
@@ -164,6 +215,27 @@ impl Page {
     }
 }
 
+/// Changes a record of the sample.
+pub(crate) fn edit(catalogue: &Path, file: &str, change: impl FnOnce(&mut Value)) {
+    let path = catalogue.join("data").join(file);
+    let mut record: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    change(&mut record);
+    fs::write(&path, serde_json::to_vec(&record).unwrap()).unwrap();
+}
+
+/// Puts a text in the place of another in a file of the catalogue.
+pub(crate) fn replace(catalogue: &Path, file: &str, from: &str, to: &str) {
+    let path = catalogue.join(file);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{file}: no {from}");
+    fs::write(&path, text.replace(from, to)).unwrap();
+}
+
+/// What stands between these two, each time.
+pub(crate) fn between<'t>(text: &'t str, from: &str, to: &str) -> Vec<&'t str> {
+    text.split(from).skip(1).map(|rest| rest.split(to).next().unwrap()).collect()
+}
+
 fn decoded(text: &str) -> Vec<u8> {
     let (mut out, mut rest) = (Vec::new(), text.as_bytes());
     while let Some((&first, after)) = rest.split_first() {
@@ -189,7 +261,7 @@ pub(crate) fn text_of(html: &str, name: &str) -> String {
 }
 
 /// Text without tags.
-fn plain(html: &str) -> String {
+pub(crate) fn plain(html: &str) -> String {
     let (mut text, mut inside) = (String::new(), false);
     for letter in html.chars() {
         match letter {

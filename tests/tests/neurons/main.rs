@@ -1,7 +1,12 @@
 //! The ready catalogue of neuron types: what its pages say is what the records say, calculated here once more.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_precision_loss, reason = "tests")]
 
+mod again;
+mod list;
+mod maps;
+#[path = "../neuron_pages/mod.rs"]
 mod neuron_pages;
+mod sections;
 
 use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 
@@ -213,7 +218,9 @@ fn shares_of_layers_count_no_total() {
             cell.split("</td>").next()?.split_once("width=\"")?.1.split('"').next()?.parse::<f64>().ok()
         });
         let sum: f64 = widths.sum();
-        assert!((sum - 100.0).abs() < 0.2, "{}: the bars are {sum} % of themselves", page.name);
+        // Of cells that have all their layers on the other side there are no bars.
+        let none = sum == 0.0 && page.title == "Weaver";
+        assert!(none || (sum - 100.0).abs() < 0.2, "{}: the bars are {sum} % of themselves", page.name);
     }
     assert!(pages >= 6, "{pages}");
 }
@@ -303,7 +310,7 @@ fn a_second_build_changes_nothing_and_one_from_nothing_is_the_same() {
     let first = tree(&one.site());
     assert_eq!(first, tree(&other.site()));
     let again = one.build(&Build::of("neurons"));
-    assert_eq!(again.runs[0].records.unchanged, 13);
+    assert_eq!(again.runs[0].records.unchanged, 15);
     assert_eq!(first, tree(&one.site()));
 }
 
