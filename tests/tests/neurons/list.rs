@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::neuron_pages::{Site, between, number, plain};
+use crate::neuron_pages::{Site, between, edit, number, plain};
 
 fn texts(value: &Value) -> BTreeSet<String> {
     value.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
@@ -131,7 +131,7 @@ fn filters_have_the_values_of_the_records() {
 #[test]
 fn a_side_beside_unknown_cells_is_not_all_there_is() {
     let site = Site::changed(|catalogue| {
-        super::edit(catalogue, "type-05.json", |it| {
+        edit(catalogue, "type-05.json", |it| {
             it["sides"]["unknown"] = 1.into();
             it["views"]["all"]["cells"] = 3.into();
             it["transmitters"][0]["cells"] = 3.into();
