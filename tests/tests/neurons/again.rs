@@ -32,11 +32,12 @@ fn a_citation_makes_those_again_that_cite_it() {
     assert_eq!(pages(&site), (3, 8));
     assert!(site.page("Qu'il'-ap1", "all").html.contains("href=\"https://example.org/harrow\""));
     // One that nobody cites: its own and the list; once somebody does, that type's too.
+    let table = std::fs::read_to_string(site.catalogue().join("data/citations.csv")).unwrap();
     replace(
         site.catalogue(),
         "data/citations.csv",
-        "citation,address,title\n",
-        "citation,address,title\nUnlisted 2002,10.1/x,Of nothing\n",
+        &table,
+        &format!("{table}Unlisted 2002,10.1/x,Of nothing\n"),
     );
     assert_eq!(pages(&site), (1, 2));
     replace(site.catalogue(), "data/citations.csv", "Unlisted 2002", "Unlisted 2001");
