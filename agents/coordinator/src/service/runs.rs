@@ -156,9 +156,9 @@ impl RunService for Runs {
     }
 
     async fn replay_dead(&self, request: Request<ReplayDeadRequest>) -> Answer<ReplayDeadResponse> {
-        let request = request.into_inner();
+        let (called, _, request) = request.into_parts();
         let lane = if request.lane == 0 { None } else { Some(lane_of(request.lane)?) };
-        let replayed = dead::replay(&self.leading()?, request, lane).await?;
+        let replayed = dead::replay(&self.leading()?, request, lane, &Caller(&called)).await?;
         Ok(Response::new(replayed))
     }
 
