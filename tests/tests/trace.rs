@@ -1,8 +1,11 @@
-//! One run is one trace, across processes: a real receiver hears it over OTLP.
+//! One run is one trace, across processes and leaders: a real receiver hears it over OTLP. Log lines and dead letters name the
+//! trace also where nobody receives it.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 
@@ -14,11 +17,16 @@ use opentelemetry_proto::tonic::{
     common::v1::any_value::Value,
     trace::v1::{Span, span::SpanKind},
 };
-use system_tests::Cluster;
+use quire_api::run::{DefinitionFile, ReplayDeadRequest, StartRequest, run_service_client::RunServiceClient};
+use serde_json::Value as Json;
+use system_tests::{COORDINATOR, Cluster, ClusterOptions, tree};
 use test_servers::Signal;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, runtime::Runtime};
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{Request, Response, Status, transport::Server};
+use tonic::{
+    Request, Response, Status,
+    transport::{Channel, Server},
+};
 
 /// Keeps every span, with the name of the service that sent it.
 #[derive(Clone, Default)]
@@ -44,38 +52,152 @@ impl TraceService for Receiver {
     }
 }
 
-/// The spans of one run over real processes, all of which have ended.
-fn spans_of_a_run() -> Vec<(String, Span)> {
-    let receiver = Receiver::default();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    let service = TraceServiceServer::new(receiver.clone());
-    runtime
-        .spawn(Server::builder().add_service(service).serve_with_incoming(TcpListenerStream::new(listener)));
+/// A cluster whose spans are received.
+struct Traced {
+    cluster: Cluster,
+    receiver: Receiver,
+    runtime: Runtime,
+}
 
-    let mut cluster = Cluster::start(2, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &address)]);
-    let _ = cluster.run("findings");
-    for agent in cluster.take(|_| true) {
-        agent.process.tell(Signal::Term);
-        assert_eq!(agent.process.ended(), 0);
+impl Traced {
+    fn start(options: ClusterOptions) -> Self {
+        let receiver = Receiver::default();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let server = Server::builder().add_service(TraceServiceServer::new(receiver.clone()));
+        runtime.spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+        let cluster = Cluster::start_with(options.variable("OTEL_EXPORTER_OTLP_ENDPOINT", address));
+        Self { cluster, receiver, runtime }
     }
-    receiver.0.lock().unwrap().clone()
+
+    async fn client(&self) -> RunServiceClient<Channel> {
+        let leader = self.cluster.until("someone leads", Cluster::leader_address);
+        RunServiceClient::connect(format!("http://{leader}")).await.unwrap()
+    }
+
+    /// Begins a run of a catalogue for a caller that is in a span; the run.
+    fn begin(&self, catalogue: &Path, caller: &Caller) -> String {
+        let request = StartRequest { files: definition(catalogue), ..StartRequest::default() };
+        let call = async { self.client().await.start(caller.of(request)).await };
+        self.runtime.block_on(call).unwrap().into_inner().run.unwrap().id
+    }
+
+    /// Replays all dead letters for a caller that is in a span; the runs.
+    fn replay(&self, caller: &Caller) -> Vec<String> {
+        let call = async { self.client().await.replay_dead(caller.of(ReplayDeadRequest::default())).await };
+        self.runtime.block_on(call).unwrap().into_inner().runs
+    }
+
+    fn wait_for(&self, run: &str) {
+        let watched = self.cluster.quire(&["run", "watch", run, "--json"]);
+        assert_eq!(watched.report().runs.len(), 1, "{}", watched.err);
+    }
+
+    /// All spans, once all processes have ended.
+    fn end(mut self) -> Vec<(String, Span)> {
+        for agent in self.cluster.take(|_| true) {
+            agent.process.tell(Signal::Term);
+            assert_eq!(agent.process.ended(), 0);
+        }
+        self.receiver.0.lock().unwrap().clone()
+    }
+}
+
+/// Someone in a span of their own.
+struct Caller {
+    trace: [u8; 16],
+    span: [u8; 8],
+}
+
+impl Caller {
+    const fn new(number: u8) -> Self {
+        Self { trace: [number; 16], span: [number; 8] }
+    }
+
+    fn of<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        let parent = format!("00-{}-{}-01", hex(&self.trace), hex(&self.span));
+        request.metadata_mut().insert("traceparent", parent.parse().unwrap());
+        request
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A catalogue of birds, or of what `name` says, with two records. The page of one cannot be made.
+fn catalogue(folder: &Path, name: &str) -> PathBuf {
+    let catalogue = folder.join(name);
+    fs::create_dir_all(catalogue.join("templates")).unwrap();
+    fs::create_dir_all(catalogue.join("data")).unwrap();
+    let yaml = format!(
+        "catalogue: {name}\ntitle: T\nsources:\n  - name: all\n    \
+         files: {{ root: \"${{{}_ROOT}}\", include: [\"*.json\"], format: json }}\n\
+         record:\n  key: .id\n  title: .id\npages:\n  record: templates/record.html\n",
+        name.to_uppercase()
+    );
+    fs::write(catalogue.join("catalogue.yaml"), yaml).unwrap();
+    let page = "{% extends \"quire/base.html\" %}{% block main %}{% if record.bad %}{{ record.no.such }}{% endif %}\
+                {% endblock %}";
+    fs::write(catalogue.join("templates/record.html"), page).unwrap();
+    for (id, is_bad) in [("crane", false), ("egret", true)] {
+        write(&catalogue, id, is_bad);
+    }
+    catalogue
+}
+
+fn write(catalogue: &Path, id: &str, is_bad: bool) {
+    let record = format!("{{\"id\":\"{id}\",\"bad\":{is_bad}}}");
+    fs::write(catalogue.join(format!("data/{id}.json")), record).unwrap();
+}
+
+fn definition(catalogue: &Path) -> Vec<DefinitionFile> {
+    let read = |path: &str| DefinitionFile {
+        path: path.to_owned(),
+        content: fs::read(catalogue.join(path)).unwrap(),
+    };
+    ["catalogue.yaml", "templates/record.html"].map(read).into()
+}
+
+fn options(catalogues: &[&Path]) -> ClusterOptions {
+    catalogues.iter().fold(ClusterOptions::default(), |options, catalogue| {
+        let name = catalogue.file_name().unwrap().to_str().unwrap().to_uppercase();
+        options.variable(&format!("{name}_ROOT"), catalogue.join("data").to_str().unwrap())
+    })
+}
+
+/// Spans whose parent nobody sent, but for those in `known`.
+fn orphans<'a>(spans: &'a [(String, Span)], known: &[[u8; 8]]) -> Vec<&'a (String, Span)> {
+    let ids: BTreeSet<&[u8]> =
+        spans.iter().map(|(_, span)| span.span_id.as_slice()).chain(known.iter().map(|id| &id[..])).collect();
+    let is_known =
+        |span: &Span| span.parent_span_id.is_empty() || ids.contains(span.parent_span_id.as_slice());
+    spans.iter().filter(|(_, span)| !is_known(span)).collect()
+}
+
+/// The span of a run.
+fn run_span<'a>(spans: &'a [(String, Span)], run: &str) -> &'a Span {
+    let is =
+        |span: &Span| span.name == "run" && attributes(span).get("run").is_some_and(|named| named == run);
+    &spans.iter().find(|(_, span)| is(span)).unwrap_or_else(|| panic!("no span of {run}: {spans:#?}")).1
 }
 
 #[test]
 fn a_run_is_one_connected_trace_with_the_conventions_names() {
-    let spans = spans_of_a_run();
+    let traced = Traced::start(ClusterOptions::default().agents(2));
+    let _ = traced.cluster.run("findings");
+    let spans = traced.end();
     let traces: BTreeSet<&[u8]> = spans.iter().map(|(_, span)| span.trace_id.as_slice()).collect();
     assert_eq!(traces.len(), 1, "{spans:#?}");
-    let ids: BTreeSet<&[u8]> = spans.iter().map(|(_, span)| span.span_id.as_slice()).collect();
     let roots: Vec<_> = spans.iter().filter(|(_, span)| span.parent_span_id.is_empty()).collect();
     assert_eq!(roots.len(), 1, "{roots:#?}");
     assert_eq!((roots[0].0.as_str(), roots[0].1.name.as_str()), ("quire-coordinator", "run"));
-    let orphans: Vec<_> = spans
-        .iter()
-        .filter(|(_, span)| !span.parent_span_id.is_empty() && !ids.contains(span.parent_span_id.as_slice()))
-        .collect();
+    let run = attributes(&roots[0].1);
+    assert_eq!((run["run"].as_str(), run["quire.catalogue"].as_str()), ("findings-1", "findings"));
+    let orphans = orphans(&spans, &[]);
     assert!(orphans.is_empty(), "{orphans:#?}");
 
     let services: BTreeSet<&str> = spans.iter().map(|(service, _)| service.as_str()).collect();
@@ -91,8 +213,155 @@ fn a_run_is_one_connected_trace_with_the_conventions_names() {
         assert_eq!(attributes["messaging.destination.name"], queue);
         assert!(!attributes["messaging.message.id"].is_empty());
     }
-    let sent = spans.iter().find(|(_, span)| span.name == "publish Q_VALIDATE_NORMAL");
-    assert_eq!(sent.unwrap().1.kind(), SpanKind::Producer);
+    parcels_are_linked_to_who_published_them(&spans);
+    settlements_have_producers(&spans);
+}
+
+fn parcels_are_linked_to_who_published_them(spans: &[(String, Span)]) {
+    let by_id: BTreeMap<&[u8], &Span> =
+        spans.iter().map(|(_, span)| (span.span_id.as_slice(), span)).collect();
+    let mut processed = 0;
+    for (_, span) in spans.iter().filter(|(_, span)| span.name.starts_with("process ")) {
+        let producer = by_id[span.parent_span_id.as_slice()];
+        assert_eq!(producer.kind(), SpanKind::Producer, "{producer:#?}");
+        assert_eq!(producer.name, span.name.replace("process", "publish"));
+        let links: Vec<_> = span.links.iter().map(|link| (&link.trace_id, &link.span_id)).collect();
+        assert_eq!(links, [(&producer.trace_id, &producer.span_id)], "{span:#?}");
+        assert!(attributes(span)["run"].ends_with("findings-1"), "{span:#?}");
+        processed += 1;
+    }
+    assert!(processed > 4, "{spans:#?}");
+    let own = spans
+        .iter()
+        .find(|(service, span)| service == "quire-coordinator" && span.name == "publish Q_FETCH_NORMAL");
+    assert_eq!(attributes(&own.unwrap().1)["messaging.operation.type"], "send");
+}
+
+/// Each parcel that was processed has been settled by a message of its own.
+fn settlements_have_producers(spans: &[(String, Span)]) {
+    let processed: BTreeSet<&[u8]> = spans
+        .iter()
+        .filter(|(_, span)| span.name.starts_with("process "))
+        .map(|(_, span)| span.span_id.as_slice())
+        .collect();
+    let settled = spans.iter().filter(|(_, span)| span.name == "publish Q_SETTLED");
+    let settled: BTreeSet<&[u8]> = settled
+        .inspect(|(_, span)| assert_eq!(span.kind(), SpanKind::Producer))
+        .map(|(_, span)| span.parent_span_id.as_slice())
+        .collect();
+    assert_eq!(processed, settled);
+}
+
+#[test]
+fn a_run_goes_on_with_the_trace_of_who_began_it_replayed_it_or_led_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let birds = catalogue(folder.path(), "birds");
+    let mut traced = Traced::start(options(&[&birds]).coordinators(2));
+    let callers = [1, 2, 3].map(Caller::new);
+    let first = traced.begin(&birds, &callers[0]);
+    traced.wait_for(&first);
+    let replayed = traced.replay(&callers[1]);
+    traced.wait_for(&replayed[0]);
+
+    // Nothing is rendered, so that the run cannot end under the leader that it was begun under.
+    let renderer =
+        |traced: &Traced, signal| traced.cluster.agents("renderer").next().unwrap().process.tell(signal);
+    renderer(&traced, Signal::Stop);
+    write(&birds, "egret", false);
+    let begun = traced.begin(&birds, &callers[2]);
+    let leader = traced.cluster.leader_address().unwrap();
+    for agent in traced.cluster.take(|agent| agent.address == leader) {
+        agent.process.tell(Signal::Term);
+        assert_eq!(agent.process.ended(), 0);
+    }
+    renderer(&traced, Signal::Cont);
+    let went_on = traced.cluster.until("the next leader goes on with it", |cluster| {
+        cluster.newest_run("birds").map(|run| run.run).filter(|run| *run != begun)
+    });
+    traced.wait_for(&went_on);
+
+    let spans = traced.end();
+    let orphans = orphans(&spans, &callers.each_ref().map(|caller| caller.span));
+    assert!(orphans.is_empty(), "{orphans:#?}");
+    for (run, caller) in [&first, &replayed[0], &begun].into_iter().zip(&callers) {
+        let span = run_span(&spans, run);
+        assert_eq!(
+            (&span.trace_id[..], &span.parent_span_id[..]),
+            (&caller.trace[..], &caller.span[..]),
+            "{run}"
+        );
+        let is_rendering =
+            |span: &Span| span.name.starts_with("process Q_RENDER") && span.trace_id == caller.trace;
+        assert!(spans.iter().any(|(_, span)| is_rendering(span)), "{run}: {spans:#?}");
+    }
+    let died = spans.iter().find(|(_, span)| span.name == "publish Q_DEAD").unwrap();
+    let links = &run_span(&spans, &replayed[0]).links;
+    assert_eq!(links.iter().map(|link| &link.span_id).collect::<Vec<_>>(), [&died.1.span_id]);
+    let (begun, went_on) = (run_span(&spans, &begun), run_span(&spans, &went_on));
+    assert_eq!((&went_on.trace_id, &went_on.parent_span_id), (&begun.trace_id, &begun.span_id));
+}
+
+#[test]
+fn a_run_that_mends_is_a_part_of_what_found_the_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let [birds, trees] = ["birds", "trees"].map(|name| catalogue(folder.path(), name));
+    write(&trees, "egret", false);
+    let mut traced = Traced::start(options(&[&birds, &trees]));
+    let _ = traced.cluster.run_folder(&birds);
+    let blobs = traced.cluster.store().join("blobs");
+    let of_birds = tree(&blobs);
+    let _ = traced.cluster.run_folder(&trees);
+    for agent in traced.cluster.take(|agent| agent.kind == COORDINATOR) {
+        agent.process.tell(Signal::Term);
+        assert_eq!(agent.process.ended(), 0);
+    }
+    // All that there is of the trees, but for their definition; and a site that is to be finished.
+    for path in tree(&blobs).into_keys().filter(|path| !of_birds.contains_key(path)) {
+        let path = blobs.join(path);
+        if !String::from_utf8_lossy(&fs::read(&path).unwrap()).contains("catalogue.yaml") {
+            fs::write(path, "damaged").unwrap();
+        }
+    }
+    fs::remove_file(traced.cluster.site().join("manifest.json")).unwrap();
+    traced.cluster.add(COORDINATOR);
+    traced.cluster.wait_until_ready();
+    traced.cluster.until("the trees are mended", |cluster| {
+        cluster.newest_run("trees").filter(|run| run.epoch > 1 && run.state == "done")
+    });
+    let spans = traced.end();
+    let mended = run_span(&spans, "trees-2");
+    let found = spans.iter().find(|(_, span)| span.span_id == mended.parent_span_id);
+    let found = &found.unwrap_or_else(|| panic!("{mended:#?}")).1;
+    assert_eq!((found.name.as_str(), &found.trace_id), ("finish", &mended.trace_id));
+    assert!(found.parent_span_id.is_empty());
+    let orphans = orphans(&spans, &[]);
+    assert!(orphans.is_empty(), "{orphans:#?}");
+}
+
+/// The lines with this message that processes of a kind wrote.
+fn lines(cluster: &Cluster, kind: &str, message: &str) -> Vec<Json> {
+    let logs: String = cluster.agents(kind).map(|agent| agent.process.log()).collect();
+    let lines = logs.lines().filter_map(|line| serde_json::from_str::<Json>(line).ok());
+    lines.filter(|line| line["message"] == message).collect()
+}
+
+#[test]
+fn log_lines_and_dead_letters_name_the_trace_though_nobody_receives_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let birds = catalogue(folder.path(), "birds");
+    let cluster = Cluster::start_with(options(&[&birds]));
+    let _ = cluster.run_folder(&birds);
+    let letters = cluster.quire(&["dead", "list", "--json"]);
+    let letters: Json = serde_json::from_str(&letters.out).unwrap();
+    let trace = letters[0]["trace"].as_str().unwrap();
+    assert_eq!((trace.len(), letters.as_array().unwrap().len()), (32, 1), "{letters}");
+
+    let dead = lines(&cluster, "renderer", "parcel dead");
+    let told = ["trace_id", "run", "subjects"].map(|name| dead[0][name].as_str().unwrap());
+    assert_eq!((dead.len(), told), (1, [trace, "birds-1", "egret"]), "{dead:#?}");
+    let ended = lines(&cluster, COORDINATOR, "run ended");
+    let told = ["trace_id", "run", "catalogue"].map(|name| ended[0][name].as_str().unwrap());
+    assert_eq!((ended.len(), told), (1, [trace, "birds-1", "birds"]), "{ended:#?}");
 }
 
 fn attributes(span: &Span) -> BTreeMap<&str, String> {

@@ -21,6 +21,7 @@ use quire_runtime::{
 };
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::{Event, Progress, RunError, ledger::Ledger, report::Tally, router::Subscription};
 
@@ -209,8 +210,10 @@ impl<'a> Flight<'a> {
         self.slot_of.insert(id, slot);
         self.ledger.announce(id);
         self.lines.tally.announced(stage);
-        let message = trace::carry_current(message);
-        self.publishing = Some(Box::pin(publish_patiently(self.lines.broker.clone(), queue, message)));
+        let span = trace::publish(queue, 1);
+        let message = trace::carry(message, &span);
+        let publishing = publish_patiently(self.lines.broker.clone(), queue, message);
+        self.publishing = Some(Box::pin(publishing.instrument(span)));
         Ok(())
     }
 

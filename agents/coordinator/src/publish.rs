@@ -6,7 +6,7 @@ use quire_proto::{
     Digest, FileCopy, MAX_PARCEL_BYTES, MAX_PARCEL_RECORDS, Outcome, PageFile, Settlement, Work,
     manifest::{Chunk, Entry},
 };
-use quire_runtime::crash_point;
+use quire_runtime::{crash_point, telemetry::trace};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -103,7 +103,7 @@ async fn publish_files(
 ) -> Result<(SortedRuns<Wanted>, Written), RunError> {
     let (sender, works) = mpsc::channel(4);
     let (site, shelf, workspace) = (Arc::clone(site), shelf.clone(), workspace.clone());
-    let comparing = tokio::task::spawn_blocking(move || {
+    let comparing = trace::spawn_blocking(move || {
         if matches!(source, Source::Pages(_)) {
             site.look_afresh();
         }

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use quire_catalogue::Catalogue;
 use quire_proto::{CatalogueRef, Epoch, Lane, RunId};
-use quire_runtime::{Store, crash_point};
+use quire_runtime::{Store, crash_point, telemetry::trace};
 use tokio::sync::OwnedRwLockReadGuard;
 
 use crate::{Part, RunError, RunRequest, collect::Collector, manifest_io, resume, task::on_thread};
@@ -47,13 +47,16 @@ pub(crate) struct Facts {
     replaces: Vec<u64>,
     /// When it was begun under the first of them, in milliseconds since 1970.
     started_ms: u64,
+    /// The span that it is registered in, if that is one of a trace.
+    traceparent: Option<String>,
 }
 
 impl Facts {
     fn asked(&self) -> resume::Asked {
         let Self { full, lane, started_ms, .. } = *self;
         let (replaces, part) = (self.replaces.clone(), self.part.clone());
-        resume::Asked { bundle: self.reference.bundle, full, lane, replaces, part, started_ms }
+        let (bundle, traceparent) = (self.reference.bundle, self.traceparent.clone());
+        resume::Asked { bundle, full, lane, replaces, part, started_ms, traceparent }
     }
 }
 
@@ -84,9 +87,18 @@ impl Registered {
         let reference = CatalogueRef { name: catalogue.name().to_owned(), bundle: digest };
         store.put_blob(&reference.bundle, &encoded)?;
         let started_ms = resume::first_started(store, &reference.name, &replaces)?.unwrap_or_else(now_ms);
-        let epoch = Epoch(0);
-        let mut facts =
-            Facts { catalogue, reference, encoded, full, lane, part, epoch, replaces, started_ms };
+        let mut facts = Facts {
+            catalogue,
+            reference,
+            encoded,
+            full,
+            lane,
+            part,
+            epoch: Epoch(0),
+            replaces,
+            started_ms,
+            traceparent: trace::traceparent(),
+        };
         facts.epoch = resume::begin(store, &facts.reference.name, facts.asked())?;
         crash_point("coordinator.registered");
         let registered = Self { facts, store: store.clone(), live: live.clone(), active: Some(active) };

@@ -6,7 +6,7 @@ use quire_proto::{
     RecordCounts, RunReport, Work,
     manifest::{Basis, Chunk, FORMAT, Manifest},
 };
-use quire_runtime::{Store, crash_point};
+use quire_runtime::{Store, crash_point, telemetry::trace};
 use tokio::sync::{RwLock, RwLockReadGuard, mpsc};
 
 use crate::{
@@ -249,7 +249,7 @@ impl<'a> Run<'a> {
         let (sender, works) = mpsc::channel(4);
         let (shelf, workspace, plan) = (self.shelf.clone(), self.workspace.clone(), Arc::clone(&self.plan));
         let progress = Arc::clone(&self.lines.progress);
-        let task = tokio::task::spawn_blocking(move || {
+        let task = trace::spawn_blocking(move || {
             let making = MakePlan {
                 base: plan.base.as_ref(),
                 shelf: &shelf,

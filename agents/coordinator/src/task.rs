@@ -1,5 +1,6 @@
 //! Small helpers around blocking tasks.
 
+use quire_runtime::telemetry::trace;
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::RunError;
@@ -9,11 +10,11 @@ pub(crate) async fn blocking<T>(task: JoinHandle<Result<T, RunError>>) -> Result
     task.await.unwrap_or_else(|error| Err(RunError::Task(error.to_string())))
 }
 
-/// Runs `work` on a thread that may block.
+/// Runs `work` on a thread that may block, in the span that we are in.
 pub(crate) async fn on_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, RunError> + Send + 'static,
 ) -> Result<T, RunError> {
-    blocking(tokio::task::spawn_blocking(work)).await
+    blocking(trace::spawn_blocking(work)).await
 }
 
 /// Sends from a blocking thread. Whoever waits on the other side has its own error when it goes away.

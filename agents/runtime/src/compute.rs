@@ -15,6 +15,7 @@ use std::{
 
 use quire_proto::Lane;
 use tokio::sync::{Semaphore, oneshot};
+use tracing::Span;
 
 /// Niceness of the shared threads: they yield to everything else on the machine.
 #[cfg(target_os = "linux")]
@@ -76,7 +77,7 @@ impl ComputePool {
         Self { owner: Arc::new(Owner(shared)) }
     }
 
-    /// Runs `work` and says how long it waited for a thread.
+    /// Runs `work`, in the span that we are in, and says how long it waited for a thread.
     ///
     /// # Errors
     /// [`ComputeError`] if `work` panicked or the pool was shut down.
@@ -91,13 +92,17 @@ impl ComputePool {
         let asked = Instant::now();
         let permit = Arc::clone(room).acquire_owned().await.map_err(|_| ComputeError::Closed)?;
         let (answer, answered) = oneshot::channel();
+        let span = Span::current();
         let job = Box::new(move || {
             drop(permit);
             if answer.is_closed() {
                 return; // the caller has gone: its agent was stopped
             }
             let queued = asked.elapsed();
-            let result = catch_unwind(AssertUnwindSafe(work)).map_err(|panic| panic_text(&*panic));
+            let result = span.in_scope(|| catch_unwind(AssertUnwindSafe(work)));
+            let result = result.map_err(|panic| panic_text(&*panic));
+            // Before anyone hears of the result: who then ends the span, ends it.
+            drop(span);
             // The caller may have gone; the result is then nobody's.
             let _ = answer.send((result, queued));
         });

@@ -29,6 +29,7 @@ mod state;
 mod store;
 pub mod telemetry;
 mod tls;
+mod waiting;
 
 /// The broker, for the coordinator and the composition root; stages never see it.
 pub use quire_broker as broker;

@@ -4,32 +4,27 @@
 //! crash anywhere in between leads to a repeat that says the same again, and is counted once.
 
 use std::{
-    future::{Future, poll_fn},
     mem::discriminant,
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
     sync::Arc,
-    task::Poll,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use quire_broker::{Broker, Delivery, PublishError, PublishOptions};
 use quire_proto::{Digest, Outcome, Parcel, Settlement, codec};
-use tokio::time::{MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::{
     AgentOptions, ComputePool, Context, Ending, ErrorClass, Metrics, Processed, ResultsCache, Stage,
     StageError, Store,
-    compute::panic_text,
     crash::{crash_point, crash_point_about},
     error::chain,
     retry::Delays,
     settle::{self, DeadLetter, TellError},
-    split,
+    split::{self, Subjects},
     telemetry::trace,
+    waiting::{catch, with_progress},
 };
 
 /// How often a parcel is tried while nothing can be written, before its run is told to stop.
@@ -94,7 +89,10 @@ impl<S: Stage> Pump<S> {
 
     async fn answer(&self, delivery: &Delivery, service: &mut Duration) -> Word {
         let told = match self.decode(delivery) {
-            Ok(parcel) => self.work(delivery, Arc::new(parcel), service).await,
+            Ok(parcel) => {
+                trace::note(&parcel);
+                self.work(delivery, Arc::new(parcel), service).await
+            }
             Err(error) => self.bury_message(delivery, &error).await,
         };
         // Who cannot be told now is told later; that is no fault of the parcel.
@@ -162,7 +160,7 @@ impl<S: Stage> Pump<S> {
 
     async fn known(&self, key: Option<&Digest>) -> Option<Outcome> {
         let (key, results, store) = (*key?, self.results.clone(), self.store.clone());
-        tokio::task::spawn_blocking(move || results.get(&key, &store)).await.ok().flatten()
+        trace::spawn_blocking(move || results.get(&key, &store)).await.ok().flatten()
     }
 
     async fn tell_done(
@@ -200,7 +198,7 @@ impl<S: Stage> Pump<S> {
     /// Before anyone hears of the result, so that what is settled is kept. What could not be kept is made again.
     async fn keep(&self, key: Digest, outcome: Outcome) {
         let results = self.results.clone();
-        let _ = tokio::task::spawn_blocking(move || results.put(&key, &outcome)).await;
+        let _ = trace::spawn_blocking(move || results.put(&key, &outcome)).await;
     }
 
     /// Children first, then the settlement: the ledger never owes what nobody will settle.
@@ -250,12 +248,13 @@ impl<S: Stage> Pump<S> {
             return self.give_up(parcel, error, attempts, service).await;
         };
         self.count(parcel, ending, Some(service));
-        let stage = self.stage.name();
+        let (stage, subjects) = (self.stage.name(), Subjects(&parcel.work));
         if error.class() == ErrorClass::NoRoom {
             // Every parcel meets it: the run tells of it once.
-            tracing::debug!(error = error.chain(), %stage, attempts, "no room; parcel given back");
+            tracing::debug!(error = error.chain(), %stage, %subjects, attempts, "no room; parcel given back");
         } else {
-            tracing::warn!(target: PARCELS, error = error.chain(), %stage, lane = %parcel.header.lane, attempts, "parcel given back");
+            let lane = parcel.header.lane;
+            tracing::warn!(target: PARCELS, error = error.chain(), %stage, %lane, %subjects, attempts, "parcel given back");
         }
         Ok(word)
     }
@@ -274,7 +273,8 @@ impl<S: Stage> Pump<S> {
         object: Digest,
         service: Duration,
     ) -> Result<Word, TellError> {
-        tracing::warn!(target: PARCELS, error = error.chain(), stage = %self.stage.name(), "a parcel's input is lost");
+        let (stage, subjects) = (self.stage.name(), Subjects(&parcel.work));
+        tracing::warn!(target: PARCELS, error = error.chain(), %stage, %subjects, "a parcel's input is lost");
         self.tell_end(parcel, Outcome::InputLost { object }, Ending::InputLost, service).await
     }
 
@@ -317,11 +317,12 @@ impl<S: Stage> Pump<S> {
             let settlement = settle::settlement(parcel, announced, Outcome::Split, service, false);
             self.count(parcel, Ending::Split, Some(service));
             self.tell(&children, &settlement, PublishOptions::default().headroom()).await?;
-            tracing::debug!(error = error.chain(), %stage, records = parcel.work.records(), "parcel split");
+            let (records, subjects) = (parcel.work.records(), Subjects(&parcel.work));
+            tracing::debug!(error = error.chain(), %stage, records, %subjects, "parcel split");
             return Ok(Word::Ack);
         }
         let (text, subjects) = (error.chain(), split::subjects(&parcel.work));
-        tracing::error!(target: PARCELS, error = text, %stage, subjects = ?subjects, attempts, "parcel dead");
+        tracing::error!(target: PARCELS, error = text, %stage, subjects = %Subjects(&parcel.work), attempts, "parcel dead");
         let letter = DeadLetter {
             stage,
             parcel: Some(parcel.clone()),
@@ -373,30 +374,4 @@ fn untellable(error: TellError) -> Result<StageError, TellError> {
         }
         TellError::Publish { .. } => Err(error),
     }
-}
-
-/// Waits for `work` and says every now and then that it goes on.
-async fn with_progress<T>(delivery: &Delivery, every: Duration, work: impl Future<Output = T>) -> T {
-    let mut work = pin!(work);
-    let mut ticks = interval_at(tokio::time::Instant::now() + every, every);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            biased;
-            result = &mut work => return result,
-            _ = ticks.tick() => delivery.progress(),
-        }
-    }
-}
-
-/// Waits for `work`; the text of its panic, if it panics.
-async fn catch<T>(work: impl Future<Output = T>) -> Result<T, String> {
-    let mut work = pin!(work);
-    // A future that panicked is not polled again, so nothing broken is seen.
-    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
-        Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
-        Ok(Poll::Pending) => Poll::Pending,
-        Err(panic) => Poll::Ready(Err(panic_text(&*panic))),
-    })
-    .await
 }

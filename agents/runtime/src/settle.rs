@@ -134,8 +134,10 @@ pub(crate) async fn publish_dead(broker: &Broker, id: &Digest, letter: DeadLette
 }
 
 async fn publish_one(broker: &Broker, queue: Queue, message: Message) -> Result<(), TellError> {
-    let message = trace::carry_current(message);
-    broker.publish(queue, message).await.map(drop).map_err(|source| TellError::Publish { queue, source })
+    let span = trace::publish(queue, 1);
+    let message = trace::carry(message, &span);
+    let published = broker.publish(queue, message).instrument(span).await;
+    published.map(drop).map_err(|source| TellError::Publish { queue, source })
 }
 
 /// A settlement of `parcel`.

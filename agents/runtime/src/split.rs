@@ -1,6 +1,11 @@
 //! Taking a suspect parcel apart, until the record at fault stands alone.
 
+use std::fmt;
+
 use quire_proto::{ItemId, Work};
+
+/// Subjects of a parcel that a log line tells.
+const TOLD: usize = 4;
 
 /// The two halves of work on more than one record, in order; `None` if it cannot be split.
 pub(crate) fn halves(work: &Work) -> Option<[Work; 2]> {
@@ -28,6 +33,21 @@ pub(crate) fn subjects(work: &Work) -> Vec<String> {
         Work::Index(records) => records.iter().map(|record| record.key.clone()).collect(),
         Work::Render(records) => records.iter().map(|record| record.key.clone()).collect(),
         Work::Publish(files) => files.iter().map(|file| file.path.clone()).collect(),
+    }
+}
+
+/// [`subjects`] for a log line: the first few, and how many more there are. Looked for only where a line is written.
+pub(crate) struct Subjects<'a>(pub(crate) &'a Work);
+
+impl fmt::Display for Subjects<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let subjects = subjects(self.0);
+        let told = subjects.get(..TOLD).unwrap_or(&subjects);
+        f.write_str(&told.join(", "))?;
+        match subjects.len() - told.len() {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
     }
 }
 
@@ -80,6 +100,14 @@ mod tests {
             }
         }
         assert_eq!(alone, subjects(&read(13)));
+    }
+
+    #[test]
+    fn a_log_line_tells_the_first_subjects_and_how_many_more_there_are() {
+        let told = |count| Subjects(&read(count)).to_string();
+        assert_eq!(told(1), "s:0.json");
+        assert_eq!(told(4), "s:0.json, s:1.json, s:2.json, s:3.json");
+        assert_eq!(told(64), "s:0.json, s:1.json, s:2.json, s:3.json and 60 more");
     }
 
     #[test]

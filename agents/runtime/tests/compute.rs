@@ -20,6 +20,8 @@ use std::{
 use common::PATIENCE;
 use quire_proto::Lane;
 use quire_runtime::{ComputeError, ComputePool};
+use tracing::{Instrument as _, Subscriber, span};
+use tracing_subscriber::{Layer, layer, layer::SubscriberExt as _, registry::LookupSpan};
 
 /// Occupies a thread of the pool until the sender is used or dropped.
 fn occupy(pool: &ComputePool, lane: Lane) -> mpsc::Sender<()> {
@@ -119,4 +121,30 @@ async fn shared_threads_are_niced_and_the_critical_one_is_not() {
     let (shared, _) = pool.run(Lane::High, nice).await.expect("it runs");
     let (critical, _) = pool.run(Lane::Critical, nice).await.expect("it runs");
     assert_eq!((shared, critical), (ours.max(10), ours));
+}
+
+/// Notes the threads on which spans are entered.
+#[derive(Clone, Default)]
+struct Entered(Arc<Mutex<Vec<(&'static str, String)>>>);
+
+impl<S> Layer<S> for Entered
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn on_enter(&self, id: &span::Id, context: layer::Context<'_, S>) {
+        let name = context.span(id).expect("it is there").name();
+        let thread = thread::current().name().unwrap_or_default().to_owned();
+        self.0.lock().expect("nobody panics").push((name, thread));
+    }
+}
+
+#[tokio::test]
+async fn work_is_done_in_the_span_of_who_asks_for_it() {
+    let entered = Entered::default();
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(entered.clone()));
+    let pool = ComputePool::new(1);
+    let asking = async { pool.run(Lane::Normal, || ()).await.expect("it runs") };
+    asking.instrument(tracing::info_span!("asking")).await;
+    let entered = entered.0.lock().expect("nobody panics");
+    assert!(entered.contains(&("asking", "compute-0".to_owned())), "{entered:?}");
 }

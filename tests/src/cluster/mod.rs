@@ -5,6 +5,7 @@ mod options;
 mod runs;
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -195,6 +196,12 @@ impl Cluster {
     #[must_use]
     pub fn leader(&self) -> Option<&Agent> {
         self.agents(COORDINATOR).find(|agent| agent.unready().is_none())
+    }
+
+    /// Where the coordinator that leads is.
+    #[must_use]
+    pub fn leader_address(&self) -> Option<SocketAddr> {
+        self.leader().map(|leader| leader.address)
     }
 
     /// What keeps the cluster from work.

@@ -18,6 +18,7 @@ use quire_runtime::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::Status;
+use tracing::Instrument as _;
 
 use super::{
     fleet::Fleet,
@@ -223,7 +224,7 @@ impl Leading {
                 Ok(true) => {}
                 Err(error) => tracing::debug!(error = quire_runtime::chain(&error), "the store is away"),
             }
-            match work::finish(self).await {
+            match work::finish(self).instrument(trace::finish()).await {
                 Ok(()) | Err(RunError::Interrupted) => return,
                 Err(error) => {
                     let error = quire_runtime::chain(&error);
@@ -256,9 +257,9 @@ impl Leading {
         let found =
             on_thread(move || resume::unfinished(&store, &|catalogue, epoch| live.has(catalogue, epoch)));
         for unfinished in found.await? {
-            let Unfinished { catalogue, epochs, bundle, full, lane, part } = unfinished;
+            let Unfinished { catalogue, epochs, bundle, full, lane, part, traceparents } = unfinished;
             let asked = Asked { bundle, full, anew: false, lane, part, replaces: epochs.clone() };
-            let span = trace::run(&trace::Nobody);
+            let span = trace::run_again(&traceparents);
             match work::start(Arc::clone(self), asked, None, span).await {
                 Ok(_) => {}
                 Err(error @ RunError::Catalogue(_)) => {

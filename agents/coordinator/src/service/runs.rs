@@ -162,9 +162,9 @@ impl RunService for Runs {
 
     async fn replay_dead(&self, request: Request<ReplayDeadRequest>) -> Answer<ReplayDeadResponse> {
         let from = caller(&request);
-        let request = request.into_inner();
+        let (called, _, request) = request.into_parts();
         let lane = if request.lane == 0 { None } else { Some(lane_of(request.lane)?) };
-        let replayed = dead::replay(&self.leading()?, request, lane, &from).await?;
+        let replayed = dead::replay(&self.leading()?, request, lane, &Caller(&called), &from).await?;
         Ok(Response::new(replayed))
     }
 

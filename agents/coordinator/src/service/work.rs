@@ -45,7 +45,8 @@ impl Asked {
     }
 }
 
-/// Registers a run and has it end in the table. Not to be dropped before it returns: the run would be nobody's.
+/// Registers a run and has it end in the table; `span` is the run's. Not to be dropped before it returns: the run would be
+/// nobody's.
 pub(super) async fn start(
     leading: Arc<Leading>,
     asked: Asked,
@@ -57,7 +58,8 @@ pub(super) async fn start(
     let known = Arc::new(Known::new(cancelled.clone()));
     let progress = Arc::new(Watching { table: leading.table.clone(), known: Arc::clone(&known) });
     let request = RunRequest { bundle, full, anew, part, lane, progress: progress.clone(), cancelled };
-    let mut registered = leading.coordinator.register(&request, &replaces).await?;
+    let mut registered = leading.coordinator.register(&request, &replaces).instrument(span.clone()).await?;
+    trace::note_run(&span, registered.catalogue(), &registered.id());
     known.change(|run| (run.started_ms, run.lane) = (registered.started_ms(), lane.to_string()));
     progress.named(&registered.id());
     leading.table.also(registered.catalogue(), &replaces, &known);
@@ -162,6 +164,7 @@ fn mend<'a>(
                 tracing::warn!(catalogue, "its definition is gone as well: start a run of it");
                 continue;
             };
+            // Within the run that found the damage, or what else is finishing the site.
             let span = trace::run(&trace::Nobody);
             let known = start(Arc::clone(leading), Asked::mending(bundle), None, span).await?;
             let mut told = known.watch();

@@ -14,7 +14,7 @@ use tracing_subscriber::{Layer as _, filter::filter_fn};
 use super::{
     LogOptions, TelemetryError,
     logs::{LogFilter, More, init_with},
-    trace::TARGET,
+    trace::{self, TARGET},
 };
 use crate::BoxError;
 
@@ -35,7 +35,10 @@ impl Telemetry {
     pub fn start(service: &'static str, logs: &LogOptions) -> Result<Self, TelemetryError> {
         let resource = resource(service);
         let registry = Arc::new(prometheus::Registry::new());
-        let tracer = if sends("TRACES") { Some(tracer(resource.clone())?) } else { None };
+        let tracer = if is_disabled() { None } else { Some(tracer(resource.clone(), sends("TRACES"))?) };
+        if !sends("TRACES") {
+            trace::send_nothing();
+        }
         let meters = meters(&registry, resource, sends("METRICS"))?;
         let filter = init_with(logs, tracer.as_ref().map(layer))?;
         Ok(Self { tracer, meters, registry, filter })
@@ -90,14 +93,20 @@ impl Telemetry {
     }
 }
 
+fn said(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn is_disabled() -> bool {
+    said("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
 /// Whether signals of this kind are to be sent: an address is given, and nobody has said not to.
 fn sends(kind: &str) -> bool {
-    let said = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let disabled = said("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let none = said(&format!("OTEL_{kind}_EXPORTER")).is_some_and(|value| value == "none");
     let address =
         said("OTEL_EXPORTER_OTLP_ENDPOINT").or(said(&format!("OTEL_EXPORTER_OTLP_{kind}_ENDPOINT")));
-    !disabled && !none && address.is_some()
+    !is_disabled() && !none && address.is_some()
 }
 
 fn resource(service: &'static str) -> Resource {
@@ -110,10 +119,16 @@ fn resource(service: &'static str) -> Resource {
     }
 }
 
-fn tracer(resource: Resource) -> Result<SdkTracerProvider, TelemetryError> {
+/// Who gives spans their ids, and sends them, if anybody takes them. Log lines and dead letters want ids in any case, and
+/// whether a trace is sampled is for the one who begins it to say, wherever spans are sent.
+fn tracer(resource: Resource, send: bool) -> Result<SdkTracerProvider, TelemetryError> {
+    let provider = SdkTracerProvider::builder().with_resource(resource);
+    if !send {
+        return Ok(provider.build());
+    }
     let exporter = SpanExporter::builder().with_tonic().build();
     let exporter = exporter.map_err(|error| TelemetryError::Export(error.into()))?;
-    Ok(SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(exporter).build())
+    Ok(provider.with_batch_exporter(exporter).build())
 }
 
 fn meters(

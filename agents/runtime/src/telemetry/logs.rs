@@ -11,10 +11,14 @@ use tracing_subscriber::{
     EnvFilter, Layer, Registry, fmt::MakeWriter, layer::SubscriberExt, reload, util::SubscriberInitExt,
 };
 
-use super::TelemetryError;
+use super::{TelemetryError, json, trace};
 
 /// Target of the audit log: whatever the filter says, its lines are written.
 pub(crate) const AUDIT: &str = "quire_audit";
+/// Where no spans are sent or told of.
+const LINES: &[&str] = &[AUDIT];
+/// Of a process that tells of spans, too: whatever is logged says which run it is about.
+const LINES_AND_SPANS: &[&str] = &[AUDIT, trace::TARGET];
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,7 +50,12 @@ impl Default for LogOptions {
 /// # Errors
 /// [`TelemetryError`] for a filter that cannot be read, or if the process logs already.
 pub fn init(options: &LogOptions) -> Result<(), TelemetryError> {
-    init_with(options, None).map(drop)
+    start(options, LINES, None).map(drop)
+}
+
+/// [`init`] for a process whose lines tell of spans, with one more layer.
+pub(super) fn init_with(options: &LogOptions, more: Option<More>) -> Result<LogFilter, TelemetryError> {
+    start(options, LINES_AND_SPANS, more)
 }
 
 /// A layer beside the lines.
@@ -56,6 +65,8 @@ pub(super) type More = Box<dyn Layer<Registry> + Send + Sync>;
 #[derive(Clone)]
 pub(super) struct LogFilter {
     handle: reload::Handle<EnvFilter, Registry>,
+    /// Targets that every filter lets through.
+    always: &'static [&'static str],
     /// The filter of the start.
     first: Arc<str>,
     now: Arc<Mutex<Now>>,
@@ -88,7 +99,7 @@ impl LogFilter {
     }
 
     fn change(&self, filter: &str) -> Result<u64, TelemetryError> {
-        let read = read(filter)?;
+        let read = read(filter, self.always)?;
         let mut now = self.lock();
         self.handle.reload(read).map_err(TelemetryError::Reload)?;
         filter.clone_into(&mut now.filter);
@@ -107,44 +118,50 @@ impl fmt::Debug for LogFilter {
     }
 }
 
-/// [`init`] with one more layer.
-pub(super) fn init_with(options: &LogOptions, more: Option<More>) -> Result<LogFilter, TelemetryError> {
+fn start(
+    options: &LogOptions,
+    always: &'static [&'static str],
+    more: Option<More>,
+) -> Result<LogFilter, TelemetryError> {
     let filter = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
     let filter = filter.unwrap_or_else(|| options.default_filter.clone());
     let color =
         std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::io::stderr().is_terminal();
-    let (lines, filter) = lines(options.format, &filter, color, std::io::stderr)?;
+    let (lines, filter) = lines(options.format, (&filter, always), color, std::io::stderr)?;
     let layers: Vec<More> = more.into_iter().chain([lines]).collect();
     tracing_subscriber::registry().with(layers).try_init().map_err(TelemetryError::Already)?;
     Ok(filter)
 }
 
-fn read(filter: &str) -> Result<EnvFilter, TelemetryError> {
+fn read(filter: &str, always: &[&str]) -> Result<EnvFilter, TelemetryError> {
     let unreadable = |source| TelemetryError::Filter { filter: filter.to_owned(), source };
-    let audit = format!("{AUDIT}=info").parse().map_err(unreadable)?;
-    Ok(EnvFilter::try_new(filter).map_err(unreadable)?.add_directive(audit))
+    let mut read = EnvFilter::try_new(filter).map_err(unreadable)?;
+    for target in always {
+        read = read.add_directive(format!("{target}=info").parse().map_err(unreadable)?);
+    }
+    Ok(read)
 }
 
 fn lines<W>(
     format: LogFormat,
-    filter: &str,
+    (filter, always): (&str, &'static [&'static str]),
     color: bool,
     writer: W,
 ) -> Result<(More, LogFilter), TelemetryError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let (reloaded, handle) = reload::Layer::new(read(filter)?);
+    let (reloaded, handle) = reload::Layer::new(read(filter, always)?);
     let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(color);
     let lines = match format {
         LogFormat::Text => lines.with_filter(reloaded).boxed(),
         LogFormat::Json => {
-            let lines = lines.json().flatten_event(true).with_current_span(true).with_span_list(false);
+            let lines = lines.fmt_fields(json::SpanFields).event_format(json::Lines::new());
             lines.with_filter(reloaded).boxed()
         }
     };
     let now = Arc::new(Mutex::new(Now { filter: filter.to_owned(), change: 0 }));
-    Ok((lines, LogFilter { handle, first: filter.into(), now }))
+    Ok((lines, LogFilter { handle, always, first: filter.into(), now }))
 }
 
 #[cfg(test)]
@@ -180,7 +197,7 @@ mod tests {
 
     fn logged(format: LogFormat, filter: &str) -> String {
         let lines = Lines::default();
-        let (lines_layer, _) = super::lines(format, filter, false, lines.clone()).unwrap();
+        let (lines_layer, _) = super::lines(format, (filter, LINES), false, lines.clone()).unwrap();
         let subscriber = tracing_subscriber::registry().with(lines_layer);
         tracing::subscriber::with_default(subscriber, || {
             let password = crate::telemetry::Secret::new("hunter2".to_owned());
@@ -200,6 +217,67 @@ mod tests {
         assert!(!text.contains("hunter2"));
     }
 
+    /// The JSON lines that `log` writes.
+    fn written(log: impl FnOnce()) -> Vec<serde_json::Value> {
+        let lines = Lines::default();
+        let (layer, _) =
+            super::lines(LogFormat::Json, ("warn", LINES_AND_SPANS), false, lines.clone()).unwrap();
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_json_line_has_what_all_spans_say_whatever_the_filter() {
+        let lines = written(|| {
+            let empty = tracing::field::Empty;
+            let outer = tracing::info_span!(
+                target: trace::TARGET,
+                "process",
+                otel.name = "process Q",
+                messaging.system = "nats",
+                quire.subjects = empty,
+                run = "a-1",
+                attempt = 2,
+                trace_id = empty,
+            );
+            outer.record("trace_id", "0af7");
+            outer.record("run", "a-2");
+            let _outer = outer.entered();
+            let _inner =
+                tracing::info_span!(target: trace::TARGET, "publish", otel.kind = "producer").entered();
+            tracing::Span::current().record("trace_id", "not a field of it");
+            tracing::warn!("one");
+            tracing::warn!(run = "b-1", "two");
+            tracing::info!("not told");
+        });
+        assert_eq!(lines.len(), 2, "{lines:#?}");
+        let (one, two) = (lines[0].as_object().unwrap(), lines[1].as_object().unwrap());
+        assert_eq!(
+            (&one["message"], &one["run"], &one["trace_id"]),
+            (&"one".into(), &"a-2".into(), &"0af7".into())
+        );
+        assert_eq!((&one["attempt"], &one["level"]), (&2.into(), &"WARN".into()));
+        assert!(one.keys().all(|key| !key.contains('.') && key != "subjects"), "{one:?}");
+        assert_eq!((&two["run"], &two["trace_id"]), (&"b-1".into(), &"0af7".into()));
+    }
+
+    #[test]
+    fn what_a_span_says_is_escaped_and_the_innermost_span_knows_best() {
+        let lines = written(|| {
+            let _outer =
+                tracing::info_span!(target: trace::TARGET, "run", run = "a-1", quire.catalogue = "a")
+                    .entered();
+            let said = "a \"b\"\tc\n} d";
+            let _inner =
+                tracing::info_span!(target: trace::TARGET, "run", run = "b-1", quire.subjects = %said)
+                    .entered();
+            tracing::error!("one");
+        });
+        let line = &lines[0];
+        assert_eq!([&line["run"], &line["catalogue"], &line["subjects"]], ["b-1", "a", "a \"b\"\tc\n} d"]);
+    }
+
     #[test]
     fn text_lines_follow_the_filter_and_show_no_secret() {
         let text = logged(LogFormat::Text, "info");
@@ -210,7 +288,7 @@ mod tests {
     #[test]
     fn a_filter_that_cannot_be_read_is_an_error() {
         assert!(matches!(
-            super::lines(LogFormat::Text, "a=b=c", false, io::sink),
+            super::lines(LogFormat::Text, ("a=b=c", LINES), false, io::sink),
             Err(TelemetryError::Filter { filter, .. }) if filter == "a=b=c"
         ));
     }
@@ -218,7 +296,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn another_filter_lasts_as_long_as_it_was_asked_to_and_audit_lines_always_pass() {
         let lines = Lines::default();
-        let (layer, filter) = super::lines(LogFormat::Text, "warn", false, lines.clone()).unwrap();
+        let (layer, filter) = super::lines(LogFormat::Text, ("warn", LINES), false, lines.clone()).unwrap();
         let _default = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
         tracing::info!("first");
         tracing::info!(target: AUDIT, "who");

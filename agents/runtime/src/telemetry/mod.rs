@@ -3,6 +3,7 @@
 //! Secrets are never logged: whoever holds one wraps it in [`Secret`], which does not print itself.
 
 mod export;
+mod json;
 mod logs;
 mod secret;
 pub mod trace;

@@ -1,25 +1,57 @@
 //! Spans: one run is one trace, from the call that began it to the last page, across processes.
 //!
-//! The W3C trace context travels in message headers: who publishes is the parent of who processes. Names and attributes are those of
-//! OpenTelemetry's conventions for messaging. Where nobody traces, a span costs a look at a filter.
+//! The W3C trace context travels in message headers: who publishes is the parent of who processes, and is linked as well, as
+//! OpenTelemetry's conventions for messaging want it of whoever processes a single message. Names and attributes are theirs.
+//! Where spans are sent to nobody they are bare: ids for log lines, messages and dead letters. In a process without telemetry a span costs
+//! a look at a filter.
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Where a trace context is read from.
 pub use opentelemetry::propagation::Extractor;
 use opentelemetry::{
     Context,
     propagation::{Injector, TextMapPropagator as _},
-    trace::TraceContextExt as _,
+    trace::{SpanContext, TraceContextExt as _},
 };
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use quire_broker::{Delivery, Message, Queue};
+use quire_proto::{Parcel, RunId};
+use tokio::task::JoinHandle;
 use tracing::{Span, field};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
+use crate::split::Subjects;
+
 /// Target of all spans that are sent.
 pub const TARGET: &str = "quire_trace";
+/// The header of a message, or of a call, that names trace and span.
+const TRACEPARENT: &str = "traceparent";
+/// Whether spans are sent anywhere: else nobody would ever read their attributes.
+static ARE_SENT: AtomicBool = AtomicBool::new(true);
+
+/// Says that spans are sent nowhere: from now on they are bare.
+pub(super) fn send_nothing() {
+    ARE_SENT.store(false, Ordering::Relaxed);
+}
+
+fn are_sent() -> bool {
+    ARE_SENT.load(Ordering::Relaxed)
+}
 
 /// A delivery being processed; its parent is whoever published it.
 pub(crate) fn process(delivery: &Delivery) -> Span {
+    if !are_sent() {
+        let span = tracing::info_span!(
+            target: TARGET,
+            "process",
+            run = field::Empty,
+            quire.subjects = field::Empty,
+            trace_id = field::Empty,
+        );
+        adopt(&span, &HeadersOf(&delivery.message));
+        return span;
+    }
     let span = tracing::info_span!(
         target: TARGET,
         "process",
@@ -32,16 +64,35 @@ pub(crate) fn process(delivery: &Delivery) -> Span {
         messaging.message.id = %delivery.message.id,
         quire.attempt = delivery.attempt,
         run = field::Empty,
+        quire.subjects = field::Empty,
         trace_id = field::Empty,
     );
     if !span.is_disabled() {
+        // Before it begins: a sampler may want to know.
+        publisher(&delivery.message).iter().for_each(|publisher| link(&span, publisher));
         adopt(&span, &HeadersOf(&delivery.message));
     }
     span
 }
 
-/// Messages being published.
-pub(crate) fn publish(queue: Queue, messages: usize) -> Span {
+/// Notes in the span that we are in which run a parcel is of, and what it is about, if that is one record.
+pub(crate) fn note(parcel: &Parcel) {
+    let span = Span::current();
+    if span.is_disabled() {
+        return;
+    }
+    span.record("run", field::display(&parcel.header.run));
+    if parcel.work.records() == 1 {
+        span.record("quire.subjects", field::display(Subjects(&parcel.work)));
+    }
+}
+
+/// Messages being published. Where spans are sent nowhere, the span that we are in.
+#[must_use]
+pub fn publish(queue: Queue, messages: usize) -> Span {
+    if !are_sent() {
+        return Span::current();
+    }
     tracing::info_span!(
         target: TARGET,
         "publish",
@@ -55,7 +106,8 @@ pub(crate) fn publish(queue: Queue, messages: usize) -> Span {
     )
 }
 
-/// A run, from its beginning to its end; `caller` is what began it.
+/// A run, from its beginning to its end; `caller` is what began it. Where that says nothing, it is a part of the span that we
+/// are in, if we are in one.
 #[must_use]
 pub fn run(caller: &dyn Extractor) -> Span {
     let span = tracing::info_span!(
@@ -66,15 +118,42 @@ pub fn run(caller: &dyn Extractor) -> Span {
         run = field::Empty,
         trace_id = field::Empty,
     );
-    if !span.is_disabled() {
-        adopt(&span, caller);
+    adopt(&span, caller);
+    span
+}
+
+/// A run that takes the place of others, begun under other leaders: it goes on in the trace of the first of these
+/// `traceparents`, and is linked to the others.
+#[must_use]
+pub fn run_again(traceparents: &[String]) -> Span {
+    let Some((first, others)) = traceparents.split_first() else { return run(&Nobody) };
+    let span = run(&Traceparent(first));
+    for other in others {
+        span.add_link(read(&Traceparent(other)).span().span_context().clone());
     }
+    span
+}
+
+/// Notes in a run's span which run it is.
+pub fn note_run(span: &Span, catalogue: &str, run: &RunId) {
+    span.record("quire.catalogue", catalogue);
+    span.record("run", field::display(run));
+}
+
+/// Finishing the site by itself, beside any run.
+#[must_use]
+pub fn finish() -> Span {
+    let span = tracing::info_span!(target: TARGET, "finish", otel.kind = "internal", trace_id = field::Empty);
+    adopt(&span, &Nobody);
     span
 }
 
 /// Makes what the headers speak of the parent of the span, and notes the trace for log lines.
 fn adopt(span: &Span, headers: &dyn Extractor) {
-    let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), headers);
+    if span.is_disabled() {
+        return;
+    }
+    let parent = read(headers);
     if parent.span().span_context().is_valid() {
         // Refused only by a span that has begun; this one is new.
         let _ = span.set_parent(parent);
@@ -86,33 +165,61 @@ fn adopt(span: &Span, headers: &dyn Extractor) {
     }
 }
 
-/// The message with the context of the span that we are in: whoever processes it is its child.
-#[must_use]
-pub fn carry_current(message: Message) -> Message {
-    carry(message, &Span::current())
+fn read(headers: &dyn Extractor) -> Context {
+    TraceContextPropagator::new().extract_with_context(&Context::new(), headers)
 }
 
-/// The message with the context of `span`, if it is one of a trace.
-pub(crate) fn carry(message: Message, span: &Span) -> Message {
-    if span.is_disabled() {
-        return message;
-    }
-    let context = span.context();
-    if !context.span().span_context().is_valid() {
-        return message;
-    }
+/// The headers that tell of `span`, if it is one of a trace.
+fn written(span: &Span) -> Vec<(String, String)> {
     let mut headers = Added(Vec::new());
-    TraceContextPropagator::new().inject_context(&context, &mut headers);
-    headers.0.into_iter().fold(message, |message, (name, value)| message.with_header(name, value))
+    if !span.is_disabled() {
+        let context = span.context();
+        if context.span().span_context().is_valid() {
+            TraceContextPropagator::new().inject_context(&context, &mut headers);
+        }
+    }
+    headers.0
+}
+
+/// The message with the context of `span`, if it is one of a trace: whoever processes it is a child of that.
+#[must_use]
+pub fn carry(message: Message, span: &Span) -> Message {
+    written(span).into_iter().fold(message, |message, (name, value)| message.with_header(name, value))
+}
+
+/// The span that we are in as W3C writes it, if it is one of a trace: to go on with the trace in another process.
+#[must_use]
+pub fn traceparent() -> Option<String> {
+    written(&Span::current()).into_iter().find_map(|(name, value)| (name == TRACEPARENT).then_some(value))
+}
+
+/// Who published a message.
+#[derive(Debug, Clone)]
+pub struct Publisher(SpanContext);
+
+/// Who published a message, if that is known.
+#[must_use]
+pub fn publisher(message: &Message) -> Option<Publisher> {
+    let context = read(&HeadersOf(message));
+    let known = context.span().span_context().clone();
+    known.is_valid().then_some(Publisher(known))
+}
+
+/// Links a span to who published what it is about.
+pub fn link(span: &Span, publisher: &Publisher) {
+    span.add_link(publisher.0.clone());
 }
 
 /// The trace that a message was published in.
 #[must_use]
 pub fn trace_id(message: &Message) -> Option<String> {
-    let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &HeadersOf(message));
-    let span = context.span();
-    let known = span.span_context();
-    known.is_valid().then(|| known.trace_id().to_string())
+    publisher(message).map(|publisher| publisher.0.trace_id().to_string())
+}
+
+/// [`tokio::task::spawn_blocking`] in the span that we are in: what is logged there says so.
+pub fn spawn_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    let span = Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(work))
 }
 
 /// Headers to be added.
@@ -139,7 +246,20 @@ impl Extractor for HeadersOf<'_> {
     }
 }
 
-/// Nobody called: a trace begins here.
+/// What was kept of a span.
+struct Traceparent<'a>(&'a str);
+
+impl Extractor for Traceparent<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        (key == TRACEPARENT).then_some(self.0)
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        vec![TRACEPARENT]
+    }
+}
+
+/// Nobody called: a trace begins here, unless we are in a span.
 #[derive(Debug, Clone, Copy)]
 pub struct Nobody;
 
@@ -152,3 +272,6 @@ impl Extractor for Nobody {
         Vec::new()
     }
 }
+
+#[cfg(test)]
+mod tests;

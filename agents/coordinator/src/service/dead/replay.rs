@@ -11,11 +11,15 @@ use std::{
 use quire_api::run::{DeadFilter, ReplayDeadRequest, ReplayDeadResponse};
 use quire_catalogue::{Bundle, Catalogue};
 use quire_proto::{CatalogueRef, Lane, Parcel};
-use quire_runtime::{broker::Broker, process::audit};
+use quire_runtime::{
+    broker::Broker,
+    process::audit,
+    telemetry::trace::{self, Extractor, Publisher},
+};
 use tonic::Status;
-use tracing::Span;
+use tracing::Instrument as _;
 
-use super::{Letters, check_numbers, failed};
+use super::{Letter, Letters, check_numbers, failed};
 use crate::{
     Ground, Part, RunError, ground,
     service::{
@@ -26,11 +30,16 @@ use crate::{
     task::on_thread,
 };
 
+/// Letters of one run whose deaths its span is linked to.
+const LINKS: usize = 32;
+
 /// Letters of one catalogue.
 struct Group {
     catalogue: CatalogueRef,
     lane: Lane,
     numbers: Vec<u64>,
+    /// Spans in which the first of them died.
+    died_in: Vec<Publisher>,
     /// What the letters are about.
     part: Part,
     /// All of the catalogue: what they are about is nothing less, or too much, or no other letter is left.
@@ -39,12 +48,16 @@ struct Group {
 
 impl Group {
     fn new(catalogue: CatalogueRef) -> Self {
-        Self { catalogue, lane: Lane::Low, numbers: Vec::new(), part: Part::default(), is_all: false }
+        let (numbers, died_in) = (Vec::new(), Vec::new());
+        Self { catalogue, lane: Lane::Low, numbers, died_in, part: Part::default(), is_all: false }
     }
 
-    fn add(&mut self, letter: u64, parcel: &Parcel, lane: Lane) {
+    fn add(&mut self, letter: &Letter, parcel: &Parcel, lane: Lane) {
         self.lane = self.lane.min(lane);
-        self.numbers.push(letter);
+        self.numbers.push(letter.number);
+        if self.died_in.len() < LINKS {
+            self.died_in.extend(trace::publisher(&letter.message));
+        }
         match Part::of(&parcel.work) {
             Some(part) if !self.is_all => {
                 self.part = std::mem::take(&mut self.part).with(part);
@@ -71,11 +84,12 @@ impl Group {
 }
 
 /// Begins a run of what letters are about, one for each of their catalogues, and drops those letters. In `lane`, or the most
-/// urgent that one of the letters had.
+/// urgent that one of the letters had, and in the trace of whoever `called`.
 pub(in crate::service) async fn replay(
     leading: &Arc<Leading>,
     request: ReplayDeadRequest,
     lane: Option<Lane>,
+    called: &(dyn Extractor + Sync),
     from: &str,
 ) -> Result<ReplayDeadResponse, Status> {
     check_numbers(&leading.broker, request.filter.as_ref()).await?;
@@ -89,7 +103,7 @@ pub(in crate::service) async fn replay(
         answer.replayed += group.numbers.len() as u64;
         if !request.dry_run {
             let part = group.part(leading, &bundle).await?;
-            answer.runs.push(begin(leading, group, bundle, part, from).await?);
+            answer.runs.push(begin(leading, group, bundle, part, called, from).await?);
         }
     }
     Ok(answer)
@@ -113,7 +127,7 @@ async fn groups(
                 let header = &parcel.header;
                 let new = || Group::new(header.catalogue.clone());
                 let group = groups.entry(header.catalogue.name.clone()).or_insert_with(new);
-                group.add(read.letter.number, parcel, lane.unwrap_or(header.lane.max(Lane::High)));
+                group.add(&read.letter, parcel, lane.unwrap_or(header.lane.max(Lane::High)));
             }
             None if is_meant => *skipped += 1,
             _ => others.extend(name.cloned()),
@@ -136,17 +150,23 @@ async fn begin(
     group: Group,
     bundle: Bundle,
     part: Part,
+    called: &(dyn Extractor + Sync),
     from: &str,
 ) -> Result<String, Status> {
     let asked = Asked { bundle, full: false, anew: false, lane: group.lane, part, replaces: Vec::new() };
     let place = leading.place()?;
+    let span = trace::run(called);
+    group.died_in.iter().for_each(|died_in| trace::link(&span, died_in));
     // On its own: whoever asks may go away meanwhile.
-    let starting = start(Arc::clone(leading), asked, Some(place), Span::current());
+    let starting = start(Arc::clone(leading), asked, Some(place), span.clone());
     let known = leading.tasks.spawn(starting).await.map_err(|error| Status::internal(error.to_string()))?;
     let run = known.map_err(|error| not_begun(&error))?.now().id;
-    for letter in group.numbers {
-        leading.broker.drop_dead_letter(letter).await.map_err(failed)?;
-        audit(from, "replay a dead letter", &format!("{letter} by {run}"));
-    }
-    Ok(run)
+    let dropping = async {
+        for letter in group.numbers {
+            leading.broker.drop_dead_letter(letter).await.map_err(failed)?;
+            audit(from, "replay a dead letter", &format!("{letter} by {run}"));
+        }
+        Ok(())
+    };
+    dropping.instrument(span).await.map(|()| run)
 }
