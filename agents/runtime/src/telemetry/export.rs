@@ -126,9 +126,23 @@ fn tracer(resource: Resource, send: bool) -> Result<SdkTracerProvider, Telemetry
     if !send {
         return Ok(provider.build());
     }
+    grpc("TRACES")?;
     let exporter = SpanExporter::builder().with_tonic().build();
     let exporter = exporter.map_err(|error| TelemetryError::Export(error.into()))?;
     Ok(provider.with_batch_exporter(exporter).build())
+}
+
+/// Refuses another protocol than the one that is spoken: what is sent in another way would be lost without a word.
+fn grpc(kind: &str) -> Result<(), TelemetryError> {
+    let names = [format!("OTEL_EXPORTER_OTLP_{kind}_PROTOCOL"), "OTEL_EXPORTER_OTLP_PROTOCOL".to_owned()];
+    let said = names.into_iter().find_map(|name| {
+        let value = std::env::var(&name).ok().filter(|value| !value.is_empty())?;
+        Some((name, value))
+    });
+    match said {
+        Some((name, value)) if value != "grpc" => Err(TelemetryError::Protocol { name, value }),
+        _ => Ok(()),
+    }
 }
 
 fn meters(
@@ -147,6 +161,7 @@ fn meters(
         .map_err(|error| failed(error.into()))?;
     let mut meters = SdkMeterProvider::builder().with_resource(resource).with_reader(scraped);
     if send {
+        grpc("METRICS")?;
         let exporter =
             MetricExporter::builder().with_tonic().build().map_err(|error| failed(error.into()))?;
         meters = meters.with_periodic_exporter(exporter);

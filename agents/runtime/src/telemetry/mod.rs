@@ -29,6 +29,14 @@ pub enum TelemetryError {
     /// What is traced or measured cannot be sent.
     #[error("cannot send traces or metrics; check the OTEL_ variables")]
     Export(#[source] crate::BoxError),
+    /// A protocol that we do not speak.
+    #[error("{name} is {value}: expected grpc, the one protocol that traces and metrics are sent by")]
+    Protocol {
+        /// The variable.
+        name: String,
+        /// What it says.
+        value: String,
+    },
     /// The filter cannot be changed.
     #[error("changing the log filter")]
     Reload(#[source] tracing_subscriber::reload::Error),
