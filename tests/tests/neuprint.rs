@@ -306,8 +306,16 @@ fn the_catalogue_of_neuron_types_shows_what_is_in_the_graph() {
     // What is only in the answer about layers has synapses and no cells there.
     let t4a = figure(&quire, "me-r-cells.svg", "t4a");
     assert!(t4a.contains("Column: 2, 2\nCell count: 0\n"), "{t4a}");
-    let dataset = fs::read_to_string(quire.site().join("neurons/dataset-cns.html")).unwrap();
-    assert!(dataset.contains("2025-01-02 03:04:05"), "{dataset}");
+    // The dataset tells of itself on a page of its own.
+    let site = tree(&quire.site().join("neurons"));
+    let is_own = |path: &&String| path.starts_with("dataset") && path.ends_with(".html");
+    let own: Vec<&String> = site.keys().filter(is_own).collect();
+    let [own] = own.as_slice() else { panic!("{site:?}") };
+    let own = fs::read_to_string(quire.site().join("neurons").join(own)).unwrap();
+    assert!(
+        own.contains("2025-01-02 03:04:05") && own.contains("<td>R</td><td class=\"num\">4</td>"),
+        "{own}"
+    );
     assert_eq!(pages.values().map(|page| number(&page.view()["cells"])).fold(0.0, f64::max), 3.0);
 }
 

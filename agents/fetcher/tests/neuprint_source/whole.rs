@@ -98,19 +98,24 @@ fn omissions() -> Vec<Value> {
 #[tokio::test]
 async fn what_is_left_out_of_an_answer_is_asked_for_again_and_makes_no_record() {
     let Some(server) = server() else { return };
-    let expected = undisturbed(&server).await;
+    const TYPES: &str = ", include: [\"Mi1\", \"T4a\"]";
+    let expected = texts_in(&bench(&server, TYPES).run(None).await);
+    assert_eq!(expected.len(), 3);
     for mut fault in omissions() {
         server.fail(&json!([fault]));
-        let run = bench(&server, "").run(None).await;
+        let run = bench(&server, TYPES).run(None).await;
         let texts = texts_in(&run);
         assert!(texts.iter().all(|(location, text)| expected[location] == *text), "{fault}");
         let [(location, why)] = run.failed.as_slice() else { panic!("{fault}: {:?}", run.failed) };
-        assert_eq!((location.as_str(), texts.len()), ("types/Mi1", expected.len() - 1), "{fault}");
+        assert_eq!((location.as_str(), texts.len()), ("types/Mi1", 2), "{fault}");
         assert!(why.starts_with("neuPrint "), "{why}");
+        if fault.get("column").is_some() {
+            continue;
+        }
         // Once is chance.
         fault["times"] = 1.into();
         server.fail(&json!([fault]));
-        let run = bench(&server, "").run(None).await;
+        let run = bench(&server, TYPES).run(None).await;
         assert_eq!((texts_in(&run), run.failed.len()), (expected.clone(), 0), "{fault}");
     }
 }
