@@ -140,3 +140,27 @@ fn a_side_beside_unknown_cells_is_not_all_there_is() {
     assert_eq!(fields(&site)["weft17"]["side"][0], "right and unknown");
     assert!(site.read("index.html").contains("href=\"weft17.r.html\">R"));
 }
+
+#[test]
+fn regions_are_filters_from_one_and_a_half_percent_on() {
+    let site = Site::changed(|catalogue| {
+        super::edit(catalogue, "type-11.json", |it| {
+            let all = &mut it["views"]["all"];
+            (all["pre"], all["post"]) = (1000.into(), 2000.into());
+            // The sides of AVLP are too little each, and enough together.
+            all["regions"] = serde_json::json!([
+                ["AVLP(L)", 8, 0, 1],
+                ["AVLP(R)", 7, 0, 1],
+                ["CentralBrain", 1000, 2000, 3],
+                ["GNG", 0, 30, 1],
+                ["IntTct", 0, 0, 0],
+                ["MB(L)", 15, 0, 1],
+                ["OL(L)", 14, 29, 1],
+                ["SLP(R)", 14, 29, 1],
+            ]);
+        });
+    });
+    let drift = &fields(&site)["Drift"];
+    assert_eq!(drift["region"], serde_json::json!(["CentralBrain"]));
+    assert_eq!(drift["roi"], serde_json::json!(["AVLP", "GNG", "MB"]));
+}
