@@ -102,7 +102,7 @@ impl Drop for Image {
 
 /// Runs a command; or what it says is wrong.
 fn done(command: &mut Command) -> Result<(), String> {
-    match command.output() {
+    match command.env("LC_ALL", "C").output() {
         Ok(output) if output.status.success() => Ok(()),
         Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
         Err(error) => Err(error.to_string()),

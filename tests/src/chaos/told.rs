@@ -69,7 +69,7 @@ impl Told {
     /// Whether it was skipped for want of rights alone, so that no tool that is promised is missing.
     #[must_use]
     pub fn lacks_rights(&self) -> bool {
-        let refusals = ["not permitted", "ermission denied", "must be superuser"];
+        let refusals = ["not permitted", "ermission denied", "must be superuser", "loop device"];
         self.skipped.as_ref().is_some_and(|reason| refusals.iter().any(|refusal| reason.contains(refusal)))
     }
 
@@ -113,6 +113,7 @@ mod tests {
             ("no network namespaces: ip netns add q: mkdir /run/netns failed: Permission denied", true),
             ("no network namespaces: ip netns add q: Operation not permitted", true),
             ("no file system can be mounted: mount: /x: must be superuser to use mount.", true),
+            ("no file system can be mounted: mount: /x: failed to setup loop device for /y.", true),
             ("no file system can be mounted: No such file or directory (os error 2)", false),
         ] {
             assert_eq!(Told::skipped(reason).lacks_rights(), lacks, "{reason}");
