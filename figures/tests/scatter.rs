@@ -64,6 +64,13 @@ fn points_are_links_with_ids_of_their_own() {
         .collect();
     let first = ("KCa.27b.27-ap1", Some("types/KCa'b'-ap1.html?a&b"));
     assert_eq!(links, [first, ("KC.2fa", None), ("KC_a", None)]);
+    // A plot that stands in a frame leads the page around it.
+    assert!(
+        document
+            .descendants()
+            .filter(|node| node.attribute("href").is_some())
+            .all(|node| node.has_tag_name("use") || node.attribute("target") == Some("_top"))
+    );
     assert_eq!(point_id("KC/a"), "KC.2fa");
     assert_eq!(point_id("KC.2fa"), "KC.2e2fa");
     assert!(svg.contains("<title>KC/a\nCells per eye: 10\nMedian columns per cell: 2\nCoverage: 1</title>"));

@@ -146,20 +146,9 @@
     });
   }
 
-  // --- Points of plots lead to pages: to the page around the plot, not into it, where the browser lets us look inside ---
-
-  function plots() {
-    for (const plot of document.querySelectorAll(".plots object")) {
-      const lead = () => plot.contentDocument?.querySelectorAll("a[href]").forEach((link) => link.setAttribute("target", "_top"));
-      plot.addEventListener("load", lead);
-      lead();
-    }
-  }
-
   for (const controls of document.querySelectorAll(".controls[data-for]")) {
     slider(document.getElementById(controls.dataset.for), controls);
     controls.hidden = false;
   }
   viewer();
-  plots();
 })();

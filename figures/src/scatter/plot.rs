@@ -206,7 +206,8 @@ impl<'a> Plot<'a> {
         if live {
             svg.raw("<a id=\"")?.raw(point_id(point.name))?.raw("\"")?;
             if let Some(link) = point.link {
-                svg.raw(" href=\"")?.text(link)?.raw("\"")?;
+                // Where the plot stands in a frame, the page is to change.
+                svg.raw(" href=\"")?.text(link)?.raw("\" target=\"_top\"")?;
             }
             svg.raw(">")?;
         }

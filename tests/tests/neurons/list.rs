@@ -144,7 +144,7 @@ fn a_side_beside_unknown_cells_is_not_all_there_is() {
 #[test]
 fn regions_are_filters_from_one_and_a_half_percent_on() {
     let site = Site::changed(|catalogue| {
-        super::edit(catalogue, "type-11.json", |it| {
+        edit(catalogue, "type-11.json", |it| {
             let all = &mut it["views"]["all"];
             (all["pre"], all["post"]) = (1000.into(), 2000.into());
             // The sides of AVLP are too little each, and enough together.
