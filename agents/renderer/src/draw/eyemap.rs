@@ -59,6 +59,9 @@ struct Own {
     layers: (u32, u32),
 }
 
+/// A column as it is given: ids, status, value.
+type Found = ((i32, i32), Status, f64);
+
 impl Columns for Joined {
     fn columns(&self) -> impl Iterator<Item = Column<'_>> {
         self.columns.iter().map(|column| {
@@ -202,7 +205,7 @@ impl Joined {
 
     /// `[hex1, hex2, value]`, or `[hex1, hex2, cells, [synapses of layer 1, …]]`: which of both counts the metric says. Where
     /// that counts nothing, the column has data of the other metric alone: in this one it is what the region and the eye say.
-    fn compact(&mut self, cells: &[Jq], metric: &Metric) -> Result<Option<((i32, i32), Status, f64)>, Wrong> {
+    fn compact(&mut self, cells: &[Jq], metric: &Metric) -> Result<Option<Found>, Wrong> {
         let at = |position| move |wrong: Wrong| wrong.within_list(position);
         let (hex1, hex2, third, layers) = match cells {
             [hex1, hex2, third] => (hex1, hex2, third, None),
@@ -223,7 +226,7 @@ impl Joined {
     }
 
     /// `{hex1, hex2, value, layers, status}`.
-    fn spelled(&mut self, item: &Jq) -> Result<((i32, i32), Status, f64), Wrong> {
+    fn spelled(&mut self, item: &Jq) -> Result<Found, Wrong> {
         let members = Members::of(item, &["hex1", "hex2", "status", "value", "layers"])?;
         let ids = (members.required("hex1", id)?, members.required("hex2", id)?);
         let sum = members.read("layers", |layers| self.add_layers(layers))?;
