@@ -63,7 +63,7 @@ async fn compare(server: &Nats, count: usize, bytes: usize) -> f64 {
     let (mut ratios, mut ours, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         let bare = bare_hop(server, count, bytes).await;
-        let own = ends(our_hop(server, count, bytes, round)).await;
+        let own = ends(Box::pin(our_hop(server, count, bytes, round))).await;
         ratios.push(own / bare);
         ours.push(own);
         theirs.push(bare);
@@ -74,13 +74,13 @@ async fn compare(server: &Nats, count: usize, bytes: usize) -> f64 {
         median(&mut theirs),
         ratio / GOAL
     );
-    let one = ends(by_hand(server, count / 20, bytes, false)).await;
+    let one = ends(Box::pin(by_hand(server, count / 20, bytes, false))).await;
     println!(
         "  fetch one, ack one {one:.0}/s: ours is {:.1} times it, {:.2} of the goal",
         own / one,
         own / one / GOAL_ONE
     );
-    let double = ends(by_hand(server, count / 5, bytes, true)).await;
+    let double = ends(Box::pin(by_hand(server, count / 5, bytes, true))).await;
     println!(
         "  batch, double-ack each {double:.0}/s: ours is {:.1} times it, {:.2} of the goal",
         own / double,

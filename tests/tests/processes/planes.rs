@@ -125,12 +125,15 @@ async fn seen(
     stream: &mut Streaming<WatchResponse>,
     is_it: impl Fn(&StatusResponse) -> bool,
 ) -> Option<StatusResponse> {
-    loop {
-        let told = timeout(PATIENCE, stream.message()).await.unwrap().unwrap()?;
-        if let Some(status) = told.status.filter(&is_it) {
-            return Some(status);
+    let look = async {
+        loop {
+            let told = stream.message().await.unwrap()?;
+            if let Some(status) = told.status.filter(&is_it) {
+                return Some(status);
+            }
         }
-    }
+    };
+    timeout(PATIENCE, look).await.unwrap()
 }
 
 fn paused(status: &StatusResponse) -> Vec<&str> {

@@ -92,8 +92,8 @@ mod tests {
         let (sums, cells) = (json!([2, 13, 125]), json!([2, [[111, 4], [112, 2]]]));
         let eleven: Vec<_> = (0..11).map(|body| json!([body, 1])).collect();
         assert_eq!(check(json!("T"), 0, &[]), Ok(()));
-        assert_eq!(check(json!("T"), 1, &[sums.clone()]), Ok(()));
-        assert_eq!(check(json!(7), 1, &[cells.clone()]), Ok(()));
+        assert_eq!(check(json!("T"), 1, std::slice::from_ref(&sums)), Ok(()));
+        assert_eq!(check(json!(7), 1, std::slice::from_ref(&cells)), Ok(()));
         assert_eq!(
             check(json!(7), 1, &[json!([11, eleven[..10]])]),
             Ok(()),
