@@ -143,7 +143,7 @@ fn the_report_has_the_shape_that_others_rely_on() {
     let ended: system_tests::Ended = quire.build_command(&Build::of("findings")).output().unwrap().into();
     let report: Value = serde_json::from_str(ended.out.trim_end()).unwrap();
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(keys(&report), ["runs", "manifest"]);
+    assert_eq!(keys(&report), ["runs", "manifest", "peak_memory_bytes"]);
     let run = &report["runs"][0];
     let expected = [
         "catalogue",

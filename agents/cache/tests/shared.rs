@@ -72,7 +72,10 @@ fn what_is_damaged_or_another_keys_is_a_miss_and_goes() {
     let cache = store.cache::<u64>("results", SHARED);
     cache.put(b"a", &1);
     cache.put(b"b", &2);
-    store.clear(None);
+    // One that has nothing of its own yet.
+    let store = CacheStore::in_memory();
+    store.share(Arc::<Level>::clone(&level));
+    let cache = store.cache::<u64>("results", SHARED);
     let foreign = level.get("results/61").unwrap();
     level.put("results/62".to_owned(), foreign);
     assert_eq!(cache.get(b"b"), None, "the value of another key");

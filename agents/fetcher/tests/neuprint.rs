@@ -148,12 +148,12 @@ fn records_of_all_datasets_have_the_members_that_templates_use() {
         let (mut connections, mut regions) = (0, 0);
         for record in records(&server, dataset, &names) {
             let what = format!("{dataset} {}", record["type"]);
-            assert_members(&record, of("type"), &["also", "side", "merged"], &what);
+            assert_members(&record, of("type"), &["also", "side", "merged", "points"], &what);
             for transmitter in record["transmitters"].as_array().unwrap() {
                 assert_members(transmitter, of("transmitter"), &[], &what);
             }
             for map in record["eyemaps"].as_array().unwrap() {
-                assert_members(map, of("eyemap"), &[], &what);
+                assert_members(map, of("eyemap"), &["drawn"], &what);
             }
             for view in record["views"].as_object().unwrap().values() {
                 assert_members(view, of("view"), &[], &what);

@@ -132,8 +132,13 @@ fn card(catalogue: SiteCatalogue<'_>, sitemap: &mut Sitemap) -> Result<Value, Bo
     let look = catalogue.engine.look();
     let base_url = look.base_url.as_deref();
     sitemap.add(base_url, &format!("{}/index.html", look.slug));
-    let facets: Vec<usize> =
-        look.fields.iter().enumerate().filter(|(_, field)| field.facet).map(|(at, _)| at).collect();
+    let facets: Vec<usize> = look
+        .fields
+        .iter()
+        .enumerate()
+        .filter(|(_, field)| field.column.is_some())
+        .map(|(at, _)| at)
+        .collect();
     let mut counts: Vec<BTreeMap<String, usize>> = vec![BTreeMap::new(); facets.len()];
     if base_url.is_some() || !facets.is_empty() {
         for entry in catalogue.entries {
