@@ -176,6 +176,21 @@ fn a_process_ends_in_time_though_nobody_takes_its_traces() {
 }
 
 #[test]
+fn a_protocol_of_traces_that_is_not_spoken_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut validator = std::process::Command::new(Quire::program().with_file_name("quire-validator"));
+    validator.current_dir(folder.path()).args(["--store", "file:store", "--state", "state"]);
+    validator.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
+    let ended: Ended = validator.env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf").output().unwrap().into();
+    assert_eq!(ended.code, Some(2), "{}", ended.err);
+    assert!(
+        ended.err.contains("OTEL_EXPORTER_OTLP_PROTOCOL is http/protobuf: expected grpc"),
+        "{}",
+        ended.err
+    );
+}
+
+#[test]
 fn settings_that_belong_together_are_given_together_wherever_they_stand() {
     let quire = Quire::new();
     let (file, secret) = (quire.folder().join("quire.toml"), "/run/secrets/p");
