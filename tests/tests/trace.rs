@@ -19,7 +19,7 @@ use opentelemetry_proto::tonic::{
 };
 use quire_api::run::{DefinitionFile, ReplayDeadRequest, StartRequest, run_service_client::RunServiceClient};
 use serde_json::Value as Json;
-use system_tests::{COORDINATOR, Cluster, ClusterOptions, tree};
+use system_tests::{COORDINATOR, Cluster, ClusterOptions, birds, tree};
 use test_servers::Signal;
 use tokio::{net::TcpListener, runtime::Runtime};
 use tokio_stream::wrappers::TcpListenerStream;
@@ -128,30 +128,14 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A catalogue of birds, or of what `name` says, with two records. The page of one cannot be made.
+/// A catalogue of birds, or of what `name` says, with two records. The page of one cannot be made, as it has no colour.
 fn catalogue(folder: &Path, name: &str) -> PathBuf {
-    let catalogue = folder.join(name);
-    fs::create_dir_all(catalogue.join("templates")).unwrap();
-    fs::create_dir_all(catalogue.join("data")).unwrap();
-    let yaml = format!(
-        "catalogue: {name}\ntitle: T\nsources:\n  - name: all\n    \
-         files: {{ root: \"${{{}_ROOT}}\", include: [\"*.json\"], format: json }}\n\
-         record:\n  key: .id\n  title: .id\npages:\n  record: templates/record.html\n",
-        name.to_uppercase()
-    );
-    fs::write(catalogue.join("catalogue.yaml"), yaml).unwrap();
-    let page = "{% extends \"quire/base.html\" %}{% block main %}{% if record.bad %}{{ record.no.such }}{% endif %}\
-                {% endblock %}";
-    fs::write(catalogue.join("templates/record.html"), page).unwrap();
-    for (id, is_bad) in [("crane", false), ("egret", true)] {
-        write(&catalogue, id, is_bad);
-    }
-    catalogue
+    birds(folder, name, &[("crane", ",\"colour\":\"grey\""), ("egret", "")])
 }
 
-fn write(catalogue: &Path, id: &str, is_bad: bool) {
-    let record = format!("{{\"id\":\"{id}\",\"bad\":{is_bad}}}");
-    fs::write(catalogue.join(format!("data/{id}.json")), record).unwrap();
+/// Gives the other one its colour.
+fn mend(catalogue: &Path) {
+    fs::write(catalogue.join("data/egret.json"), r#"{"id":"egret","colour":"white"}"#).unwrap();
 }
 
 fn definition(catalogue: &Path) -> Vec<DefinitionFile> {
@@ -267,7 +251,7 @@ fn a_run_goes_on_with_the_trace_of_who_began_it_replayed_it_or_led_before() {
     let renderer =
         |traced: &Traced, signal| traced.cluster.agents("renderer").next().unwrap().process.tell(signal);
     renderer(&traced, Signal::Stop);
-    write(&birds, "egret", false);
+    mend(&birds);
     let begun = traced.begin(&birds, &callers[2]);
     let leader = traced.cluster.leader_address().unwrap();
     for agent in traced.cluster.take(|agent| agent.address == leader) {
@@ -305,7 +289,7 @@ fn a_run_goes_on_with_the_trace_of_who_began_it_replayed_it_or_led_before() {
 fn a_run_that_mends_is_a_part_of_what_found_the_damage() {
     let folder = tempfile::tempdir().unwrap();
     let [birds, trees] = ["birds", "trees"].map(|name| catalogue(folder.path(), name));
-    write(&trees, "egret", false);
+    mend(&trees);
     let mut traced = Traced::start(options(&[&birds, &trees]));
     let _ = traced.cluster.run_folder(&birds);
     let blobs = traced.cluster.store().join("blobs");

@@ -21,6 +21,7 @@ use std::{
 
 use quire_proto::{codec, manifest::Entry};
 use quire_renderer::{engine::Engine, look::Look, project::catalogue_files};
+use quire_runtime::Memory;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -76,9 +77,5 @@ fn main() {
 
 /// Most memory that this process has had, in MiB.
 fn memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.split_whitespace().next())
-        .and_then(|kib| kib.parse().ok())
-        .map_or(0, |kib: u64| kib >> 10)
+    Memory::now().map_or(0, |memory| memory.peak >> 20)
 }
