@@ -209,24 +209,6 @@ impl Broker {
         self.backend.drop_letter(number).await
     }
 
-    /// Publishes `message`, made of the dead letter `number`, to `queue` under a fresh id, then forgets the letter. If it
-    /// fails in between, repeat it: the message is not taken twice within the window in which ids are remembered.
-    ///
-    /// # Errors
-    /// [`AdminError::NoLetter`] if it is not there any more.
-    pub async fn replay_dead_letter(
-        &self,
-        number: u64,
-        queue: Queue,
-        message: Message,
-    ) -> Result<(), AdminError> {
-        let letter = self.dead_letter(number).await?.ok_or(AdminError::NoLetter { number })?;
-        let message = Message { id: letter.fresh_id(), ..message };
-        let published = self.publish(queue, message).await;
-        published.map_err(|source| AdminError::Publish { number, source })?;
-        self.drop_dead_letter(number).await.map(drop)
-    }
-
     /// Drains: from now on nothing is handed out and waiting pulls end with [`PullError::Closed`]; whoever has a
     /// delivery may still publish and settle it. Returns when no delivery is out (settled, dropped or expired);
     /// then publishes end with [`PublishError::Closed`] too. The caller bounds the wait.

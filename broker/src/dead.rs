@@ -1,6 +1,4 @@
-//! Dead letters: to be looked through, replayed or dropped by a person.
-
-use quire_proto::Digest;
+//! Dead letters: to be looked through and dropped by a person.
 
 use crate::Message;
 
@@ -11,15 +9,4 @@ pub struct DeadLetter {
     pub number: u64,
     /// What was published.
     pub message: Message,
-}
-
-impl DeadLetter {
-    /// The id under which the letter is replayed: not that of any message before, or it would be taken for a repeat;
-    /// the same whenever this letter is replayed, so that a replay that was cut short can be repeated.
-    pub(crate) fn fresh_id(&self) -> Digest {
-        let mut bytes = b"quire.v1.replay".to_vec();
-        bytes.extend(self.number.to_le_bytes());
-        bytes.extend(self.message.id.as_bytes());
-        Digest::of(&bytes)
-    }
 }

@@ -215,15 +215,6 @@ pub enum AdminError {
         /// What was tried.
         what: String,
     },
-    /// The message of a dead letter was not taken; the letter is still there.
-    #[error("dead letter {number} cannot be replayed")]
-    Publish {
-        /// The letter's number.
-        number: u64,
-        /// Why.
-        #[source]
-        source: PublishError,
-    },
     /// The backend cannot be reached.
     #[error("broker is unavailable")]
     Unavailable(#[source] Source),

@@ -50,6 +50,9 @@ pub struct RunReport {
     /// What else the catalogue's owner may want to know, by source: a pattern that no file matches.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub notes: BTreeSet<String>,
+    /// How many of the failures are of sources that were not listed completely. Known to the process of the run alone.
+    #[serde(skip)]
+    pub unlisted: usize,
 }
 
 /// Items by state: `seen = published + unchanged + rejected + dead`.

@@ -67,7 +67,7 @@ pub(crate) trait AnyCache: Send + Sync {
     fn stats(&self) -> CacheStats;
     fn forget(&self);
     /// Forgets what is shared.
-    fn forget_shared(&self);
+    fn forget_shared(&self) -> Result<(), String>;
     fn warm(&self) -> u64;
     fn as_any(&self) -> &dyn Any;
 }
@@ -319,10 +319,9 @@ impl<V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> AnyCache f
         self.inner.memory.invalidate_all();
     }
 
-    fn forget_shared(&self) {
-        if let Some(level) = self.inner.shared.as_ref().and_then(|shared| shared.get()) {
-            level.clear(&shared::prefix(self.inner.name));
-        }
+    fn forget_shared(&self) -> Result<(), String> {
+        let level = self.inner.shared.as_ref().and_then(|shared| shared.get());
+        level.map_or(Ok(()), |level| level.clear(&shared::prefix(self.inner.name)))
     }
 
     fn warm(&self) -> u64 {

@@ -12,8 +12,11 @@ pub trait SharedLevel: Send + Sync {
     fn remove(&self, key: String);
     /// Keys that start with `prefix`, at most `most`; none if the level is away. Blocks.
     fn keys(&self, prefix: &str, most: usize) -> Vec<String>;
-    /// Forgets all keys that start with `prefix`, if the level is not away. Blocks.
-    fn clear(&self, prefix: &str);
+    /// Forgets all keys that start with `prefix`; or says why some may still be there. Blocks.
+    ///
+    /// # Errors
+    /// In words, what went wrong.
+    fn clear(&self, prefix: &str) -> Result<(), String>;
 }
 
 /// Longest key that is shared, in bytes: digests are, paths are not.

@@ -84,20 +84,24 @@ impl CacheStore {
     }
 
     /// Empties one cache, or all of them, in memory, on disk and where it is shared. Blocks.
-    pub fn clear(&self, name: Option<&str>) {
+    ///
+    /// # Errors
+    /// In words, why what is shared is not empty; memory and disk are.
+    pub fn clear(&self, name: Option<&str>) -> Result<(), String> {
         let is_meant = |known: &str| name.is_none_or(|name| name == known);
         let meant: Vec<Arc<dyn AnyCache>> = {
             let caches = self.caches();
             caches.iter().filter(|(known, _)| is_meant(known)).map(|(_, cache)| Arc::clone(cache)).collect()
         };
         // First what the others would be filled from again.
-        meant.iter().for_each(|cache| cache.forget_shared());
+        let shared: Vec<String> = meant.iter().filter_map(|cache| cache.forget_shared().err()).collect();
         // Nobody may carry a value from the disk into memory meanwhile.
         let _locks = self.inner.disk.as_ref().map(|disk| disk.locks.lock_all());
         if let Some(disk) = &self.inner.disk {
             disk.clear(name);
         }
         meant.iter().for_each(|cache| cache.forget());
+        shared.into_iter().next().map_or(Ok(()), Err)
     }
 
     /// Brings what lies in lower levels up into the higher ones, as far as there is room there; how many values. Blocks.

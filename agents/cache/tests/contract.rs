@@ -35,9 +35,9 @@ fn caches_of_one_folder_do_not_see_each_other() {
     let two = store.cache::<u32>("two", CacheOptions::default());
     one.put(b"k", &1);
     two.put(b"k", &2);
-    store.clear(Some("one"));
+    store.clear(Some("one")).unwrap();
     assert_eq!((one.get(b"k"), two.get(b"k")), (None, Some(2)));
-    store.clear(None);
+    store.clear(None).unwrap();
     assert_eq!(two.get(b"k"), None);
 }
 

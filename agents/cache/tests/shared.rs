@@ -30,8 +30,9 @@ impl SharedLevel for Level {
         level.keys().filter(|key| key.starts_with(prefix)).take(most).cloned().collect()
     }
 
-    fn clear(&self, prefix: &str) {
+    fn clear(&self, prefix: &str) -> Result<(), String> {
         self.0.lock().unwrap().retain(|key, _| !key.starts_with(prefix));
+        Ok(())
     }
 }
 

@@ -27,9 +27,9 @@ pub use bundle::{Bundle, BundleError, MAX_BUNDLE_BYTES, MAX_BUNDLE_FILES};
 pub use catalogue::{Catalogue, VALIDATION_VERSION};
 pub use catalogues::{Catalogues, CataloguesError};
 pub use definition::{
-    Aggregate, Connector, Definition, Expression, FacetOrder, Field, FieldKind, Figure, FigureKind, FigureOf,
-    FigureTooltips, FileRef, Files, Index, Lookup, Neuprint, Pages, RecordSection, Rule, RuleKind, Site,
-    Source, SourceFormat, Token, TypePatterns, Validate,
+    Aggregate, Connector, Definition, Expression, EyemapOptions, FacetOrder, Field, FieldKind, Figure,
+    FigureKind, FigureOf, FigureTooltips, FileRef, Files, Index, Lookup, Neuprint, Pages, RecordSection,
+    Rule, RuleKind, Site, Source, SourceFormat, Token, TypePatterns, Validate,
 };
 pub use diagnostics::{Diagnostic, Diagnostics};
 pub use document::IndexDocument;

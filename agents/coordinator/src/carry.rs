@@ -22,8 +22,6 @@ use quire_proto::{
     manifest::{Entry, RejectRow},
 };
 
-/// How failures of a whole source begin, in reports.
-pub const OF_SOURCE: &str = "source ";
 /// Everything that the decision needs.
 pub(crate) struct Carried {
     pub(crate) candidates: Sorted<Candidate>,
@@ -222,7 +220,7 @@ impl Fates {
     fn failures(&self) -> Vec<String> {
         let listings = self
             .unlisted()
-            .map(|(source, reason)| format!("{OF_SOURCE}{source}: {reason}; nothing of it is removed"));
+            .map(|(source, reason)| format!("source {source}: {reason}; nothing of it is removed"));
         let mut losses = Losses::default();
         self.failed().for_each(|(subject, reason)| losses.add(&subject, &subject, reason));
         listings.chain(losses.told("items")).collect()

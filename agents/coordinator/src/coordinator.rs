@@ -228,6 +228,7 @@ impl Coordinator {
             turns,
             scope,
             reasons,
+            unlisted: 0,
         };
         let ended = Box::pin(run.run()).await?;
         if let Some((committed, wanted)) = ended.committed {

@@ -98,7 +98,12 @@ impl Gathered {
 
     /// Whether every source was listed completely.
     pub(crate) fn is_complete(&self) -> bool {
-        self.sources.values().all(|source| source.listed && source.failure.is_none())
+        self.unlisted() == 0
+    }
+
+    /// Sources that were not listed completely.
+    pub(crate) fn unlisted(&self) -> usize {
+        self.sources.values().filter(|source| !source.listed || source.failure.is_some()).count()
     }
 
     /// Whether nothing came but listings of unchanged locations.

@@ -49,12 +49,12 @@ mod task;
 mod turns;
 mod workspace;
 
-pub use carry::OF_SOURCE;
 pub use coordinator::Coordinator;
 pub use error::RunError;
 pub use explain::{Explanation, FileOf, dead_records, explain, published_catalogues};
 pub use fates::{Fate, Ground, fates, ground, known_keys};
 pub use folder::{FolderError, parts_of as parts_of_folder, read_folder};
+pub use losses::unnamed;
 pub use options::{CoordinatorOptions, RunRequest};
 pub use part::{MAX_KEYS, Part};
 pub use progress::{Event, Loss, NoProgress, Phase, Progress};

@@ -2,6 +2,8 @@
 
 /// Most causes told.
 const MAX_CAUSES: usize = 20;
+/// Most of one cause that are named.
+const MAX_NAMES: usize = 20;
 
 /// What is told of those that could not be processed.
 #[derive(Debug, Default)]
@@ -14,21 +16,28 @@ pub(crate) struct Losses {
 struct Cause {
     /// The error without the name of what it is about.
     error: String,
-    /// The first of these, and its error as it is.
-    first: (String, String),
+    /// The first error as it is.
+    first: String,
+    /// The first of these.
+    names: Vec<String>,
     count: usize,
 }
 
 impl Losses {
     /// One more: what it is called in the report and, if that is another name, in its error.
     pub(crate) fn add(&mut self, subject: &str, name: &str, error: &str) {
-        let cause = error.replacen(&format!(" {name}:"), ":", 1);
+        let cause = unnamed(error, name);
         let is_room = self.causes.len() < MAX_CAUSES;
         match self.causes.iter_mut().find(|known| known.error == cause) {
-            Some(known) => known.count += 1,
+            Some(known) => {
+                known.count += 1;
+                if known.names.len() < MAX_NAMES {
+                    known.names.push(subject.to_owned());
+                }
+            }
             None if is_room => {
-                let first = (subject.to_owned(), error.to_owned());
-                self.causes.push(Cause { error: cause, first, count: 1 });
+                let (first, names) = (error.to_owned(), vec![subject.to_owned()]);
+                self.causes.push(Cause { error: cause, first, names, count: 1 });
             }
             None => self.untold += 1,
         }
@@ -36,9 +45,13 @@ impl Losses {
 
     /// A line for each cause, and one for those beyond. `what` they are, such as `records`.
     pub(crate) fn told(self, what: &str) -> Vec<String> {
-        let cause = |Cause { error, first: (subject, own), count }| match count {
-            1 => format!("{subject}: {own}"),
-            _ => format!("{subject} and {} more {what}: {error}", count - 1),
+        let cause = |Cause { error, first, names, count }: Cause| {
+            let (told, named) = (names.join(", "), names.len());
+            match count {
+                1 => format!("{told}: {first}"),
+                _ if count > named => format!("{told} and {} more {what}: {error}", count - named),
+                _ => format!("{told}: {error}"),
+            }
         };
         let mut told: Vec<String> = self.causes.into_iter().map(cause).collect();
         if self.untold > 0 {
@@ -46,6 +59,12 @@ impl Losses {
         }
         told
     }
+}
+
+/// An error without the name of what it is about: so those of one cause are the same.
+#[must_use]
+pub fn unnamed(error: &str, name: &str) -> String {
+    error.replacen(&format!(" {name}:"), ":", 1)
 }
 
 #[cfg(test)]
@@ -62,7 +81,7 @@ mod tests {
         assert_eq!(
             losses.told("records"),
             [
-                "heron (s:heron.json) and 2 more records: rendering: no colour",
+                "heron (s:heron.json), swan (s:swan.json), wren (s:wren.json): rendering: no colour",
                 "owl (s:owl.json): rendering owl: no size"
             ]
         );
@@ -72,6 +91,14 @@ mod tests {
         assert_eq!(
             (told.len(), told.last().map(String::as_str)),
             (21, Some("5 more items could not be processed"))
+        );
+        let mut losses = Losses::default();
+        (0..23).for_each(|number| losses.add(&number.to_string(), "a", "no colour"));
+        let told = losses.told("items");
+        assert_eq!(told.len(), 1);
+        assert!(
+            told[0].starts_with("0, 1, 2,") && told[0].ends_with("18, 19 and 3 more items: no colour"),
+            "{told:?}"
         );
     }
 }

@@ -17,12 +17,16 @@ pub struct Part {
     /// Source and location of what may have no key that anybody knows.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub locations: BTreeSet<(String, String)>,
+    /// Numbers of the dead letters for the sake of which it is asked for: they go when it is done. They say nothing of what
+    /// is looked at.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub letters: BTreeSet<u64>,
 }
 
 impl Part {
     /// Records of these keys.
     pub fn of_keys<K: Into<String>>(keys: impl IntoIterator<Item = K>) -> Self {
-        Self { keys: keys.into_iter().map(Into::into).collect(), locations: BTreeSet::new() }
+        Self { keys: keys.into_iter().map(Into::into).collect(), ..Self::default() }
     }
 
     /// What has to be looked at for this work to be done again; `None`: all of the catalogue.
@@ -49,11 +53,18 @@ impl Part {
         self.keys.is_empty() && self.locations.is_empty()
     }
 
-    /// This part and `other`, neither of them being all.
+    /// All of it, for the sake of the same dead letters.
+    #[must_use]
+    pub(crate) fn widened(&self) -> Self {
+        Self { letters: self.letters.clone(), ..Self::default() }
+    }
+
+    /// This part and `other`; both are all, or neither is.
     #[must_use]
     pub(crate) fn with(mut self, other: Self) -> Self {
         self.keys.extend(other.keys);
         self.locations.extend(other.locations);
+        self.letters.extend(other.letters);
         self
     }
 

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use quire_proto::{Epoch, RunId, Settlement, codec};
+use quire_proto::{RunId, Settlement, codec};
 use quire_runtime::{
     Store,
     broker::{Broker, Delivery, PullError, Queue},
@@ -175,8 +175,7 @@ impl Strangers {
 
     /// Whether another leader may wait for it.
     async fn is_awaited(&self, run: &RunId) -> bool {
-        let (catalogue, epoch) = run.as_str().rsplit_once('-').unwrap_or_default();
-        let Ok(epoch) = epoch.parse().map(Epoch) else { return false };
+        let (catalogue, Some(epoch)) = (run.catalogue(), run.epoch()) else { return false };
         if self.live.has(catalogue, epoch) {
             return false;
         }

@@ -50,6 +50,8 @@ pub(crate) struct Run<'a> {
     pub(crate) scope: Option<Scope>,
     /// Reasons of rejects, by rule, once they are known.
     pub(crate) reasons: BTreeMap<String, u64>,
+    /// Sources that were not listed completely, once that is known.
+    pub(crate) unlisted: usize,
 }
 
 /// How a run ended.
@@ -91,6 +93,7 @@ impl<'a> Run<'a> {
             return self.end(counts, Vec::new(), Written::default(), None).await;
         }
         self.enter(Phase::Decide);
+        self.unlisted = gathered.unlisted();
         let settled = self.decide(gathered).await?;
         crash_point("coordinator.decided");
         self.enter(Phase::Make);
@@ -375,6 +378,7 @@ impl<'a> Run<'a> {
             bottleneck: tally.bottleneck(),
             rejects: self.reasons,
             failures,
+            unlisted: self.unlisted,
         };
         Ok(Ended { report, committed })
     }

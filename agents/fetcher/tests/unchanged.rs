@@ -121,7 +121,7 @@ async fn without_the_memo_everything_is_read_and_found_unchanged() {
         let run = bench.run(None).await;
         bench.commit(&run)
     };
-    bench.caches.clear(None);
+    bench.caches.clear(None).unwrap();
     let run = bench.run(Some(base)).await;
     assert_eq!((run.unchanged_locations.len(), run.unchanged.len(), run.items.len()), (0, 100, 0));
     let run = bench.run(Some(base)).await;
@@ -182,7 +182,7 @@ async fn a_damaged_manifest_chunk_is_healed_by_judging_anew() {
     let mut bench = with_files(10);
     let run = bench.run(None).await;
     let base = bench.commit(&run);
-    bench.caches.clear(None);
+    bench.caches.clear(None).unwrap();
     let blobs: Vec<_> = bench.store.blobs().map(|blob| blob.unwrap().0).collect();
     for digest in blobs {
         let bytes = bench.store.get_blob(&digest).unwrap();

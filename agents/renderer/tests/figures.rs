@@ -183,6 +183,32 @@ fn a_column_that_one_metric_knows_has_no_data_in_the_other() {
     }
 }
 
+#[test]
+fn a_definition_chooses_grid_and_scale() {
+    let drawn = |options: &str| {
+        let sections = EYEMAPS.replace("    eyemap:\n", &format!("    eyemap:\n{options}"));
+        let made = World::new(&sections, "{{ title }}", &[COLUMNS, "[]"]).make(RECORD).unwrap();
+        files(&made)["figures/t1/me-synapses.svg"].clone()
+    };
+    let usual = drawn("");
+    let said =
+        ["coordinates: eye", "top: flat", "spacing: 1.1", "margin: 10", "mirrored: true", "scale: linear"];
+    let said = said.map(|option| format!("      {option}\n")).concat();
+    assert_eq!(drawn(&said), usual, "{said}");
+    for option in [
+        "coordinates: axial",
+        "coordinates: odd-offset",
+        "top: pointy",
+        "spacing: 2",
+        "margin: 50",
+        "mirrored: false",
+        "scale: log",
+        "scale: quantile",
+    ] {
+        assert_ne!(drawn(&format!("      {option}\n")), usual, "{option}");
+    }
+}
+
 /// Colours by column of a map without layers.
 fn colours(svg: &str) -> BTreeMap<(String, String), String> {
     let attribute = |text: &str, name: &str| {

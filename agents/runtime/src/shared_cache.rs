@@ -103,18 +103,23 @@ impl SharedLevel for SharedCache {
         keys
     }
 
-    fn clear(&self, prefix: &str) {
-        let keys = self.keys(prefix, usize::MAX);
-        let all = stream::iter(keys).map(Ok).try_for_each_concurrent(ON_THEIR_WAY, |key| {
-            let bucket = self.bucket.clone();
-            async move { bucket.delete(&key).await }
-        });
-        let _ = self.ask(CLEAR_PATIENCE, all);
+    /// Asks also if the level was left alone: whoever clears it has to know.
+    fn clear(&self, prefix: &str) -> Result<(), String> {
+        let all = async {
+            let keys = self.bucket.keys(prefix).await?;
+            let each = stream::iter(keys).map(Ok);
+            each.try_for_each_concurrent(ON_THEIR_WAY, async |key| self.bucket.delete(&key).await).await
+        };
+        match self.runtime.block_on(async { timeout(CLEAR_PATIENCE, all).await }) {
+            Ok(cleared) => cleared.map_err(|error: KvError| crate::chain(&error)),
+            Err(_) => Err(format!("it took longer than {} s", CLEAR_PATIENCE.as_secs())),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use quire_broker::InProcessOptions;
     use quire_cache::{CacheOptions, CacheStore};
 
@@ -146,7 +151,7 @@ mod tests {
         let kept = kept.cache::<u64>("others", options);
         let left = tokio::task::spawn_blocking(move || {
             kept.put(b"key", &8);
-            cleared.clear(Some("results"));
+            cleared.clear(Some("results")).unwrap();
             none.get(b"key")
         });
         assert_eq!(left.await.unwrap(), None);
@@ -155,13 +160,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_broker_that_does_not_answer_is_waited_for_once_and_left_alone_for_a_while() {
-        let level = SharedCache::new(&Broker::in_process(InProcessOptions::default()));
+        let broker = Broker::in_process(InProcessOptions::default());
+        let bucket = broker.kv(Bucket::Cache);
+        bucket.put("results/1", Bytes::from_static(b"1")).await.unwrap();
+        let level = SharedCache::new(&broker);
         let asked = tokio::task::spawn_blocking(move || {
             let silent = level.ask(Duration::from_millis(1), std::future::pending::<Result<(), KvError>>());
             // Though this one would answer.
             let second = level.ask(PATIENCE, std::future::ready(Ok(())));
-            (silent, second)
+            // But not by whoever has to know that it is empty.
+            (silent, second, level.keys("results/", 1), level.clear("results/"))
         });
-        assert_eq!(asked.await.unwrap(), (None, None));
+        assert_eq!(asked.await.unwrap(), (None, None, Vec::new(), Ok(())));
+        assert!(bucket.keys("results/").await.unwrap().is_empty());
     }
 }

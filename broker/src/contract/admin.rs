@@ -1,11 +1,7 @@
 //! Facts about what a person does: pauses for all, dead letters.
 
-use quire_proto::Digest;
-
-use super::{
-    QUEUE, QUIET, exactly, message, nothing_for, number, numbers, one, options, publish, soon, until,
-};
-use crate::{AdminError, Broker, InProcessOptions, Message, Queue};
+use super::{QUEUE, QUIET, exactly, message, nothing_for, numbers, one, options, publish, soon, until};
+use crate::{Broker, InProcessOptions, Queue};
 
 pub async fn a_queue_paused_everywhere_hands_out_nothing(make: impl AsyncFn(InProcessOptions) -> Broker) {
     let broker = make(options()).await;
@@ -62,26 +58,4 @@ pub async fn dead_letters_are_dropped_one_by_one(make: impl AsyncFn(InProcessOpt
     assert!(!broker.drop_dead_letter(letters[3].number + 1).await.unwrap());
     let left: Vec<_> = broker.dead_letters(0, 10).await.unwrap().iter().map(|letter| letter.number).collect();
     assert_eq!(left, [letters[0].number, letters[2].number, letters[3].number]);
-}
-
-pub async fn a_replayed_letter_is_no_repeat(make: impl AsyncFn(InProcessOptions) -> Broker) {
-    let broker = make(options()).await;
-    // It was published, it died, and all of that within the time for which ids are remembered.
-    publish(&broker, 1..2).await;
-    let delivery = one(&broker).await;
-    broker.publish(Queue::Dead, message(1)).await.unwrap();
-    delivery.term();
-    let letter = broker.dead_letters(0, 1).await.unwrap().remove(0);
-    let replayed = Message::new(Digest::of(b"whatever"), message(1).payload);
-    soon(broker.replay_dead_letter(letter.number, QUEUE, replayed.clone())).await.unwrap();
-    let again = one(&broker).await;
-    assert_eq!(number(&again), 1);
-    assert_ne!(again.message.id, message(1).id);
-    again.term();
-    assert!(broker.dead_letters(0, 1).await.unwrap().is_empty());
-    match soon(broker.replay_dead_letter(letter.number, QUEUE, replayed)).await {
-        Err(AdminError::NoLetter { number }) => assert_eq!(number, letter.number),
-        other => panic!("the letter is gone, but: {other:?}"),
-    }
-    nothing_for(&broker, QUIET).await;
 }

@@ -206,7 +206,6 @@ macro_rules! broker_contract {
             a_queue_paused_everywhere_hands_out_nothing,
             dead_letters_are_listed_page_by_page,
             dead_letters_are_dropped_one_by_one,
-            a_replayed_letter_is_no_repeat,
             // buckets
             create_writes_only_what_is_absent,
             update_writes_only_at_the_known_revision,

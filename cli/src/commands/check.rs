@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use quire_catalogue::Diagnostic;
-use quire_coordinator::{Event, Loss, NoProgress, OF_SOURCE, Progress};
+use quire_coordinator::{Event, Loss, NoProgress, Progress};
 use quire_proto::{Problem, RecordCounts, RunId, RunReport, Severity};
 use quire_runtime::{State, Store};
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,9 @@ struct Answer {
     unseen: Option<String>,
     /// Sources that could not be listed, records that could not be processed.
     failures: Vec<String>,
+    /// Sources among these.
+    #[serde(skip)]
+    unlisted: usize,
     /// What is worth a look and no failure.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     notes: BTreeSet<String>,
@@ -60,6 +63,7 @@ impl Answer {
             records: None,
             unseen: None,
             failures: Vec::new(),
+            unlisted: 0,
             notes: BTreeSet::new(),
             problems: Vec::new(),
         }
@@ -114,8 +118,8 @@ fn look(folder: &CatalogueFolder, no_records: bool) -> anyhow::Result<(Answer, b
     let (run, problems) =
         dry_build(folder, Arc::new(NoProgress), |scratch| read_rejects(&scratch.join(rejects)))?;
     let incomplete = is_incomplete(&run);
-    let (failures, notes) = (run.failures, run.notes);
-    Ok((Answer { records: Some(run.records), failures, notes, problems, ..answer }, incomplete))
+    let (failures, notes, unlisted) = (run.failures, run.notes, run.unlisted);
+    Ok((Answer { records: Some(run.records), failures, unlisted, notes, problems, ..answer }, incomplete))
 }
 
 /// The name of a catalogue whose definition cannot tell it: its folder's.
@@ -233,8 +237,7 @@ fn print(path: &Path, answer: &Answer) -> anyhow::Result<()> {
         )
     });
     // Records that failed are counted already.
-    let of_sources = answer.failures.iter().filter(|failure| failure.starts_with(OF_SOURCE)).count();
-    let sources = match of_sources {
+    let sources = match answer.unlisted {
         0 => String::new(),
         count => format!("; {} failed", output::counted(count, "source")),
     };

@@ -5,7 +5,7 @@ mod replay;
 use std::collections::BTreeMap;
 
 use anyhow::bail;
-use quire_api::run::{DeadFilter, DeadLetter, DropDeadRequest, GetDeadRequest, ListDeadRequest};
+use quire_api::run::{DeadFilter, DeadLetter, DeadRecord, DropDeadRequest, GetDeadRequest, ListDeadRequest};
 use serde::Serialize;
 
 use crate::{
@@ -40,7 +40,7 @@ pub fn run(args: &DeadArgs) -> anyhow::Result<Exit> {
                 let request = DropDeadRequest { filter: Some(filter.must_say()?), dry_run: *dry_run };
                 let drop = async |channel| client(channel).drop_dead(request.clone()).await;
                 let letters = Servers::of(server)?.ask(LONG_DEADLINE, drop).await?.dropped;
-                Counted { letters, skipped: 0, dry_run: *dry_run, runs: None, over: true }
+                Counted { letters, dry_run: *dry_run, over: true, ..Counted::default() }
                     .print("dropped", *json)
             }
         }
@@ -110,8 +110,8 @@ fn list(letters: &[DeadLetter], json: bool) -> anyhow::Result<Exit> {
 
 /// The error without the name of what it is about, which is told beside it: so letters of one cause are of one group.
 fn cause(letter: &DeadLetter) -> String {
-    let unnamed = |error: String, subject: &String| error.replacen(&format!(" {subject}:"), ":", 1);
-    letter.subjects.iter().fold(letter.error.clone(), unnamed)
+    let error = letter.error.clone();
+    letter.subjects.iter().fold(error, |error, subject| quire_coordinator::unnamed(&error, subject))
 }
 
 fn show(letter: DeadLetter, json: bool) -> anyhow::Result<Exit> {
@@ -134,7 +134,13 @@ fn show(letter: DeadLetter, json: bool) -> anyhow::Result<Exit> {
             output::text(&format!("{name:10} {value}"))?;
         }
     }
-    output::text(&letter.payload)?;
+    for record in &letter.records {
+        output::text(&format!("\nrecord {}, {} bytes", record.subject, record.bytes))?;
+        let is_cut = record.error.is_empty() && (record.text.len() as u64) < record.bytes;
+        let more = if is_cut { "\n(and more)" } else { "" };
+        output::text(&format!("{}{}{more}", record.text, record.error))?;
+    }
+    output::text(&format!("\nparcel\n{}", letter.payload))?;
     Ok(Exit::Done)
 }
 
@@ -146,6 +152,9 @@ struct Counted {
     /// Those that try the letters' records again.
     #[serde(skip_serializing_if = "Option::is_none")]
     runs: Option<Vec<String>>,
+    /// Catalogues whose letters could not be replayed, and why not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failures: Vec<String>,
     /// These have ended.
     #[serde(skip)]
     over: bool,
@@ -169,7 +178,7 @@ impl Counted {
                 output::text(&format!("{skipped} {why}: to be dropped only"))?;
             }
         }
-        Ok(Exit::Done)
+        Ok(if self.failures.is_empty() { Exit::Done } else { Exit::Failed })
     }
 }
 
@@ -188,6 +197,25 @@ struct Told {
     trace: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     payload: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    records: Vec<Record>,
+}
+
+/// A record that a letter is about.
+#[derive(Serialize)]
+struct Record {
+    subject: String,
+    /// As it stands in the source or the store, or the beginning of it.
+    text: String,
+    bytes: u64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    error: String,
+}
+
+impl From<&DeadRecord> for Record {
+    fn from(DeadRecord { subject, text, bytes, error }: &DeadRecord) -> Self {
+        Self { subject: subject.clone(), text: text.clone(), bytes: *bytes, error: error.clone() }
+    }
 }
 
 impl From<&DeadLetter> for Told {
@@ -203,6 +231,7 @@ impl From<&DeadLetter> for Told {
             subjects: letter.subjects.clone(),
             trace: letter.trace_id.clone(),
             payload: letter.payload.clone(),
+            records: letter.records.iter().map(Record::from).collect(),
         }
     }
 }

@@ -80,8 +80,25 @@ fn a_letter_is_shown_with_everything_that_is_known_of_it() {
     let members: Vec<&str> = shown.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(
         members,
-        ["number", "stage", "error", "attempts", "catalogue", "run", "lane", "subjects", "trace", "payload"]
+        [
+            "number",
+            "stage",
+            "error",
+            "attempts",
+            "catalogue",
+            "run",
+            "lane",
+            "subjects",
+            "trace",
+            "payload",
+            "records"
+        ]
     );
+    let [record] = shown["records"].as_array().unwrap().as_slice() else { panic!("{shown}") };
+    let text = record["text"].as_str().unwrap();
+    let body: Value = serde_json::from_str(text).unwrap();
+    assert_eq!((&record["subject"], &body["id"]), (&json!("swan"), &json!("swan")), "{record}");
+    assert_eq!(record["bytes"].as_u64(), Some(text.len() as u64));
     assert_eq!(shown["number"].to_string(), number);
     let facts = ["stage", "attempts", "catalogue", "run", "lane", "subjects"].map(|name| &shown[name]);
     assert_eq!(json!(facts), json!(["render", 1, "birds", "birds-1", "normal", ["swan"]]));
@@ -91,7 +108,9 @@ fn a_letter_is_shown_with_everything_that_is_known_of_it() {
     assert_eq!((parcel.header.run.to_string(), parcel.work.records()), ("birds-1".to_owned(), 1));
 
     let ended = world.cluster.quire(&["dead", "show", &number]);
-    let (facts, payload) = ended.out.split_once("\n{").unwrap();
+    let (facts, payload) = ended.out.split_once("\n\nparcel\n").unwrap();
+    let (facts, shown_record) = facts.split_once("\n\nrecord swan, ").unwrap();
+    assert_eq!(shown_record, format!("{} bytes\n{text}", text.len()));
     let told = |name: &str, value: &str| format!("{name:10} {value}");
     let first: Vec<String> = [
         ("number", number.as_str()),
@@ -107,7 +126,7 @@ fn a_letter_is_shown_with_everything_that_is_known_of_it() {
     .into();
     // An error may have several lines.
     assert_eq!(facts, [first.join("\n"), told("error", error)].join("\n"), "{}", ended.err);
-    assert_eq!(format!("{{{}", payload.trim_end()), shown["payload"].as_str().unwrap().trim_end());
+    assert_eq!(payload.trim_end(), shown["payload"].as_str().unwrap().trim_end());
 
     let shown = world.json(&["dead", "show", &world.number("")]);
     assert_eq!((&shown["stage"], &shown["payload"]), (&json!("validate"), &json!("not a parcel")), "{shown}");

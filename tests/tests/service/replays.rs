@@ -92,12 +92,79 @@ fn letters_are_replayed_alone_and_at_a_rate() {
     assert_eq!((records["seen"].as_u64(), records["published"].as_u64()), (Some(1), Some(1)));
     assert_eq!((pages(), letters().len()), ([false, false, true, false, false], 4));
 
-    // Four letters, two a second: not before a second has passed.
+    // Four letters, one a second: the last not before three seconds have passed, in which four such runs are long over.
     fs::write(root.join("wren.json"), "{\"id\":\"wren\"}").unwrap();
     let began = Instant::now();
-    let told = quire(&["dead", "replay", "--catalogue", "birds", "--rate", "2", "--lane", "low", "--json"]);
-    assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
-    assert_eq!((&told["letters"], told["runs"].as_array().unwrap().len()), (&Value::from(4), 2));
+    let told = quire(&["dead", "replay", "--catalogue", "birds", "--rate", "1", "--lane", "low", "--json"]);
+    assert!(began.elapsed() >= Duration::from_secs(3), "{:?}", began.elapsed());
+    assert_eq!((&told["letters"], told["runs"].as_array().unwrap().len()), (&Value::from(4), 4));
     assert_eq!(pages(), [true, true, true, true, false]);
     assert_eq!(letters().into_keys().collect::<Vec<_>>(), ["wren"], "what died again has a new letter");
+}
+
+/// The letters that there are: what each is about, and its number.
+fn letters(cluster: &Cluster) -> Vec<(String, String)> {
+    let told = cluster.quire(&["dead", "list", "--json"]).out;
+    let told: Vec<Value> = serde_json::from_str(told.trim()).unwrap();
+    let about = |letter: &Value| letter["subjects"][0].as_str().unwrap().to_owned();
+    let mut letters: Vec<_> =
+        told.iter().map(|letter| (about(letter), letter["number"].to_string())).collect();
+    letters.sort();
+    letters
+}
+
+#[test]
+fn a_letter_stays_until_the_run_that_replays_it_has_ended_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalogue = birds(folder.path(), "birds", &[("heron", ",\"colour\":\"grey\""), ("swan", "")]);
+    let root = catalogue.join("data");
+    let cluster = Cluster::start(1, &[("BIRDS_ROOT", root.to_str().unwrap())]);
+    let quire = |args: &[&str]| {
+        let ended = cluster.quire(args);
+        assert_eq!(ended.code, Some(0), "{args:?}: {}\n{}", ended.err, cluster.logs());
+        ended.out
+    };
+    quire(&["run", "start", catalogue.to_str().unwrap(), "--watch"]);
+    let dead = letters(&cluster);
+    let replay = || {
+        let told: Value =
+            serde_json::from_str(quire(&["dead", "replay", &dead[0].1, "--json"]).trim()).unwrap();
+        told["runs"][0].as_str().unwrap().to_owned()
+    };
+    fs::write(root.join("swan.json"), "{\"id\":\"swan\",\"colour\":\"white\"}").unwrap();
+    // Nothing is rendered, so that the run goes on until it is cancelled.
+    quire(&["pause", "render", "--lane", "normal"]);
+    let run = replay();
+    assert_eq!(letters(&cluster), dead, "it is under way");
+    quire(&["run", "cancel", &run]);
+    assert_eq!(letters(&cluster), dead, "nothing came of it");
+    quire(&["resume", "render", "--lane", "normal"]);
+    quire(&["run", "watch", &replay()]);
+    assert_eq!(letters(&cluster), []);
+    assert!(fs::read_to_string(cluster.site().join("birds/swan.html")).unwrap().contains("white"));
+}
+
+#[test]
+fn what_dies_again_beside_a_replay_has_one_letter() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = ["heron", "swan", "wren"];
+    let catalogue = birds(folder.path(), "birds", &names.map(|name| (name, ",\"colour\":\"grey\"")));
+    let root = catalogue.join("data");
+    let cluster = Cluster::start(1, &[("BIRDS_ROOT", root.to_str().unwrap())]);
+    let start = |catalogue: &str| cluster.quire(&["run", "start", catalogue, "--watch"]);
+    assert_eq!(start(catalogue.to_str().unwrap()).code, Some(0), "{}", cluster.logs());
+    // From now on a page needs the size; all have the pages of before.
+    fs::write(catalogue.join("templates/record.html"), "{{ record.size }}").unwrap();
+    start(catalogue.to_str().unwrap());
+    let dead = letters(&cluster);
+    assert_eq!(dead.iter().map(|(about, _)| about.as_str()).collect::<Vec<_>>(), names);
+
+    fs::write(root.join("heron.json"), "{\"id\":\"heron\",\"size\":\"large\"}").unwrap();
+    let ended = cluster.quire(&["dead", "replay", &dead[0].1, "--json"]);
+    let told: Value = serde_json::from_str(ended.out.trim()).unwrap();
+    let watched = cluster.quire(&["run", "watch", told["runs"][0].as_str().unwrap(), "--json"]);
+    assert_eq!(watched.report().runs[0].records.published, 1, "{}", watched.err);
+    let left = letters(&cluster);
+    assert_eq!(left.iter().map(|(about, _)| about.as_str()).collect::<Vec<_>>(), ["swan", "wren"]);
+    assert!(fs::read_to_string(cluster.site().join("birds/heron.html")).unwrap().contains("large"));
 }

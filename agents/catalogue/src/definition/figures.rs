@@ -2,6 +2,7 @@
 
 use super::{
     Expression,
+    eyemap::{self, EyemapOptions},
     read::{is_new, list},
     reader::{Fields, Reader},
 };
@@ -10,15 +11,8 @@ use crate::yaml_tree::Node;
 /// Most figures of a catalogue.
 const MOST: usize = 32;
 
-/// Words of the palettes that figures may have; the crate that draws knows the colours.
-const PALETTES: [(&str, &str); 6] = [
-    ("reds", "reds"),
-    ("blues", "blues"),
-    ("greys", "greys"),
-    ("viridis", "viridis"),
-    ("cividis", "cividis"),
-    ("magma", "magma"),
-];
+/// Keys that all kinds have.
+const COMMON: [&str; 3] = ["of", "from", "png"];
 
 /// One of `figures:`.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,14 +43,7 @@ pub enum FigureOf {
 #[derive(Debug, Clone, PartialEq)]
 pub enum FigureKind {
     /// `eyemap:`, a map of an eye's columns.
-    Eyemap {
-        /// `palette:`.
-        palette: &'static str,
-        /// `bins:`, how many colours, 2 to 9.
-        bins: usize,
-        /// `tooltips:`.
-        tooltips: FigureTooltips,
-    },
+    Eyemap(EyemapOptions),
     /// `scatter:`, points over two logarithmic axes.
     Scatter {
         /// `x:`, what the horizontal axis counts.
@@ -68,18 +55,6 @@ pub enum FigureKind {
         /// `low:` and `high:`, the ends of both axes.
         axes: (f64, f64),
     },
-}
-
-/// What pointing at a part of an eyemap shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum FigureTooltips {
-    /// `lines`: in words.
-    #[default]
-    Lines,
-    /// `short`: in one line, less than half the bytes.
-    Short,
-    /// `none`.
-    None,
 }
 
 pub(super) fn figures<'t>(r: &mut Reader<'t>, node: &'t Node) -> Vec<Figure> {
@@ -116,29 +91,15 @@ fn figure<'t>(r: &mut Reader<'t>, fields: &Fields<'t>) -> Option<Figure> {
 }
 
 fn eyemap<'t>(r: &mut Reader<'t>, node: &'t Node) -> Option<Figure> {
-    let fields = r.fields(node, "`eyemap`", &["of", "from", "png", "palette", "bins", "tooltips"])?;
-    let palette = match fields.get("palette") {
-        None => Some("reds"),
-        Some(node) => r.choice(node, &PALETTES),
-    };
-    let bins = usize::try_from(r.whole(&fields, "bins", [2, 5, 9])).unwrap_or(5);
-    let tooltips = match fields.get("tooltips") {
-        None => Some(FigureTooltips::default()),
-        Some(node) => {
-            let words = [
-                ("lines", FigureTooltips::Lines),
-                ("short", FigureTooltips::Short),
-                ("none", FigureTooltips::None),
-            ];
-            r.choice(node, &words)
-        }
-    };
+    let keys: Vec<&str> = COMMON.into_iter().chain(eyemap::KEYS).collect();
+    let fields = r.fields(node, "`eyemap`", &keys)?;
+    let options = eyemap::options(r, &fields);
     let common = common(r, &fields, "`eyemap`");
-    Some(Figure { kind: FigureKind::Eyemap { palette: palette?, bins, tooltips: tooltips? }, ..common? })
+    Some(Figure { kind: FigureKind::Eyemap(options?), ..common? })
 }
 
 fn scatter<'t>(r: &mut Reader<'t>, node: &'t Node) -> Option<Figure> {
-    let keys = ["of", "from", "png", "x", "y", "colour", "low", "high"];
+    let keys: Vec<&str> = COMMON.into_iter().chain(["x", "y", "colour", "low", "high"]).collect();
     let fields = r.fields(node, "`scatter`", &keys)?;
     let [x, y, colour] = ["x", "y", "colour"].map(|key| r.optional_text(&fields, key, "a label"));
     let low = r.number(&fields, "low", [1e-9, 1.0, 1e9]);
@@ -159,7 +120,7 @@ fn common<'t>(r: &mut Reader<'t>, fields: &Fields<'t>, what: &str) -> Option<Fig
     };
     let from = r.required(fields, "from", what).and_then(|node| r.expression(node));
     let png = r.boolean(fields, "png", false);
-    let kind = FigureKind::Eyemap { palette: "reds", bins: 5, tooltips: FigureTooltips::Lines };
+    let kind = FigureKind::Eyemap(EyemapOptions::default());
     Some(Figure { name: String::new(), kind, of: of?, from: from?, png })
 }
 

@@ -4,6 +4,7 @@
 //! compiles them when they are first needed.
 
 mod aggregates;
+mod eyemap;
 mod figures;
 mod neuprint;
 mod read;
@@ -14,7 +15,8 @@ mod site;
 use quire_proto::Severity;
 
 pub use aggregates::Aggregate;
-pub use figures::{Figure, FigureKind, FigureOf, FigureTooltips};
+pub use eyemap::{EyemapOptions, FigureTooltips};
+pub use figures::{Figure, FigureKind, FigureOf};
 pub use neuprint::{Neuprint, Token, TypePatterns};
 pub(crate) use read::read;
 

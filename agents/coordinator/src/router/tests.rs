@@ -1,4 +1,4 @@
-use quire_proto::{Digest, Outcome, ParcelId, StageName};
+use quire_proto::{Digest, Epoch, Outcome, ParcelId, StageName};
 use quire_runtime::broker::{InProcessOptions, Message};
 
 use super::*;

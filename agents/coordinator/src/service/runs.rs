@@ -85,15 +85,19 @@ impl RunService for Runs {
         let place = leading.place()?;
         refuse_broken(&leading, bundle.clone()).await?;
         let asked = Asked { bundle, full, anew: false, lane, part, replaces: Vec::new() };
+        let starting = start(Arc::clone(&leading), asked, Some(place), span);
         // On its own: whoever asks may go away meanwhile.
-        let starting = leading.tasks.spawn(start(Arc::clone(&leading), asked, Some(place), span));
+        let starting = leading.tasks.spawn(async move {
+            let known = starting.await?;
+            audit(&from, "start", &known.now().id);
+            Ok(known)
+        });
         let known = tokio::select! {
             biased;
             started = starting => started.map_err(|error| Status::internal(error.to_string()))?,
             () = leading.cancelled.cancelled() => return Err(stops()),
         };
-        let run = known.map_err(|error| not_begun(&error))?.now();
-        audit(&from, "start", &run.id);
+        let run = known.map_err(|error: RunError| not_begun(&error))?.now();
         Ok(Response::new(StartResponse { run: Some(run) }))
     }
 
@@ -156,7 +160,8 @@ impl RunService for Runs {
     }
 
     async fn get_dead(&self, request: Request<GetDeadRequest>) -> Answer<GetDeadResponse> {
-        let letter = dead::get(&self.leading()?.broker, request.get_ref().number).await?;
+        let leading = self.leading()?;
+        let letter = dead::get(&leading.broker, &leading.store, request.get_ref().number).await?;
         Ok(Response::new(GetDeadResponse { letter: Some(letter) }))
     }
 

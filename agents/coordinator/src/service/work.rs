@@ -11,11 +11,11 @@ use tokio::sync::OwnedSemaphorePermit;
 use tracing::{Instrument as _, Span};
 
 use super::{
-    dead,
+    dead::Tried,
     lead::Leading,
     table::{Known, Watching, is_over},
 };
-use crate::{OF_SOURCE, Part, Registered, RunError, RunRequest, SiteReport};
+use crate::{Part, Registered, RunError, RunRequest, SiteReport};
 
 /// What is told of a run that somebody ended early, beside its state.
 const CANCELLED: &str = "finished work is kept";
@@ -66,10 +66,8 @@ pub(super) async fn start(
     let (working, ending) = (Arc::clone(&leading), Arc::clone(&known));
     let work = async move {
         let ended = caught(run(&working, &mut registered, &request)).await;
-        if let Ok(report) = &ended
-            && registered.facts.part.is_all()
-        {
-            forget_letters(&working, report).await;
+        if let Ok(report) = &ended {
+            forget_letters(&working, &registered.facts.part, report).await;
         }
         end(&working, &ending, registered, ended).await;
         drop(place);
@@ -78,13 +76,18 @@ pub(super) async fn start(
     Ok(known)
 }
 
-/// A run of everything that could list everything has tried again all that was dead before it.
-async fn forget_letters(leading: &Leading, report: &BuildReport) {
-    for run in &report.runs {
-        if run.failures.iter().any(|failure| failure.starts_with(OF_SOURCE)) {
-            continue;
-        }
-        if let Err(error) = dead::forget_tried(&leading.broker, &run.catalogue, run.epoch.0).await {
+/// Takes away the letters of what this run has tried again, unless a source could not be asked: those for the sake of which it
+/// was begun, and all before it if it was of everything. What died again has a new letter.
+async fn forget_letters(leading: &Leading, part: &Part, report: &BuildReport) {
+    for run in report.runs.iter().filter(|run| run.unlisted == 0) {
+        let tried = Tried {
+            catalogue: &run.catalogue,
+            epoch: run.epoch,
+            is_all: part.is_all(),
+            letters: &part.letters,
+            some_died: run.records.dead > 0 || !run.failures.is_empty(),
+        };
+        if let Err(error) = tried.forget(&leading.broker).await {
             let why = error.message();
             tracing::warn!(run = %run.run, why, "dead letters that this run has tried again are still there");
         }
@@ -109,7 +112,7 @@ async fn run(
             let damaged = damaged(leading, &error).await?;
             if damaged.contains(&report.catalogue) {
                 // What is damaged may be any part of it.
-                let anew = RunRequest { anew: true, part: Part::default(), ..request.clone() };
+                let anew = RunRequest { anew: true, part: request.part.widened(), ..request.clone() };
                 report = leading.coordinator.run_registered(registered, &anew).await?;
             }
             mend(leading, damaged.into_iter().filter(|name| *name != report.catalogue).collect()).await?;

@@ -7,7 +7,8 @@ use std::{
 };
 
 use quire_proto::Digest;
-use quire_runtime::{Backoff, Context, StageError};
+use quire_runtime::{Backoff, Context, StageError, telemetry::trace};
+use tracing::Instrument as _;
 
 use super::{
     answer::{self, Row, Rows},
@@ -108,7 +109,7 @@ impl Asker<'_> {
             if let Some(pause) = attempt.checked_sub(1).and_then(|before| PAUSES.get(before as usize)) {
                 tokio::time::sleep(pause.pause(&id, attempt)).await;
             }
-            match self.once(kind, body.clone().into_bytes(), attempt == 0).await {
+            match self.once(kind, body.clone().into_bytes(), attempt).await {
                 Err(AskError::Broken(why)) => {
                     tracing::debug!(kind, attempt, why, "a query brought no answer");
                     last = why;
@@ -125,14 +126,15 @@ impl Asker<'_> {
         &self,
         kind: &'static str,
         body: Vec<u8>,
-        is_first: bool,
+        attempt: u32,
     ) -> Result<Rows<R>, AskError> {
         let pass = self.client.turn().await.map_err(|closed| {
             let why = "neuPrint is left alone for a while: it failed many times, or asked for less";
             AskError::Busy(why.to_owned(), Some(closed.left))
         })?;
         let began = Instant::now();
-        let (mut status, answer) = self.client.once(body).await;
+        let span = self.client.span(kind, attempt);
+        let (mut status, answer) = self.client.once(body).instrument(span.clone()).await;
         let bytes = answer.as_ref().map_or(0, bytes::Bytes::len);
         let read = match answer {
             Ok(bytes) => {
@@ -144,6 +146,8 @@ impl Asker<'_> {
             }
             Err(trouble) => Err(trouble),
         };
+        trace::note_ending(&span, &status);
+        drop(span);
         self.meters.asked(kind, &status, began.elapsed(), bytes);
         *self.requests.lock().unwrap_or_else(PoisonError::into_inner).entry(status).or_default() += 1;
         let trouble = match read {
@@ -161,7 +165,7 @@ impl Asker<'_> {
             }
             Trouble::Slow(why) => {
                 // A query that takes long is one failure, however often it is asked: less of it may well be answered.
-                if !is_first {
+                if attempt > 0 {
                     pass.failed();
                 }
                 AskError::Slow(why)

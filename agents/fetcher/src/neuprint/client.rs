@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use quire_runtime::telemetry::Secret;
+use quire_runtime::telemetry::{Secret, trace};
 use reqwest::{
     Response, StatusCode,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
@@ -25,7 +25,7 @@ const USER_AGENT: &str = concat!("quire/", env!("CARGO_PKG_VERSION"));
 /// A server and who we are to it. Made once, used by all parcels.
 pub(crate) struct Client {
     http: reqwest::Client,
-    url: String,
+    url: reqwest::Url,
     authorization: HeaderValue,
     token: Secret,
     pub(super) gate: Gate,
@@ -94,9 +94,11 @@ impl Client {
         let mut authorization = authorization
             .map_err(|_| "the token holds characters that no token has, such as a line end".to_owned())?;
         authorization.set_sensitive(true);
+        let url = format!("{}/api/custom/custom", settings.origin);
+        let url = reqwest::Url::parse(&url).map_err(|error| format!("the server's address: {error}"))?;
         Ok(Self {
             http,
-            url: format!("{}/api/custom/custom", settings.origin),
+            url,
             authorization,
             token: settings.token,
             gate: Gate::new(settings.concurrency, settings.per_second),
@@ -108,11 +110,22 @@ impl Client {
         self.gate.enter().await
     }
 
+    /// A span for asking once; `resent` is how often the same was asked before.
+    pub(super) fn span(&self, query: &str, resent: u32) -> tracing::Span {
+        trace::post(&trace::Post {
+            host: self.url.host_str().unwrap_or_default(),
+            port: self.url.port_or_known_default().unwrap_or_default(),
+            url: self.url.as_str(),
+            query,
+            resent,
+        })
+    }
+
     /// Asks once. The status is that of the answer, or the kind of trouble.
     pub(super) async fn once(&self, body: Vec<u8>) -> (String, Result<Bytes, Trouble>) {
         let request = self
             .http
-            .post(&self.url)
+            .post(self.url.clone())
             .header(AUTHORIZATION, self.authorization.clone())
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .header(ACCEPT, HeaderValue::from_static("application/json"))
@@ -181,7 +194,7 @@ impl Client {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("Client").field("url", &self.url.as_str()).finish_non_exhaustive()
     }
 }
 

@@ -1,12 +1,12 @@
 //! One picture: options of the definition and of the drawing together.
 
-use quire_catalogue::{Figure, FigureKind, FigureTooltips};
+use quire_catalogue::{EyemapOptions, Figure, FigureKind, FigureTooltips};
 use quire_figures::{
     FigureError, StyleSheet,
     eyemap::{Eyemap, Grid, Tooltips},
-    palette::Palette,
     scatter::Scatter,
 };
+use serde::de::{DeserializeOwned, IntoDeserializer as _};
 
 use super::{Drawing, eyemap::Map, scatter::Plot, sheets};
 
@@ -28,9 +28,7 @@ pub(super) struct Picture {
 /// Draws one; `deep` in a folder of its own.
 pub(super) fn draw(figure: &Figure, drawing: &Drawing<'_>, deep: bool) -> Result<Picture, FigureError> {
     match (drawing, &figure.kind) {
-        (Drawing::Eyemap(map), FigureKind::Eyemap { palette, bins, tooltips }) => {
-            eyemap(figure.png, map, (palette, *bins, *tooltips), deep)
-        }
+        (Drawing::Eyemap(map), FigureKind::Eyemap(look)) => eyemap(figure.png, map, look, deep),
         (Drawing::Scatter(plot), FigureKind::Scatter { x, y, colour, axes }) => {
             scatter(figure.png, plot, ([x, y, colour], *axes), deep)
         }
@@ -39,30 +37,25 @@ pub(super) fn draw(figure: &Figure, drawing: &Drawing<'_>, deep: bool) -> Result
     }
 }
 
-fn eyemap(
-    with_png: bool,
-    map: &Map<'_>,
-    (palette, bins, tooltips): (&str, usize, FigureTooltips),
-    deep: bool,
-) -> Result<Picture, FigureError> {
-    let usual = Grid::default();
+fn eyemap(with_png: bool, map: &Map<'_>, look: &EyemapOptions, deep: bool) -> Result<Picture, FigureError> {
     let options = Eyemap {
-        grid: Grid { radius: map.radius.unwrap_or(usual.radius), ..usual },
+        grid: grid(look, map.radius),
         subject: map.subject.clone(),
         region: map.region.clone(),
         side: map.side,
         metric: map.metric.clone(),
-        palette: palette_of(palette),
-        bins,
+        palette: meaning(look.palette),
+        bins: look.bins,
+        method: meaning(look.scale),
         range: map.range,
         layer_range: map.layer_range,
         layers: map.layers.clone(),
-        tooltips: match tooltips {
+        tooltips: match look.tooltips {
             FigureTooltips::Lines => Tooltips::Lines,
             FigureTooltips::Short => Tooltips::Short,
             FigureTooltips::None => Tooltips::None,
         },
-        style: linked(&sheets::eyemap_sheet(palette, bins), deep),
+        style: linked(&sheets::eyemap_sheet(look.palette, look.bins), deep),
         most_bytes: MAX_DRAWING,
         ..Eyemap::default()
     };
@@ -75,6 +68,19 @@ fn eyemap(
     let title = map.title.clone().unwrap_or_else(|| options.name());
     let size = options.size_of(&summary);
     Ok(Picture { svg, png, title, text: summary.to_string(), size })
+}
+
+fn grid(look: &EyemapOptions, radius: Option<f64>) -> Grid {
+    let usual = Grid::default();
+    Grid {
+        coordinates: meaning(look.coordinates),
+        top: meaning(look.top),
+        radius: radius.unwrap_or(usual.radius),
+        spacing: look.spacing,
+        margin: look.margin,
+        mirrored: look.mirrored,
+        ..usual
+    }
 }
 
 fn scatter(
@@ -109,13 +115,47 @@ fn scatter(
     Ok(Picture { svg, png, title: options.title, text, size: options.size })
 }
 
-/// The palette of a word of the definition.
-pub(super) fn palette_of(word: &str) -> Palette {
-    Palette::ALL.into_iter().find(|palette| palette.word() == word).unwrap_or_default()
+/// What a word of the definition means to the crate that draws. The definition has no other words.
+pub(super) fn meaning<T: DeserializeOwned + Default>(word: &'static str) -> T {
+    T::deserialize(word.into_deserializer()).unwrap_or_else(|_: serde::de::value::Error| T::default())
 }
 
 /// A style sheet among the site's assets, seen from a drawing.
 fn linked(sheet: &str, deep: bool) -> StyleSheet {
     let up = if deep { "../../../" } else { "../../" };
     StyleSheet::Linked(format!("{up}assets/{sheet}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fmt::Debug};
+
+    use quire_figures::{
+        eyemap::{Coordinates, Top},
+        palette::Palette,
+        scale::Method,
+    };
+
+    use super::*;
+
+    /// The words of the definition, and what they mean.
+    fn meanings<T: DeserializeOwned + Default + Debug>(option: &str) -> (Vec<String>, Vec<T>) {
+        let schema = quire_catalogue::Catalogue::definition_schema();
+        let words = schema.pointer(&format!("/$defs/figure/properties/eyemap/properties/{option}/enum"));
+        let words: Vec<String> = serde_json::from_value(words.unwrap().clone()).unwrap();
+        let meanings: Vec<T> = words.iter().map(|word| meaning(word.clone().leak())).collect();
+        let different: BTreeSet<String> = meanings.iter().map(|meaning| format!("{meaning:?}")).collect();
+        assert_eq!(different.len(), words.len(), "{option}: {words:?} {meanings:?}");
+        (words, meanings)
+    }
+
+    #[test]
+    fn every_word_of_the_definition_has_a_meaning_of_its_own_and_the_first_is_the_default() {
+        let (words, palettes) = meanings::<Palette>("palette");
+        assert_eq!(palettes, Palette::ALL);
+        assert_eq!(words, Palette::ALL.map(Palette::word));
+        assert_eq!(meanings::<Method>("scale").1[0], Eyemap::default().method);
+        assert_eq!(meanings::<Coordinates>("coordinates").1[0], Grid::default().coordinates);
+        assert_eq!(meanings::<Top>("top").1[0], Grid::default().top);
+    }
 }

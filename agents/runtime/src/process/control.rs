@@ -190,8 +190,11 @@ impl AgentService for Control {
         let names = request.into_inner().names;
         let caches = self.named_caches(&names)?;
         audit(&from, "clear caches", &names.join(", "));
-        on_each(names, move |name| caches.clear(name)).await?;
-        Ok(Response::new(ClearCachesResponse {}))
+        let cleared: Result<Vec<()>, String> =
+            on_each(names, move |name| caches.clear(name)).await?.into_iter().collect();
+        cleared.map(|_| Response::new(ClearCachesResponse {})).map_err(|why| {
+            Status::unavailable(format!("emptied here, but not what agents share: {why}. Try again"))
+        })
     }
 
     async fn warm_caches(&self, request: Request<WarmCachesRequest>) -> Answer<WarmCachesResponse> {

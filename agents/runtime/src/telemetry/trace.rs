@@ -140,6 +140,56 @@ pub fn note_run(span: &Span, catalogue: &str, run: &RunId) {
     span.record("run", field::display(run));
 }
 
+/// A POST to the server of a source, by OpenTelemetry's conventions for HTTP clients. Where spans are sent nowhere, the span that
+/// we are in.
+#[must_use]
+pub fn post(request: &Post<'_>) -> Span {
+    if !are_sent() {
+        return Span::current();
+    }
+    tracing::info_span!(
+        target: TARGET,
+        "POST",
+        otel.kind = "client",
+        otel.status_code = field::Empty,
+        http.request.method = "POST",
+        http.request.resend_count = (request.resent > 0).then_some(request.resent),
+        http.response.status_code = field::Empty,
+        error.r#type = field::Empty,
+        server.address = request.host,
+        server.port = request.port,
+        url.full = request.url,
+        quire.query = request.query,
+    )
+}
+
+/// What is sent, and where to.
+#[derive(Debug, Clone, Copy)]
+pub struct Post<'a> {
+    /// The server's name or address.
+    pub host: &'a str,
+    /// Its port.
+    pub port: u16,
+    /// The whole address. It must hold no secret.
+    pub url: &'a str,
+    /// What is asked for, in a word.
+    pub query: &'a str,
+    /// How often it was sent before.
+    pub resent: u32,
+}
+
+/// Notes in the span of a POST how it ended: the status of the answer, or a word for what went wrong.
+pub fn note_ending(span: &Span, ending: &str) {
+    let status = ending.parse::<u16>().ok();
+    if let Some(status) = status {
+        span.record("http.response.status_code", status);
+    }
+    if status.is_none_or(|status| status >= 400) {
+        span.record("error.type", ending);
+        span.record("otel.status_code", "ERROR");
+    }
+}
+
 /// Finishing the site by itself, beside any run.
 #[must_use]
 pub fn finish() -> Span {

@@ -65,7 +65,7 @@ fn clear(name: Option<&str>, state: &Path, json: bool) -> anyhow::Result<Exit> {
     {
         wrong_usage!("no cache is named `{name}`: there are {}", NAMES.join(" and "));
     }
-    State::open_existing(state)?.open_caches()?.clear(name);
+    State::open_existing(state)?.open_caches()?.clear(name).map_err(anyhow::Error::msg)?;
     let cleared = name.unwrap_or("all");
     if json {
         output::json(&Cleared { cleared })?;

@@ -43,7 +43,9 @@ async fn ask(
     counted: &mut Counted,
 ) -> anyhow::Result<Vec<String>> {
     let replay = async |channel| client(channel).replay_dead(request.clone()).await;
-    let ReplayDeadResponse { replayed, skipped, runs } = servers.ask(LONG_DEADLINE, replay).await?;
+    let ReplayDeadResponse { replayed, skipped, runs, failures } = servers.ask(LONG_DEADLINE, replay).await?;
+    failures.iter().for_each(|failure| output::note(&format!("not replayed: {failure}")));
+    counted.failures.extend(failures);
     counted.letters += replayed;
     counted.skipped += skipped;
     counted.runs.get_or_insert_default().extend_from_slice(&runs);

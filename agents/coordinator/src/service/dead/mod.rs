@@ -1,11 +1,13 @@
 //! Dead letters: looked through, replayed, dropped.
 
+mod record;
 mod replay;
+mod tried;
 
 use quire_api::run::{DeadFilter, DeadLetter as Told, ListDeadRequest, ListDeadResponse};
 use quire_proto::{Parcel, codec};
 use quire_runtime::{
-    DeadLetter,
+    DeadLetter, Store,
     broker::{AdminError, Broker, DeadLetter as Letter},
     process::audit,
     telemetry::trace,
@@ -13,6 +15,9 @@ use quire_runtime::{
 use tonic::Status;
 
 pub(super) use replay::replay;
+pub(super) use tried::Tried;
+
+use crate::task::on_thread;
 
 /// Letters told unless the request says how many.
 const LISTED: u32 = 100;
@@ -66,7 +71,7 @@ impl Read {
     /// The parcel as JSON, or what was none as text.
     fn payload(&self) -> String {
         match (self.parcel(), &self.held) {
-            (Some(parcel), _) => serde_json::to_string_pretty(parcel).unwrap_or_default(),
+            (Some(parcel), _) => record::json_of(parcel),
             (None, Some(held)) => String::from_utf8_lossy(&held.message).into_owned(),
             (None, None) => String::from_utf8_lossy(&self.letter.message.payload).into_owned(),
         }
@@ -100,7 +105,9 @@ struct Letters<'a> {
 
 impl<'a> Letters<'a> {
     fn new(broker: &'a Broker, filter: Option<DeadFilter>, after: u64) -> Self {
-        Self { broker, filter: filter.unwrap_or_default(), after, page: Vec::new().into_iter() }
+        let mut filter = filter.unwrap_or_default();
+        filter.numbers.sort_unstable();
+        Self { broker, filter, after, page: Vec::new().into_iter() }
     }
 
     async fn next(&mut self) -> Result<Option<Read>, Status> {
@@ -111,11 +118,26 @@ impl<'a> Letters<'a> {
                     return Ok(Some(read));
                 }
             }
-            let page = self.broker.dead_letters(self.after, PAGE).await.map_err(failed)?;
+            let page = self.page().await?;
             let Some(last) = page.last() else { return Ok(None) };
             self.after = last.number;
             self.page = page.into_iter();
         }
+    }
+
+    /// Some letters after those that were seen; none if there are no more.
+    async fn page(&mut self) -> Result<Vec<Letter>, Status> {
+        if self.filter.numbers.is_empty() {
+            return self.broker.dead_letters(self.after, PAGE).await.map_err(failed);
+        }
+        // There may be many others.
+        let wanted = self.filter.numbers.iter().filter(|number| **number > self.after);
+        for &number in wanted {
+            if let Some(letter) = self.broker.dead_letter(number).await.map_err(failed)? {
+                return Ok(vec![letter]);
+            }
+        }
+        Ok(Vec::new())
     }
 }
 
@@ -153,9 +175,19 @@ pub(super) async fn of_subject(
     Ok(letters)
 }
 
-pub(super) async fn get(broker: &Broker, number: u64) -> Result<Told, Status> {
+/// One letter with its payload and the records that it is about.
+pub(super) async fn get(broker: &Broker, store: &Store, number: u64) -> Result<Told, Status> {
     let read = Read::from(letter(broker, number).await?);
-    Ok(Told { payload: read.payload(), ..read.tell() })
+    let (payload, told, store) = (read.payload(), read.tell(), store.clone());
+    let texts = move || {
+        let held = read.held?;
+        let subjects = held.subjects();
+        Some(record::all(&store, &held.parcel?.work, subjects))
+    };
+    let records = on_thread(move || Ok(texts().unwrap_or_default()))
+        .await
+        .map_err(|error| Status::internal(quire_runtime::chain(&error)))?;
+    Ok(Told { payload, records, ..told })
 }
 
 async fn letter(broker: &Broker, number: u64) -> Result<Letter, Status> {
@@ -174,22 +206,6 @@ async fn check_numbers(broker: &Broker, filter: Option<&DeadFilter>) -> Result<(
     }
     for &number in numbers {
         letter(broker, number).await?;
-    }
-    Ok(())
-}
-
-/// Forgets the letters of a catalogue's runs before `epoch`: what they are about was tried again by that one, and what died
-/// again has a new letter.
-pub(super) async fn forget_tried(broker: &Broker, catalogue: &str, epoch: u64) -> Result<(), Status> {
-    let filter = DeadFilter { catalogue: catalogue.to_owned(), ..DeadFilter::default() };
-    let mut found = Letters::new(broker, Some(filter), 0);
-    while let Some(read) = found.next().await? {
-        let of = read.parcel().map(|parcel| parcel.header.epoch.0);
-        if of.is_some_and(|of| of < epoch) {
-            broker.drop_dead_letter(read.letter.number).await.map_err(failed)?;
-            let letter = read.letter.number;
-            tracing::info!(catalogue, letter, epoch, "dead letter dropped: what it is about was tried again");
-        }
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! Replaying dead letters.
 //!
-//! To replay letters is to begin a run of their records: it alone has what it makes published, and what dies again leaves a
-//! new letter. A run of everything tries again all that is dead, so one is begun where no letter of the catalogue is left out.
+//! To replay letters is to begin a run of their records: it alone has what it makes published. The letters go when it has ended
+//! well, and what dies again leaves a new one; if it fails or is cancelled, they stay. A run of everything tries again all that
+//! is dead, so one is begun where no letter of the catalogue is left out.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +20,7 @@ use quire_runtime::{
 use tonic::Status;
 use tracing::Instrument as _;
 
-use super::{Letter, Letters, check_numbers, failed};
+use super::{Letter, Letters, check_numbers};
 use crate::{
     Ground, Part, RunError, ground,
     service::{
@@ -37,7 +38,7 @@ const LINKS: usize = 32;
 struct Group {
     catalogue: CatalogueRef,
     lane: Lane,
-    numbers: Vec<u64>,
+    numbers: BTreeSet<u64>,
     /// Spans in which the first of them died.
     died_in: Vec<Publisher>,
     /// What the letters are about.
@@ -48,13 +49,13 @@ struct Group {
 
 impl Group {
     fn new(catalogue: CatalogueRef) -> Self {
-        let (numbers, died_in) = (Vec::new(), Vec::new());
+        let (numbers, died_in) = (BTreeSet::new(), Vec::new());
         Self { catalogue, lane: Lane::Low, numbers, died_in, part: Part::default(), is_all: false }
     }
 
     fn add(&mut self, letter: &Letter, parcel: &Parcel, lane: Lane) {
         self.lane = self.lane.min(lane);
-        self.numbers.push(letter.number);
+        self.numbers.insert(letter.number);
         if self.died_in.len() < LINKS {
             self.died_in.extend(trace::publisher(&letter.message));
         }
@@ -69,9 +70,9 @@ impl Group {
 
     /// What a run of `bundle` shall look at.
     async fn part(&mut self, leading: &Leading, bundle: &Bundle) -> Result<Part, Status> {
-        let part = std::mem::take(&mut self.part);
+        let part = Part { letters: self.numbers.clone(), ..std::mem::take(&mut self.part) };
         if self.is_all {
-            return Ok(Part::default());
+            return Ok(part.widened());
         }
         let (store, bundle) = (leading.store.clone(), bundle.clone());
         let found = on_thread(move || {
@@ -79,12 +80,12 @@ impl Group {
             ground(&store, &catalogue)
         });
         let has_ground = found.await.map_err(|error| not_begun(&error))? == Ground::Manifest;
-        Ok(if has_ground { part } else { Part::default() })
+        Ok(if has_ground { part } else { part.widened() })
     }
 }
 
-/// Begins a run of what letters are about, one for each of their catalogues, and drops those letters. In `lane`, or the most
-/// urgent that one of the letters had, and in the trace of whoever `called`.
+/// Begins a run of what letters are about, one for each of their catalogues. In `lane`, or the most urgent that one of the
+/// letters had, and in the trace of whoever `called`. Where one cannot be begun, that is told beside those that were.
 pub(in crate::service) async fn replay(
     leading: &Arc<Leading>,
     request: ReplayDeadRequest,
@@ -94,19 +95,38 @@ pub(in crate::service) async fn replay(
 ) -> Result<ReplayDeadResponse, Status> {
     check_numbers(&leading.broker, request.filter.as_ref()).await?;
     let mut answer = ReplayDeadResponse::default();
-    for mut group in groups(&leading.broker, request.filter, lane, &mut answer.skipped).await? {
-        let Some(bundle) = definition(leading, &group.catalogue).await? else {
-            tracing::warn!(catalogue = group.catalogue.name, "its definition is gone: start a run of it");
-            answer.skipped += group.numbers.len() as u64;
-            continue;
-        };
-        answer.replayed += group.numbers.len() as u64;
-        if !request.dry_run {
-            let part = group.part(leading, &bundle).await?;
-            answer.runs.push(begin(leading, group, bundle, part, called, from).await?);
+    let groups = groups(&leading.broker, request.filter, lane, &mut answer.skipped).await?;
+    for group in groups {
+        let (letters, catalogue) = (group.numbers.len() as u64, group.catalogue.name.clone());
+        match replay_group(leading, group, request.dry_run, called, from).await {
+            Ok(Some(run)) => {
+                answer.replayed += letters;
+                answer.runs.extend(run);
+            }
+            Ok(None) => answer.skipped += letters,
+            Err(status) => answer.failures.push(format!("{catalogue}: {}", status.message())),
         }
     }
     Ok(answer)
+}
+
+/// The run, if one was to be begun; `None` if the catalogue's definition is gone.
+async fn replay_group(
+    leading: &Arc<Leading>,
+    mut group: Group,
+    dry_run: bool,
+    called: &(dyn Extractor + Sync),
+    from: &str,
+) -> Result<Option<Option<String>>, Status> {
+    let Some(bundle) = definition(leading, &group.catalogue).await? else {
+        tracing::warn!(catalogue = group.catalogue.name, "its definition is gone: start a run of it");
+        return Ok(None);
+    };
+    if dry_run {
+        return Ok(Some(None));
+    }
+    let part = group.part(leading, &bundle).await?;
+    Ok(Some(Some(begin(leading, group, bundle, part, called, from).await?)))
 }
 
 /// The letters that `filter` lets through, by catalogue.
@@ -117,10 +137,12 @@ async fn groups(
     skipped: &mut u64,
 ) -> Result<Vec<Group>, Status> {
     let filter = filter.unwrap_or_default();
+    let (mut left, is_bounded) = (filter.numbers.len(), !filter.numbers.is_empty());
     let (mut groups, mut others) = (BTreeMap::<String, Group>::new(), BTreeSet::new());
     let mut found = Letters::new(broker, None, 0);
     while let Some(read) = found.next().await? {
         let (is_meant, parcel) = (read.passes(&filter), read.parcel());
+        left = left.saturating_sub(usize::from(filter.numbers.contains(&read.letter.number)));
         let name = parcel.map(|parcel| &parcel.header.catalogue.name);
         match parcel {
             Some(parcel) if is_meant => {
@@ -131,6 +153,9 @@ async fn groups(
             }
             None if is_meant => *skipped += 1,
             _ => others.extend(name.cloned()),
+        }
+        if is_bounded && left == 0 && groups.keys().all(|name| others.contains(name)) {
+            break;
         }
     }
     for group in groups.values_mut() {
@@ -157,16 +182,15 @@ async fn begin(
     let place = leading.place()?;
     let span = trace::run(called);
     group.died_in.iter().for_each(|died_in| trace::link(&span, died_in));
-    // On its own: whoever asks may go away meanwhile.
-    let starting = start(Arc::clone(leading), asked, Some(place), span.clone());
-    let known = leading.tasks.spawn(starting).await.map_err(|error| Status::internal(error.to_string()))?;
-    let run = known.map_err(|error| not_begun(&error))?.now().id;
-    let dropping = async {
+    let (starting, from) = (start(Arc::clone(leading), asked, Some(place), span.clone()), from.to_owned());
+    let starting = async move {
+        let run = starting.await?.now().id;
         for letter in group.numbers {
-            leading.broker.drop_dead_letter(letter).await.map_err(failed)?;
-            audit(from, "replay a dead letter", &format!("{letter} by {run}"));
+            audit(&from, "replay a dead letter", &format!("{letter} by {run}"));
         }
-        Ok(())
+        Ok(run)
     };
-    dropping.instrument(span).await.map(|()| run)
+    // On its own: whoever asks may go away meanwhile.
+    let begun = leading.tasks.spawn(starting.instrument(span)).await;
+    begun.map_err(|error| Status::internal(error.to_string()))?.map_err(|error| not_begun(&error))
 }
