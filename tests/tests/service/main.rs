@@ -1,6 +1,7 @@
 //! Runs through the coordinator's service: at once, through changes of the leader, and when things are lost or damaged.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod at_once;
 mod killer;
 mod letters;
 mod lost;
