@@ -18,7 +18,7 @@ fn runs_of_everything_and_of_keys_at_once_lose_nothing_and_the_newest_page_stays
     let (start, root) = (catalogue.to_str().unwrap(), catalogue.join("data"));
     let cluster = Cluster::start(2, &[("BIRDS_ROOT", root.to_str().unwrap())]);
     let _ = cluster.run_folder(&catalogue);
-    birds(folder.path(), "birds", &of(",\"colour\":\"white\""));
+    let _ = birds(folder.path(), "birds", &of(",\"colour\":\"white\""));
     assert_eq!(cluster.quire(&["pause", "render", "--lane", "normal"]).code, Some(0));
     let begin = |arguments: &[&str]| {
         let asked = [&["run", "start", start, "--watch", "--json"], arguments].concat();

@@ -7,6 +7,7 @@ mod letters;
 mod lost;
 mod replays;
 mod takeover;
+mod top;
 
 use std::{
     fs,
