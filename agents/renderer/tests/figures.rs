@@ -209,6 +209,23 @@ fn a_definition_chooses_grid_and_scale() {
     }
 }
 
+#[test]
+fn values_may_lie_beside_a_map_as_a_table() {
+    let sections = EYEMAPS.replace("    eyemap:\n", "    eyemap:\n      table: true\n");
+    let template = "{% for map in figures.eyemaps %}{{ map.table }}\n{% endfor %}";
+    let made = World::new(&sections, template, &[COLUMNS, "[]"]).make(RECORD).unwrap();
+    let files = files(&made);
+    assert!(files["t1.html"].starts_with("figures/t1/me-synapses.html\n"), "{}", files["t1.html"]);
+    let table = &files["figures/t1/me-synapses.html"];
+    for row in [
+        "<th scope=\"col\">ME1</th><th scope=\"col\">ME2</th>",
+        "<tr><td>1</td><td>8</td><td>5</td><td>0</td><td>5</td></tr>",
+        "<tr><td>3</td><td>3</td><td>not in the region</td><td></td><td></td></tr>",
+    ] {
+        assert!(table.contains(row), "{row} is not in {table}");
+    }
+}
+
 /// Colours by column of a map without layers.
 fn colours(svg: &str) -> BTreeMap<(String, String), String> {
     let attribute = |text: &str, name: &str| {

@@ -112,12 +112,13 @@ pub(crate) fn page<S: Columns + ?Sized, W: Write>(
 ) -> Result<Summary, FigureError> {
     let mut out = Counted { out, bytes: 0 };
     let (name, told) = (escaped(&options.name()), escaped(&summary.to_string()));
-    let head = b"<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>";
-    for part in [head.as_slice(), &name, b"</title>\n<p>", &told, b"</p>\n"] {
+    let head = b"<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>";
+    let parts = [head.as_slice(), &name, b"</title>\n<main>\n<h1>", &name, b"</h1>\n<p>", &told, b"</p>\n"];
+    for part in parts {
         out.write_all(part)?;
     }
     table(options, source, &mut out)?;
-    out.write_all(b"</html>\n")?;
+    out.write_all(b"</main>\n</html>\n")?;
     Ok(Summary { bytes: out.bytes, ..summary })
 }
 

@@ -5,8 +5,8 @@
 use super::reader::{Fields, Reader};
 
 /// Keys of `eyemap:` beside those that all figures have.
-pub(super) const KEYS: [&str; 9] =
-    ["palette", "bins", "tooltips", "scale", "coordinates", "top", "spacing", "margin", "mirrored"];
+pub(super) const KEYS: [&str; 10] =
+    ["table", "palette", "bins", "tooltips", "scale", "coordinates", "top", "spacing", "margin", "mirrored"];
 
 /// The first word of each is the default.
 const PALETTES: [&str; 6] = ["reds", "blues", "greys", "viridis", "cividis", "magma"];
@@ -17,6 +17,8 @@ const TOPS: [&str; 2] = ["flat", "pointy"];
 /// How the eyemaps of a figure look.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EyemapOptions {
+    /// `table:`, whether there is a page with the values as a table beside each SVG.
+    pub table: bool,
     /// `palette:`.
     pub palette: &'static str,
     /// `bins:`, how many colours, 2 to 9.
@@ -52,6 +54,7 @@ pub enum FigureTooltips {
 impl Default for EyemapOptions {
     fn default() -> Self {
         Self {
+            table: false,
             palette: PALETTES[0],
             bins: 5,
             tooltips: FigureTooltips::default(),
@@ -68,6 +71,7 @@ impl Default for EyemapOptions {
 /// The options among the keys of `eyemap:`.
 pub(super) fn options<'t>(r: &mut Reader<'t>, fields: &Fields<'t>) -> Option<EyemapOptions> {
     let usual = EyemapOptions::default();
+    let table = r.boolean(fields, "table", usual.table);
     let palette = word(r, fields, "palette", &PALETTES);
     let scale = word(r, fields, "scale", &SCALES);
     let coordinates = word(r, fields, "coordinates", &COORDINATES);
@@ -88,6 +92,7 @@ pub(super) fn options<'t>(r: &mut Reader<'t>, fields: &Fields<'t>) -> Option<Eye
     let margin = r.number(fields, "margin", [0.0, usual.margin, 10_000.0]);
     let mirrored = fields.get("mirrored").map(|_| r.boolean(fields, "mirrored", false));
     Some(EyemapOptions {
+        table,
         palette: palette?,
         bins,
         tooltips: tooltips?,

@@ -26,7 +26,7 @@ const MAX_DRAWINGS: usize = 256;
 /// Most bytes of all drawings of one record, or of one figure of a catalogue.
 const MAX_DRAWN: usize = 64 << 20;
 /// Members of a listing that are ours.
-const OWN: [&str; 7] = ["file", "href", "png", "title", "text", "width", "height"];
+const OWN: [&str; 8] = ["file", "href", "png", "table", "title", "text", "width", "height"];
 
 /// Why figures could not be drawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,7 +111,7 @@ impl Drawer {
             let fail = |message| self.fail(number, &outputs[number], message);
             let picture = picture::draw(&self.definition, drawing, !folder.is_empty());
             let picture = picture.map_err(|error| fail(chain(&error)))?;
-            bytes += picture.svg.len() + picture.png.as_ref().map_or(0, Vec::len);
+            bytes += picture.bytes();
             if bytes > MAX_DRAWN {
                 return Err(fail(format!("the drawings together have more than {MAX_DRAWN} bytes")));
             }
@@ -173,6 +173,9 @@ impl Drawn {
         if picture.png.is_some() {
             tell("png", format!("figures/{path}.png").into());
         }
+        if picture.table.is_some() {
+            tell("table", format!("figures/{path}.html").into());
+        }
         tell("title", picture.title.into());
         tell("text", picture.text.into());
         tell("width", whole(picture.size.0));
@@ -187,6 +190,7 @@ impl Drawn {
         self.listing.push(Json::Object(listing));
         self.files.push((format!("{path}.svg"), picture.svg));
         self.files.extend(picture.png.map(|png| (format!("{path}.png"), png)));
+        self.files.extend(picture.table.map(|table| (format!("{path}.html"), table)));
         Ok(())
     }
 }

@@ -18,11 +18,20 @@ const MAX_DRAWING: u64 = 32 << 20;
 pub(super) struct Picture {
     pub(super) svg: Vec<u8>,
     pub(super) png: Option<Vec<u8>>,
+    /// A page with the values as a table.
+    pub(super) table: Option<Vec<u8>>,
     pub(super) title: String,
     /// What it shows, in words.
     pub(super) text: String,
     /// Width and height in pixels.
     pub(super) size: (f64, f64),
+}
+
+impl Picture {
+    /// Of all its files.
+    pub(super) fn bytes(&self) -> usize {
+        [Some(&self.svg), self.png.as_ref(), self.table.as_ref()].into_iter().flatten().map(Vec::len).sum()
+    }
 }
 
 /// Draws one; `deep` in a folder of its own.
@@ -65,9 +74,13 @@ fn eyemap(with_png: bool, map: &Map<'_>, look: &EyemapOptions, deep: bool) -> Re
     if let Some(png) = &mut png {
         options.draw_png(&map.columns, png)?;
     }
+    let mut table = look.table.then(Vec::new);
+    if let Some(table) = &mut table {
+        options.page(&map.columns, table)?;
+    }
     let title = map.title.clone().unwrap_or_else(|| options.name());
     let size = options.size_of(&summary);
-    Ok(Picture { svg, png, title, text: summary.to_string(), size })
+    Ok(Picture { svg, png, table, title, text: summary.to_string(), size })
 }
 
 fn grid(look: &EyemapOptions, radius: Option<f64>) -> Grid {
@@ -112,7 +125,7 @@ fn scatter(
         options.draw_png(&plot.points, png)?;
     }
     let text = format!("{} points. Across: {}; up: {}.", plot.points.len(), options.x, options.y);
-    Ok(Picture { svg, png, title: options.title, text, size: options.size })
+    Ok(Picture { svg, png, table: None, title: options.title, text, size: options.size })
 }
 
 /// What a word of the definition means to the crate that draws. The definition has no other words.
