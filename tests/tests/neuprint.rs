@@ -318,6 +318,11 @@ fn the_catalogue_of_neuron_types_shows_what_is_in_the_graph() {
         own.contains("2025-01-02 03:04:05") && own.contains("<td>R</td><td class=\"num\">4</td>"),
         "{own}"
     );
+    // Whoever reads a page can ask the server that was asked.
+    let asked = server.url();
+    assert!(own.contains(&format!("<dt>Server</dt><dd><a href=\"{asked}\">{asked}</a>")), "{own}");
+    let link = format!("<p class=\"elsewhere\"><a href=\"{asked}/?dataset=cns%3Av0.9&amp;qt=findneurons");
+    assert!(pages["Mi1 R"].html.contains(&link), "{link}: {}", pages["Mi1 R"].html);
     assert_eq!(pages.values().map(|page| number(&page.view()["cells"])).fold(0.0, f64::max), 3.0);
 }
 

@@ -167,7 +167,8 @@ fn records_of_all_datasets_have_the_members_that_templates_use() {
         }
         assert!(connections > 0 && regions > 0, "{dataset}: {connections} connections, {regions} regions");
         let meta = ask::<rows::Meta>(&server, dataset, query::META).remove(0);
-        let own: Value = serde_json::from_slice(&dataset::record(&meta).unwrap()).unwrap();
+        let own: Value =
+            serde_json::from_slice(&dataset::record(&meta, "https://np.example.org").unwrap()).unwrap();
         assert_members(&own, of("dataset"), &[], dataset);
     }
 }

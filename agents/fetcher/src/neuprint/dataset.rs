@@ -55,6 +55,7 @@ struct Record<'a> {
     tag: Option<&'a str>,
     uuid: Option<&'a str>,
     edited: Option<&'a str>,
+    server: &'a str,
     primary: BTreeSet<&'a str>,
     tree: Tree,
     columns: BTreeMap<&'a str, BTreeMap<Side, Vec<[i64; 2]>>>,
@@ -84,11 +85,11 @@ impl Counted {
     }
 }
 
-/// The record of a dataset as JSON.
+/// The record of a dataset as JSON. `server` is the address that it was asked at: scheme, host and port.
 ///
 /// # Errors
 /// [`DatasetError`].
-pub fn record(meta: &Meta) -> Result<Vec<u8>, DatasetError> {
+pub fn record(meta: &Meta, server: &str) -> Result<Vec<u8>, DatasetError> {
     let text = meta.hierarchy.as_deref().filter(|text| !text.is_empty());
     let root: Option<Region> = text.map_or(Ok(None), serde_json::from_str)?;
     let (mut tree, mut columns) = (Tree::default(), Columns::new());
@@ -107,6 +108,7 @@ pub fn record(meta: &Meta) -> Result<Vec<u8>, DatasetError> {
         tag: tag.as_deref(),
         uuid: uuid.as_deref(),
         edited: edited.as_deref(),
+        server,
         primary: meta.primary.iter().flatten().map(String::as_str).collect(),
         tree,
         columns: places.collect(),
@@ -152,6 +154,8 @@ mod tests {
 
     use super::*;
 
+    const SERVER: &str = "https://np.example.org";
+
     fn meta(hierarchy: Option<&str>) -> Meta {
         Meta {
             dataset: "cns".to_owned(),
@@ -165,8 +169,9 @@ mod tests {
         }
     }
 
+    /// The record of a dataset with these regions.
     fn made(hierarchy: &Value) -> Value {
-        serde_json::from_slice(&record(&meta(Some(&hierarchy.to_string()))).unwrap()).unwrap()
+        serde_json::from_slice(&record(&meta(Some(&hierarchy.to_string())), SERVER).unwrap()).unwrap()
     }
 
     #[test]
@@ -177,6 +182,7 @@ mod tests {
         assert_eq!(forth["tree"], json!({ "CNS": { "GNG": {}, "ME(R)": {} } }));
         assert_eq!(forth["columns"], json!({ "ME": { "R": [[1, 10], [2, 1]] } }));
         assert_eq!((&forth["kind"], &forth["primary"]), (&json!("dataset"), &json!(["GNG", "ME(R)"])));
+        assert_eq!(forth["server"], SERVER);
         let back = made(&json!({ "name": "CNS", "children": [name("GNG"), right] }));
         assert_eq!(forth, back);
     }
@@ -188,7 +194,7 @@ mod tests {
         let hierarchy = json!({ "name": "ME(R)", "children": names }).to_string();
         let columns = |regions: Option<&Value>| -> Value {
             let meta = Meta { regions: regions.map(Value::to_string), ..meta(Some(&hierarchy)) };
-            serde_json::from_slice::<Value>(&record(&meta).unwrap()).unwrap()["columns"].clone()
+            serde_json::from_slice::<Value>(&record(&meta, SERVER).unwrap()).unwrap()["columns"].clone()
         };
         let all = json!({ "ME": { "L": [[1, 1]], "R": [[1, 1], [1, 2], [1, 3]] } });
         let plain = json!({ "ME(R)": { "pre": 9, "post": 9 }, "ME_R_col_01_01": { "isPrimary": false } });
@@ -207,7 +213,7 @@ mod tests {
         let made = |names: [&str; 2]| {
             let children = names.map(|name| json!({ "name": name }));
             let hierarchy = json!({ "name": "ME(R)", "children": children }).to_string();
-            record(&meta(Some(&hierarchy)))
+            record(&meta(Some(&hierarchy)), SERVER)
         };
         made(["ME_R_col_10_06", "ME_R_col_10_6"]).unwrap();
         made(["ME_R_col_0b_06", "ME_R_col_10_06"]).unwrap();
@@ -220,11 +226,12 @@ mod tests {
 
     #[test]
     fn a_dataset_without_regions_has_a_record_and_one_whose_regions_cannot_be_read_has_none() {
-        let record = record(&meta(None)).unwrap();
-        assert!(String::from_utf8(record).unwrap().contains(r#""tree":{}"#));
-        assert!(matches!(super::record(&meta(Some("{"))), Err(DatasetError::Hierarchy(_))));
+        let record = |hierarchy| record(&meta(hierarchy), SERVER);
+        let silent = record(None).unwrap();
+        assert!(String::from_utf8(silent).unwrap().contains(r#""tree":{}"#));
+        assert!(matches!(record(Some("{")), Err(DatasetError::Hierarchy(_))));
         let deep =
             (0..60).fold(json!({ "name": "x" }), |below, _| json!({ "name": "x", "children": [below] }));
-        assert!(matches!(super::record(&meta(Some(&deep.to_string()))), Err(DatasetError::Deep)));
+        assert!(matches!(record(Some(&deep.to_string())), Err(DatasetError::Deep)));
     }
 }

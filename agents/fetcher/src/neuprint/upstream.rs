@@ -199,7 +199,8 @@ impl Reading<'_> {
         };
         let version = version_ns(&Edited(meta.uuid.clone(), meta.edited.clone()));
         let as_listed = version.map(i128::from) == Some(listed.modified_ns);
-        let made = self.asker.compute(move || dataset::record(&meta)).await?;
+        let server = self.upstream.reached.origin.clone();
+        let made = self.asker.compute(move || dataset::record(&meta, &server)).await?;
         Ok((made.map(Bytes::from).map_err(|error| chain(&error)), as_listed))
     }
 
