@@ -173,6 +173,42 @@ fn records_of_all_datasets_have_the_members_that_templates_use() {
     }
 }
 
+/// Layers 5 and 6 are 5A and 5B where there is a seventh; whether there is, only the dataset tells.
+#[test]
+fn layers_of_the_lobula_are_named_as_the_field_does_whatever_layers_a_type_has() {
+    let Some(server) = Neuprint::start(&NeuprintOptions::default()) else { return };
+    let dataset = DATASETS[0];
+    let place = json!({ "LO(R)": { "post": 9 }, "LO_R_layer_04": { "post": 4 }, "LO_R_layer_6": { "post": 5 }, "ME_R_layer_06": { "post": 1 } });
+    let write = |property: &str, text: &Value| {
+        let cypher = format!("{property} = {}", query::literal(&text.to_string()));
+        server.write(dataset, &[cypher.as_str()]);
+    };
+    write("MATCH (n:Neuron {type: 'T4a'}) SET n.roiInfo", &place);
+    let layers = || -> Vec<Value> {
+        let record = records(&server, dataset, &["T4a"]).remove(0);
+        let rows = record["views"]["all"]["layers"].as_array().unwrap().iter();
+        rows.map(|row| json!([row[0], row[2]])).collect()
+    };
+    let (as_written, named) = (
+        [json!(["LO", "04"]), json!(["LO", "6"]), json!(["ME", "06"])],
+        [json!(["LO", "04"]), json!(["LO", "5B"]), json!(["ME", "06"])],
+    );
+    assert_eq!(layers(), as_written);
+    for (other, name, expected) in [
+        ("roiInfo", "LO_L_layer_5A", &as_written),
+        ("roiInfo", "ME_R_layer_7", &as_written),
+        ("roiInfo", "LO_R_layer_70", &as_written),
+        ("roiInfo", "LO_L_layer_07", &named),
+        ("roiHierarchy", "LO_R_layer_7", &named),
+    ] {
+        let region = json!({ "name": "LO(R)", "children": [{ "name": name }] });
+        let of = if other == "roiInfo" { json!({ (name): { "pre": 1 } }) } else { region };
+        server.write(dataset, &["MATCH (d:Meta) SET d.roiInfo = null"]);
+        write(&format!("MATCH (d:Meta) SET d.{other}"), &of);
+        assert_eq!(layers(), *expected, "{name}");
+    }
+}
+
 #[test]
 fn a_record_of_a_real_type_is_small() {
     let Some(data) = std::env::var_os("QUIRE_NEURONS_DATA") else {

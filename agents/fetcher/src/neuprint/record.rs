@@ -8,7 +8,7 @@ use super::{
     answer::Text,
     region::{Place, Side, regions},
     rows::{Cell, Cells, Layers, Partners},
-    view::{self, Known, View, number},
+    view::{self, Known, Lobula, View, number},
 };
 
 pub use super::view::Central;
@@ -122,10 +122,11 @@ pub fn record(name: &str, answers: &Answers<'_>, central: Central) -> Result<Vec
         let texts = answers.cells.iter().filter_map(|row| of(row).as_ref().map(|text| text.0.as_str()));
         texts.filter(|text| !text.is_empty()).collect::<BTreeSet<_>>().into_iter().collect()
     };
+    let named = (central, Lobula::of(&answers.cells));
     let names = [("all", None), ("L", Some(Side::L)), ("M", Some(Side::M)), ("R", Some(Side::R))];
     let views = names
         .into_iter()
-        .filter_map(|(name, side)| Some((name, view::view(&known, &answers.partners, central, side)?)));
+        .filter_map(|(name, side)| Some((name, view::view(&known, &answers.partners, named, side)?)));
     let mut sides = BTreeMap::new();
     for (_, side, _) in &known {
         *sides.entry(side.map_or("unknown", word)).or_default() += 1;

@@ -91,6 +91,8 @@ pub struct Cells {
     pub predictions: Option<Whole>,
     /// The cells, in no order.
     pub cells: Vec<Cell>,
+    /// Whether the dataset names a seventh layer of the lobula; false or null if it does not.
+    pub seventh: Option<bool>,
 }
 
 /// A cell.
@@ -254,6 +256,7 @@ impl Row for Cells {
         "confidence",
         "predictions",
         "cells",
+        "seventh",
     ];
 }
 

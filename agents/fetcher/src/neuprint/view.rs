@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{
     answer::{Text, Whole},
     region::{Counts, Place, Side},
-    rows::{Cell, Moments, Of, Partners, Strengths, Way},
+    rows::{Cell, Cells, Moments, Of, Partners, Strengths, Way},
 };
 
 /// A cell and what is known of its regions.
@@ -38,6 +38,32 @@ impl Central {
         match self {
             Self::Named => name == "CentralBrain",
             Self::Rest => !matches!(name, "ME" | "LO" | "LOP" | "AME" | "LA" | "OL"),
+        }
+    }
+}
+
+/// How the dataset names the layers of the lobula.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lobula {
+    /// As the field does: 1 to 4, 5A, 5B, 6.
+    Named,
+    /// 1 to 7.
+    Numbered,
+}
+
+impl Lobula {
+    /// How the dataset has it that these cells are of. One type tells nothing: it may have synapses in a few layers only.
+    pub(super) fn of(cells: &[&Cells]) -> Self {
+        if cells.iter().any(|row| row.seventh == Some(true)) { Self::Numbered } else { Self::Named }
+    }
+
+    /// What the field calls a layer.
+    fn name<'a>(self, region: &str, layer: &'a str) -> &'a str {
+        match (self, region, layer.trim_start_matches('0')) {
+            (Self::Numbered, "LO", "5") => "5A",
+            (Self::Numbered, "LO", "6") => "5B",
+            (Self::Numbered, "LO", "7") => "6",
+            _ => layer,
         }
     }
 }
@@ -100,7 +126,7 @@ pub(super) fn number(whole: Option<Whole>) -> i64 {
 pub(super) fn view(
     cells: &[Known<'_>],
     partners: &[&Partners],
-    central: Central,
+    (central, lobula): (Central, Lobula),
     side: Option<Side>,
 ) -> Option<View> {
     let ours: Vec<_> = cells.iter().filter(|(_, own, _)| side.is_none() || *own == side).collect();
@@ -116,6 +142,7 @@ pub(super) fn view(
         match Place::read(name) {
             Place::Region(name) => add(regions.entry(name).or_insert((0, 0, 0)), pre, post),
             Place::Layer(region, side, layer) => {
+                let layer = lobula.name(region, layer);
                 add(layers.entry((region, side, layer)).or_insert((0, 0, 0)), pre, post);
             }
             Place::Column(..) => {}
