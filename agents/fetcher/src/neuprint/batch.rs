@@ -1,13 +1,16 @@
 //! A batch of types: asked at once, made into records one by one.
 //!
 //! The answers of a batch are of one time, or it is asked for again: what was made of two would be wrong in a way that
-//! nobody can see.
+//! nobody can see. What a try has brought is kept, though: each record is of one time, and types may be of several.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use bytes::Bytes;
-use quire_proto::Listed;
-use quire_runtime::chain;
+use quire_proto::{Digest, DigestBuilder, Listed};
+use quire_runtime::{Backoff, chain};
 
 use super::{
     answer::{OddRow, Rows},
@@ -20,8 +23,10 @@ use super::{
     whole,
 };
 
-/// Times that a batch is asked for whose answers are of different times, or not whole.
+/// Times that types are asked for whose answers are of different times, or not whole.
 const TIMES: u32 = 3;
+/// Between them, for whoever edits to come to an end: up to 0.2 s, then 0.4 s.
+const PAUSE: Backoff = Backoff { first: Duration::from_millis(200), max: Duration::from_millis(400) };
 
 /// What became of one type of a batch.
 pub(super) struct Made {
@@ -52,16 +57,34 @@ pub(super) async fn records(
     sides: Sides,
     locations: Vec<Listed>,
 ) -> Result<Vec<Made>, AskError> {
-    let mut last = None;
-    for _ in 0..TIMES {
-        last = once(asker, sides, locations.clone()).await?;
-        if last.as_ref().is_some_and(|made| made.iter().all(|made| !made.is_part)) {
+    let id = id_of(&locations);
+    let (mut todo, mut whole, mut part) = (locations, Vec::new(), None);
+    for attempt in 0..TIMES {
+        if attempt > 0 {
+            tokio::time::sleep(PAUSE.pause(&id, attempt)).await;
+        }
+        // What an earlier try brought is no worse for an edit since.
+        let Some(made) = once(asker, sides, todo.clone()).await? else { continue };
+        let (again, done): (Vec<Made>, Vec<Made>) = made.into_iter().partition(|made| made.is_part);
+        whole.extend(done);
+        todo = again.iter().map(|made| made.listed.clone()).collect();
+        part = Some(again);
+        if todo.is_empty() {
             break;
         }
     }
-    last.ok_or_else(|| {
-        AskError::Broken(format!("the dataset was edited while it was read, {TIMES} times in a row"))
-    })
+    let Some(part) = part else {
+        let why = format!("the dataset was edited while it was read, {TIMES} times in a row");
+        return Err(AskError::Broken(why));
+    };
+    whole.extend(part);
+    Ok(whole)
+}
+
+/// What pauses of a batch are spread by.
+fn id_of(locations: &[Listed]) -> Digest {
+    let start = DigestBuilder::new("quire neuprint batch");
+    locations.iter().fold(start, |digest, listed| digest.text(&listed.location)).finish()
 }
 
 /// The records as far as one try brings them; `None` if the dataset was edited meanwhile.

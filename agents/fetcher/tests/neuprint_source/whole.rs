@@ -71,6 +71,34 @@ async fn a_batch_that_is_edited_again_and_again_is_read_later() {
     assert_eq!(record, undisturbed(&server).await["types/Mi1"]);
 }
 
+/// What one try brings is not lost to an edit in the next, and only what is still missing is asked for again.
+#[tokio::test]
+async fn what_a_try_has_brought_is_kept_and_only_the_rest_is_asked_for_again() {
+    let Some(server) = server() else { return };
+    const TYPES: &str = ", include: [\"Mi1\", \"T4a\"]";
+    let expected = texts_in(&bench(&server, TYPES).run(None).await);
+    let omit = json!({ "do": "omit", "kind": "partners", "of": ["Mi1", "out"], "times": 1 });
+    // Whoever asks for T4a again learns nothing, and never would.
+    let again = json!({ "do": "status", "kind": "cells", "contains": "'T4a'", "skip": 1, "status": 500 });
+    server.fail(&json!([omit, again]));
+    server.clear();
+    let run = bench(&server, TYPES).run(None).await;
+    assert_eq!((texts_in(&run), run.failed.len()), (expected.clone(), 0), "{:?}", run.failed);
+    assert_eq!(asked(&server)["cells"], 2);
+
+    // Edits in the second and third try: T4a stays as it was, and Mi1 is told with what was wrong with it.
+    let mut faults = vec![omit, again];
+    faults.extend(edits_before("partners", 0..2).as_array().unwrap().iter().cloned());
+    server.fail(&faults.into());
+    server.clear();
+    let run = bench(&server, TYPES).run(None).await;
+    assert_eq!(texts_in(&run)["types/T4a"], expected["types/T4a"]);
+    let [(location, why)] = run.failed.as_slice() else { panic!("{:?}", run.failed) };
+    assert_eq!(location, "types/Mi1");
+    assert!(why.starts_with("neuPrint says nothing of its outputs"), "{why}");
+    assert_eq!(asked(&server)["cells"], 3);
+}
+
 /// All that can be left out of an answer about Mi1, or come twice in it.
 fn omissions() -> Vec<Value> {
     let mut faults = vec![
