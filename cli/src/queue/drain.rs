@@ -85,6 +85,18 @@ pub(crate) struct Drain {
     pub(crate) teller: Teller,
 }
 
+/// Jobs that shall go together.
+struct Chosen {
+    slot: Slot,
+    /// As urgent as the most urgent of them.
+    lane: Lane,
+    names: Vec<String>,
+    /// So many of them, the first, are critical.
+    critical: usize,
+    /// Look at everything, too.
+    everything: bool,
+}
+
 impl Drain {
     /// Begins nothing yet.
     pub(crate) fn new(
@@ -159,7 +171,9 @@ impl Drain {
         if !stops && !self.pause.is_on() {
             self.recover()?;
             self.scan.look()?;
-            self.bury_odd();
+            if let Some(pause) = self.bury_odd() {
+                self.tell_unburied(pause);
+            }
             self.start().await?;
         } else if !stops && !self.options.watch {
             // What was given back waits, too: it is not over before that is done.
@@ -255,11 +269,11 @@ impl Drain {
         Ok(())
     }
 
-    /// Moves what is no job to the dead letters. What cannot be moved keeps no job from being done: it is told, and tried
-    /// again after a pause.
-    fn bury_odd(&mut self) {
+    /// Moves what is no job to the dead letters. What cannot be moved keeps no job from being done: the pause is until it is
+    /// tried again.
+    fn bury_odd(&mut self) -> Option<Duration> {
         if self.odd_pause.is_on() {
-            return;
+            return None;
         }
         let (mut first, mut others) = (None, 0);
         for odd in self.scan.odd().into_iter().filter(|odd| odd.settled) {
@@ -280,13 +294,22 @@ impl Drain {
             0 => error,
             _ => error.context(format!("{} cannot be moved", counted(others + 1, "file"))),
         });
-        match &self.unburied {
-            None => self.odd_pause.end(),
-            Some(error) => {
-                let pause = self.odd_pause.begin().as_secs();
-                eprintln!("queue: {error:#}; trying again in {pause} s");
-            }
+        if self.unburied.is_none() {
+            self.odd_pause.end();
+            return None;
         }
+        Some(self.odd_pause.begin())
+    }
+
+    /// A command may end before the pause does, and tries once more then.
+    fn tell_unburied(&self, pause: Duration) {
+        let Some(error) = &self.unburied else { return };
+        let again = if self.options.watch {
+            format!("in {} s", pause.as_secs())
+        } else {
+            "before the end".to_owned()
+        };
+        eprintln!("queue: {error:#}; trying again {again}");
     }
 
     /// Begins what there is room for.
@@ -325,7 +348,10 @@ impl Drain {
         let names = self.next(lanes, most);
         let lane = self.scan.waiting().find(|job| names.first() == Some(&job.name)).map(|job| job.lane);
         match lane {
-            Some(lane) => self.begin(slot, lane, &names, false),
+            Some(lane) => {
+                let critical = if lane == Lane::Critical { names.len() } else { 0 };
+                self.begin(Chosen { slot, lane, names, critical, everything: false })
+            }
             None => Ok(()),
         }
     }
@@ -333,13 +359,17 @@ impl Drain {
     /// All that wait in these lanes: the run that makes the first manifest looks at everything.
     fn start_everything(&mut self, lanes: &[Lane]) -> anyhow::Result<()> {
         // As urgent as the most urgent of them.
-        let (mut names, mut urgency) = (Vec::new(), None);
+        let (mut names, mut critical, mut urgency) = (Vec::new(), 0, None);
         for &lane in lanes {
             let room = MAX_TOGETHER.min(self.room()).saturating_sub(names.len());
             names.append(&mut self.next(&[lane], room));
             urgency = urgency.or((!names.is_empty()).then_some(lane));
+            if lane == Lane::Critical {
+                critical = names.len();
+            }
         }
-        urgency.map_or(Ok(()), |lane| self.begin(Slot::Others, lane, &names, true))
+        let Some(lane) = urgency else { return Ok(()) };
+        self.begin(Chosen { slot: Slot::Others, lane, names, critical, everything: true })
     }
 
     /// How many jobs may still be begun.
@@ -357,16 +387,18 @@ impl Drain {
         if early { pick(free(), &Pick { now: u64::MAX, ..asked }) } else { due }
     }
 
-    fn begin(&mut self, slot: Slot, lane: Lane, names: &[String], everything: bool) -> anyhow::Result<()> {
-        let claimed = self.claims.claim(names);
-        self.scan.forget(names);
+    fn begin(&mut self, chosen: Chosen) -> anyhow::Result<()> {
+        let Chosen { slot, lane, names, critical, everything } = chosen;
+        let claimed = self.claims.claim(&names);
+        self.scan.forget(&names);
         let claimed = claimed?;
         // What goes wrong with one job does not keep others from being done.
         let mut ended = Ok(());
-        if lane == Lane::Critical && claimed.len() < names.len() {
+        if critical > 0 && claimed.len() < names.len() {
             // Who waits for a page does not wait for the others of a batch that it is in.
             let is_claimed = |name: &&String| claimed.iter().any(|job| job.name == **name);
-            let left: Vec<String> = names.iter().filter(|name| !is_claimed(name)).cloned().collect();
+            let urgent = names.iter().take(critical);
+            let left: Vec<String> = urgent.filter(|name| !is_claimed(name)).cloned().collect();
             ended = self.claims.set_beside(&left).map(drop).map_err(Into::into);
         }
         let Parted { mut jobs, odd } = parted(claimed);

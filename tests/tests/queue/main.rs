@@ -248,6 +248,22 @@ fn locks_that_another_tool_left_are_given_back_when_they_are_old() {
     assert!(world.files().is_empty());
 }
 
+/// What the other tool is at is done beside it only for somebody who waits.
+#[test]
+fn beside_a_critical_job_others_wait_for_the_tool_that_is_at_them() {
+    for (priority, done) in [("low", 1), ("critical", 2)] {
+        let world = World::of(3);
+        world.theirs("T0000.yaml", "T0000", "priority: critical\n");
+        world.theirs("T0001.lock", "T0001", "");
+        world.theirs("T0001.yaml", "T0001", &format!("priority: {priority}\n"));
+        // There is no manifest yet: one run takes jobs of all lanes.
+        let told = world.told(&["queue", "pop", "c", "--count", "2", "--json"]);
+        assert_eq!(told["done"], done, "{priority}: {told}");
+        let left: &[&str] = if done == 1 { &["T0001.lock", "T0001.yaml"] } else { &["T0001.lock"] };
+        assert_eq!(world.files(), left.iter().map(|name| (*name).to_owned()).collect(), "{priority}");
+    }
+}
+
 #[test]
 fn a_served_queue_is_watched_and_a_job_that_someone_waits_for_overtakes_all_others() {
     let world = World::of(11_000);
@@ -336,6 +352,9 @@ fn what_is_no_job_and_cannot_be_moved_is_an_error_of_a_command_that_was_to_leave
     let is_told =
         popped.err.contains("error: 2 files cannot be moved") && popped.err.contains(".yaml is no job");
     assert!(is_told, "{}", popped.err);
+    // It tries again as it ends, and not after that.
+    assert!(popped.err.contains("trying again before the end"), "{}", popped.err);
+    assert!(!popped.err.contains("trying again in"), "{}", popped.err);
     let told: Value = serde_json::from_str(popped.out.trim()).unwrap();
     assert_eq!((&told["published"], &told["waiting"]), (&2.into(), &0.into()), "{told}");
     // Who serves lives with it, and ends as it is told to.
