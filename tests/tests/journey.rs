@@ -354,6 +354,29 @@ fn a_source_that_cannot_be_listed_removes_nothing_and_the_run_says_that_it_is_pa
 }
 
 #[test]
+fn a_build_that_could_read_nothing_says_where_the_reasons_are() {
+    let quire = Quire::new();
+    quire.run(["new", "birds"]);
+    let file = quire.folder().join("birds/catalogue.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    let away = text.replace("root: data", "root: away");
+    assert_ne!(away, text);
+    fs::write(&file, away).unwrap();
+    let told = quire.run(["build", "birds"]);
+    assert_eq!(told.code, Some(1), "{}", told.err);
+    assert!(told.out.contains("  partial: ") && told.err.contains("see `partial` above"), "{told:?}");
+    let told = quire.run(["build", "birds", "--json"]);
+    assert_eq!(told.code, Some(1), "{}", told.err);
+    assert!(
+        told.err.contains("see `failures` of its run") && !told.err.contains("`partial`"),
+        "{}",
+        told.err
+    );
+    let report: serde_json::Value = serde_json::from_str(&told.out).unwrap();
+    assert!(report["runs"][0]["failures"][0].is_string(), "{report}");
+}
+
+#[test]
 fn a_full_disk_is_a_clear_error_and_the_next_build_goes_on() {
     let disk = tempfile::tempdir().unwrap();
     let mount = |options: &str| {

@@ -58,7 +58,15 @@ fn catalogues_that_a_state_folder_knows_nothing_of_stay_unless_it_is_said_that_t
     let before = tree(&quire.site());
     let (code, said) = build("fish", &[]);
     assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("also shows birds") && said.contains("--prune"), "{said}");
+    let remedy = "take it off with `quire build … --prune`";
+    assert!(said.contains("also shows birds") && said.contains(remedy), "{said}");
+    // Commands that cannot do it say who can.
+    assert_eq!(quire.run(["queue", "fill", "fish", "--all", "--state", "fish-state"]).code, Some(0));
+    for command in [&["queue", "pop", "fish"][..], &["serve", "fish"]] {
+        let ended = quire.run([command, &["--state", "fish-state"]].concat());
+        assert_eq!(ended.code, Some(2), "{command:?}: {}", ended.err);
+        assert!(ended.err.contains("also shows birds") && ended.err.contains(remedy), "{}", ended.err);
+    }
     assert_eq!(tree(&quire.site()), before);
     // While somebody uses a site, no other state may change it either.
     let served = Served::start(quire.command(["serve", "birds", "--watch", "--state", "birds-state"]));

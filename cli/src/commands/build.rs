@@ -79,7 +79,8 @@ async fn build(
     }
     let nothing = built.report.runs.iter().find_map(|run| Some((run, nothing(run)?)));
     Ok(if let Some((run, why)) = nothing {
-        output::note(&format!("{}: {why}: see `partial` above", run.catalogue));
+        let told = if args.json { "`failures` of its run" } else { "`partial` above" };
+        output::note(&format!("{}: {why}: see {told}", run.catalogue));
         Exit::Failed
     } else if args.strict && built.report.runs.iter().any(is_incomplete) {
         Exit::Strict

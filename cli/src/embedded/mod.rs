@@ -287,7 +287,7 @@ fn refuse_strangers(
     }
     wrong_usage!(
         "the site in {} also shows {}, which this state folder knows nothing of: give the --state that it was built with, \
-         build it as well, choose another --out, or take it off with --prune",
+         build it as well, choose another --out, or take it off with `quire build … --prune`",
         out.display(),
         strangers.join(", ")
     )
