@@ -1,5 +1,5 @@
 //! Figures, variants and aggregates on the pages of records.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -226,6 +226,28 @@ fn values_may_lie_beside_a_map_as_a_table() {
     }
 }
 
+#[test]
+fn hexagons_fit_the_map_with_most_columns_unless_a_drawing_says_otherwise() {
+    let radii = |columns: usize, said: &str| {
+        let eye: Vec<[usize; 2]> = (0..columns).map(|at| [1 + at % 30, 1 + at / 30]).collect();
+        let known = serde_json::json!([{ "ME": { "R": [[1, 1]] }, "LO": { "R": eye } }]).to_string();
+        // A map of ME has one column.
+        let sections = EYEMAPS.replace("eye_columns: [$all[].R],", said);
+        let record = r#"{"id":"t1","maps":[{"region":"ME","columns":[[1,1,2,[3,4]]]},{"region":"LO","columns":[[1,1,9,[1,1]]]}]}"#;
+        let made = World::new(&sections, "{{ title }}", &[&known, "[]"]).make(record).unwrap();
+        let files = files(&made);
+        ["me", "lo"].map(|region| {
+            let map = &files[format!("figures/t1/{region}-cells.svg").as_str()];
+            let shape = map.split_once("h\" d=\"M").unwrap().1;
+            shape.split_once(' ').unwrap().0.parse::<f64>().unwrap()
+        })
+    };
+    for (columns, fitting) in [(1, 24.0), (99, 24.0), (100, 12.0), (299, 12.0), (300, 6.0)] {
+        assert_eq!(radii(columns, ""), [fitting, fitting], "{columns}");
+    }
+    assert_eq!(radii(300, "radius: (if $map.region == \"ME\" then 9 else null end),"), [9.0, 6.0]);
+}
+
 /// Colours by column of a map without layers.
 fn colours(svg: &str) -> BTreeMap<(String, String), String> {
     let attribute = |text: &str, name: &str| {
@@ -247,7 +269,10 @@ fn colours(svg: &str) -> BTreeMap<(String, String), String> {
 /// are those that another program came to.
 #[test]
 fn golden_columns_have_the_golden_colours() {
-    let Some(folder) = std::env::var_os("QUIRE_NEURONS_DATA").map(std::path::PathBuf::from) else { return };
+    let Some(folder) = std::env::var_os("QUIRE_NEURONS_DATA").map(std::path::PathBuf::from) else {
+        println!("skipped: $QUIRE_NEURONS_DATA names no folder of neuron data");
+        return;
+    };
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     let mut known: BTreeMap<&str, Vec<[i64; 2]>> = BTreeMap::new();
     for line in read("columns_ol_R.csv").lines().skip(1) {

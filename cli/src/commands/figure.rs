@@ -125,6 +125,7 @@ fn region(args: &EyemapArgs, data: &EyemapData) -> anyhow::Result<String> {
 }
 
 fn options(args: &EyemapArgs, data: &EyemapData, region: String) -> Eyemap {
+    let fitting = Grid::fitting(data.columns());
     let range = data.range().map(|(low, high)| (args.low.unwrap_or(low), args.high.unwrap_or(high)));
     Eyemap {
         subject: args.title.clone(),
@@ -138,11 +139,11 @@ fn options(args: &EyemapArgs, data: &EyemapData, region: String) -> Eyemap {
         grid: Grid {
             coordinates: args.coordinates.into(),
             top: args.top.into(),
-            radius: args.radius.unwrap_or_else(|| fitting_radius(data.columns())),
+            radius: args.radius.unwrap_or(fitting.radius),
             spacing: args.spacing,
             margin: args.margin,
             mirrored: args.mirrored,
-            ..Grid::default()
+            ..fitting
         },
         palette: args.palette.into(),
         bins: args.bins.into(),
@@ -152,15 +153,6 @@ fn options(args: &EyemapArgs, data: &EyemapData, region: String) -> Eyemap {
         tooltips: args.tooltips.into(),
         width: args.size,
         ..Eyemap::default()
-    }
-}
-
-/// The usual hexagons are for eyes of hundreds of columns: fewer of them would lie below the text.
-const fn fitting_radius(columns: usize) -> f64 {
-    match columns {
-        0..100 => 24.0,
-        100..300 => 12.0,
-        _ => 6.0,
     }
 }
 

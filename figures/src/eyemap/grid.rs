@@ -73,6 +73,19 @@ impl Default for Grid {
 }
 
 impl Grid {
+    /// The default for an eye of so many columns. The usual hexagons are for hundreds of them: of fewer the text would cover
+    /// them.
+    #[must_use]
+    pub fn fitting(columns: usize) -> Self {
+        let usual = Self::default();
+        let radius = match columns {
+            0..100 => 24.0,
+            100..300 => 12.0,
+            _ => usual.radius,
+        };
+        Self { radius, ..usual }
+    }
+
     /// Whether the options are such that something can be seen.
     pub(crate) fn check(&self) -> Result<(), FigureError> {
         let within = |value: f64, low: f64, high: f64| (low..=high).contains(&value);

@@ -165,6 +165,10 @@ fn add_ids(list: &Jq, found: &mut Vec<(i32, i32)>) -> Result<(), Wrong> {
 }
 
 impl Joined {
+    pub(super) fn count(&self) -> usize {
+        self.columns.len()
+    }
+
     /// The columns that are given one by one, in any order.
     fn data(value: &Jq, metric: &Metric, layers: usize) -> Result<Self, Wrong> {
         let list = items(value)?;

@@ -12,6 +12,7 @@ mod value;
 use std::fmt;
 
 use quire_catalogue::{Figure, FigureKind, Program, decode::Value as Jq, encode, slug};
+use quire_figures::eyemap::Grid;
 use serde_json::{Map as Listing, Value as Json};
 
 use crate::sight::Sight;
@@ -100,6 +101,7 @@ impl Drawer {
         };
         let mut drawings = outputs.iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
         share_ranges(&mut drawings);
+        share_radius(&mut drawings);
         let files: Vec<&str> = drawings.iter().map(Drawing::file).collect();
         if let Some(twice) = (1..files.len()).find(|&at| files[..at].contains(&files[at])) {
             let message = "two drawings of the figure have this file".to_owned();
@@ -230,6 +232,20 @@ fn share_ranges(drawings: &mut [Drawing<'_>]) {
         let layers = of_region.fold(None, |range, (.., [_, layers])| wider(range, *layers));
         map.range = map.range.or(values);
         map.layer_range = map.layer_range.or(layers);
+    }
+}
+
+/// Maps have hexagons of one size, which fits the one with most columns, unless they say another.
+fn share_radius(drawings: &mut [Drawing<'_>]) {
+    let columns = drawings.iter().filter_map(|drawing| match drawing {
+        Drawing::Eyemap(map) => Some(map.columns.count()),
+        Drawing::Scatter(_) => None,
+    });
+    let fitting = Grid::fitting(columns.max().unwrap_or_default()).radius;
+    for drawing in drawings {
+        if let Drawing::Eyemap(map) = drawing {
+            map.radius.get_or_insert(fitting);
+        }
     }
 }
 
