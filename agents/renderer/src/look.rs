@@ -23,6 +23,8 @@ pub struct Look {
     pub frames: Vec<String>,
     /// Index fields in their order.
     pub fields: Vec<Field>,
+    /// Which of them tells records apart that the list has after all others.
+    pub apart: Option<usize>,
     /// Names of the look-ups in their order.
     pub lookups: Vec<String>,
     /// Names of the aggregates in their order.
@@ -75,6 +77,7 @@ impl Look {
             language: definition.site.language.clone(),
             frames: definition.site.frames.clone(),
             fields: fields(&definition.index.fields, &pages.list_columns),
+            apart: pages.list_apart.as_ref().and_then(|name| position(&definition.index.fields, name)),
             lookups: definition.lookups.iter().map(|lookup| lookup.name.clone()).collect(),
             aggregates: definition.aggregates.iter().map(|aggregate| aggregate.name.clone()).collect(),
             figures: definition.figures.clone(),
@@ -125,6 +128,10 @@ pub struct Field {
     pub infix: bool,
     /// Whether a filter's values are in natural order, not by frequency.
     pub natural: bool,
+}
+
+fn position(fields: &[quire_catalogue::Field], name: &str) -> Option<usize> {
+    fields.iter().position(|field| field.name == name)
 }
 
 /// Other names of a record are in the fields that say so; where none does, in those that weigh much. Lists show the

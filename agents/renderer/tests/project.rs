@@ -237,6 +237,57 @@ fn a_list_shows_the_facets_that_it_is_told_in_their_order() {
 }
 
 #[test]
+fn records_that_are_apart_come_last_and_letters_lead_to_the_others() {
+    let pages = "pages: { record: templates/record.html, list_apart: kinds }";
+    let definition = DEFINITION.replace("pages: { record: templates/record.html }", pages);
+    let mut entries = entries(120);
+    for (number, entry) in entries.iter_mut().enumerate() {
+        let record = Arc::make_mut(&mut entry.record);
+        // One in ten is odd, and would be the first under a letter of its own.
+        let is_odd = number % 10 == 3;
+        record.row.fields[3] = if is_odd { vec!["odd".into()] } else { Vec::new() };
+        record.title = if is_odd { format!("A {number:03}") } else { format!("Thing {number:03}") };
+    }
+    let files = support::catalogue_files(&engine_of(&definition), entries, Vec::new());
+    let pages =
+        ["index.html", "list/2.html", "list/3.html"].map(|page| text(&files, &format!("small/{page}")));
+    let titles = pages.iter().flat_map(|page| {
+        let rows = page.split("<li id=\"r-").skip(1);
+        rows.map(|row| row.split_once("html\">").unwrap().1.split_once('<').unwrap().0)
+    });
+    let (odd, usual): (Vec<usize>, Vec<usize>) = (0..120).partition(|number| number % 10 == 3);
+    let usual = usual.iter().map(|number| format!("Thing {number:03}"));
+    let expected: Vec<String> = usual.chain(odd.iter().map(|number| format!("A {number:03}"))).collect();
+    assert_eq!(titles.collect::<Vec<_>>(), expected);
+    for page in pages {
+        let letters = letters_of(page);
+        assert_eq!(letters.matches("<a ").count(), 1, "{letters}");
+        assert!(letters.contains("index.html#r-1\" aria-current=\"true\">T</a>"), "{letters}");
+    }
+    // A page of nothing else is under no letter.
+    let few = [&entries_of(50, None)[..], &entries_of(10, Some("odd"))].concat();
+    let files = support::catalogue_files(&engine_of(&definition), few, Vec::new());
+    let last = letters_of(text(&files, "small/list/2.html"));
+    assert!(last.contains("<a ") && !last.contains("aria-current"), "{last}");
+}
+
+fn letters_of(page: &str) -> &str {
+    page.split_once("class=\"letters\"").unwrap().1.split_once("</nav>").unwrap().0
+}
+
+/// Records of one kind, or of none.
+fn entries_of(count: usize, kind: Option<&str>) -> Vec<Entry> {
+    let mut entries = entries(count);
+    for entry in &mut entries {
+        let record = Arc::make_mut(&mut entry.record);
+        record.key = format!("{}{}", kind.unwrap_or_default(), record.key);
+        record.slug = format!("{}{}", kind.unwrap_or_default(), record.slug);
+        record.row.fields[3] = kind.map(Into::into).into_iter().collect();
+    }
+    entries
+}
+
+#[test]
 fn a_site_without_catalogues_has_a_home() {
     assert!(root(Vec::new()).contains_key("index.html"));
 }

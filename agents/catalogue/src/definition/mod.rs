@@ -401,6 +401,8 @@ pub struct Pages {
     pub list: Option<FileRef>,
     /// `list_columns:`, names of the facets whose values the list shows, in their order; all where none is named.
     pub list_columns: Vec<String>,
+    /// `list_apart:`, name of a facet: records that have a value of it come last in the list, and under no letter.
+    pub list_apart: Option<String>,
     /// `variants: { each: … }`, names of further pages of a record; sees `$aggregates`.
     pub variants: Option<Expression>,
 }

@@ -238,33 +238,38 @@ fn lookups<'t>(r: &mut Reader<'t>, node: &'t Node) -> Vec<Lookup> {
 }
 
 fn pages<'t>(r: &mut Reader<'t>, node: &'t Node, index: &Index) -> Pages {
-    let keys = ["record", "markdown", "list", "list_columns", "variants"];
+    let keys = ["record", "markdown", "list", "list_columns", "list_apart", "variants"];
     let Some(fields) = r.fields(node, "`pages`", &keys) else { return Pages::default() };
     let [record, markdown, list] =
         ["record", "markdown", "list"].map(|key| fields.get(key).and_then(|node| r.file(node)));
     let mut list_columns = Vec::new();
     if let Some(node) = fields.get("list_columns") {
-        let is_shown = |field: &&Field| field.facet && field.kind == FieldKind::Keyword;
-        let words: Vec<(&str, ())> =
-            index.fields.iter().filter(is_shown).map(|field| (field.name.as_str(), ())).collect();
         for item in r.items(node, "`list_columns`") {
-            let named = index.fields.iter().find(|field| Some(field.name.as_str()) == item.text());
-            if let Some(field) = named.filter(|field| !is_shown(field)) {
-                let name = &field.name;
-                r.error_with_help(
-                    item.span,
-                    format!(
-                        "lists show what readers filter by, and `{name}` is no keyword with `facet: true`"
-                    ),
-                    Some("leave it out, or make it one under `index.fields`".to_owned()),
-                );
-            } else if r.choice(item, &words).is_some() {
-                list_columns.extend(item.text().map(str::to_owned));
-            }
+            list_columns.extend(shown(r, item, index));
         }
     }
+    let list_apart = fields.get("list_apart").and_then(|node| shown(r, node, index));
     let variants = fields.get("variants").and_then(|node| figures::variants(r, node));
-    Pages { record, markdown, list, list_columns, variants }
+    Pages { record, markdown, list, list_columns, list_apart, variants }
+}
+
+/// The name of a field that lists show: of one that readers filter by.
+fn shown<'t>(r: &mut Reader<'t>, node: &'t Node, index: &Index) -> Option<String> {
+    let is_shown = |field: &&Field| field.facet && field.kind == FieldKind::Keyword;
+    let words: Vec<(&str, ())> =
+        index.fields.iter().filter(is_shown).map(|field| (field.name.as_str(), ())).collect();
+    let named = index.fields.iter().find(|field| Some(field.name.as_str()) == node.text());
+    if let Some(field) = named.filter(|field| !is_shown(field)) {
+        let name = &field.name;
+        r.error_with_help(
+            node.span,
+            format!("lists show what readers filter by, and `{name}` is no keyword with `facet: true`"),
+            Some("leave it out, or make it one under `index.fields`".to_owned()),
+        );
+        return None;
+    }
+    r.choice(node, &words)?;
+    node.text().map(str::to_owned)
 }
 
 /// Whether `fold: case` is there.

@@ -1,4 +1,4 @@
-//! The pages of a catalogue's list: all records in document order, 50 a page.
+//! The pages of a catalogue's list: all records in document order, 50 a page; what is told apart comes last.
 
 use std::sync::Arc;
 
@@ -20,6 +20,27 @@ const MAX_LETTERS: usize = 60;
 /// Pages before and after the current one that are linked.
 const NEAR: usize = 2;
 
+/// Rows in the order of the list.
+struct Lines<'a> {
+    all: Vec<&'a Row>,
+    /// So many of them, the first, are not apart.
+    together: usize,
+}
+
+impl<'a> Lines<'a> {
+    fn of(rows: &'a [Row], apart: Option<usize>) -> Self {
+        let is_apart = |row: &&Row| apart.is_some_and(|field| row.facet_values(field).next().is_some());
+        let (last, mut all): (Vec<_>, Vec<_>) = rows.iter().partition(is_apart);
+        let together = all.len();
+        all.extend(last);
+        Self { all, together }
+    }
+
+    fn letters(&self) -> Vec<Letter> {
+        letters(self.all.get(..self.together).unwrap_or_default())
+    }
+}
+
 /// A letter and the first row under it.
 struct Letter {
     letter: String,
@@ -35,13 +56,14 @@ pub(super) fn files(
 ) -> Result<(), BoxError> {
     let look = engine.look();
     let total = rows.len().div_ceil(PER_PAGE).max(1);
-    let letters = if total > 1 { letters(rows) } else { Vec::new() };
+    let lines = Lines::of(rows, look.apart);
+    let letters = if total > 1 { lines.letters() } else { Vec::new() };
     let catalogue = catalogue(engine, rows.len(), counts);
-    let shared = shared_inputs(rows.len(), counts, facets, &letters);
+    let shared = shared_inputs(&lines, counts, facets, &letters);
     let (facets, sorts) = (facet_values(&look.fields, facets), sorts(&look.fields));
     for number in 1..=total {
         let start = (number - 1) * PER_PAGE;
-        let shown = rows.get(start..rows.len().min(start + PER_PAGE)).unwrap_or_default();
+        let shown = lines.all.get(start..rows.len().min(start + PER_PAGE)).unwrap_or_default();
         let path = format!("{}/{}", look.slug, file(number));
         if sink.keep(&path, inputs(&shared, number, &look.fields, shown))? {
             continue;
@@ -59,7 +81,7 @@ pub(super) fn files(
             ("rows", shown.iter().map(|row| list_row(&look.fields, row)).collect::<Vec<_>>().into()),
             ("facets", facets.clone()),
             ("pages", pages(number, total)),
-            ("letters", letter_links(&letters, number)),
+            ("letters", letter_links(&letters, lines.together, number)),
             ("first", Value::from(if rows.is_empty() { 0 } else { start + 1 })),
             ("last", Value::from(start + shown.len())),
             ("search", object([("sorts", sorts.clone())])),
@@ -71,9 +93,9 @@ pub(super) fn files(
 }
 
 /// Digest of what all pages of the list show besides their rows.
-fn shared_inputs(rows: usize, counts: Counts, facets: &[Facet], letters: &[Letter]) -> Digest {
+fn shared_inputs(lines: &Lines<'_>, counts: Counts, facets: &[Facet], letters: &[Letter]) -> Digest {
     let Counts { rejected, warnings } = counts;
-    let numbers = [rows, rejected, warnings, facets.len(), letters.len()];
+    let numbers = [lines.all.len(), lines.together, rejected, warnings, facets.len(), letters.len()];
     let mut digest =
         numbers.iter().fold(DigestBuilder::new("quire list"), |digest, number| digest.number(*number as u64));
     for Facet { field, total, values } in facets {
@@ -88,7 +110,7 @@ fn shared_inputs(rows: usize, counts: Counts, facets: &[Facet], letters: &[Lette
 }
 
 /// Digest of all that a page of the list shows but what its template and definition say.
-fn inputs(shared: &Digest, number: usize, fields: &[Field], rows: &[Row]) -> Digest {
+fn inputs(shared: &Digest, number: usize, fields: &[Field], rows: &[&Row]) -> Digest {
     let mut digest = DigestBuilder::new("quire list page").digest(shared).number(number as u64);
     for row in rows {
         digest = [&row.key, &row.title, &row.slug, &row.summary]
@@ -186,7 +208,7 @@ fn pages(number: usize, total: usize) -> Value {
     ])
 }
 
-fn letters(rows: &[Row]) -> Vec<Letter> {
+fn letters(rows: &[&Row]) -> Vec<Letter> {
     let mut letters: Vec<Letter> = Vec::new();
     for (row, letter) in rows.iter().map(|row| letter(&row.title)).enumerate() {
         if letters.last().is_none_or(|last| last.letter != letter) && letters.len() < MAX_LETTERS {
@@ -205,16 +227,18 @@ fn letter(title: &str) -> String {
     }
 }
 
-fn letter_links(letters: &[Letter], number: usize) -> Value {
+fn letter_links(letters: &[Letter], together: usize, number: usize) -> Value {
     let start = (number - 1) * PER_PAGE;
     // The letter of the first row of this page is the last one that begins before or at it.
-    let current = letters.partition_point(|letter| letter.row <= start).saturating_sub(1);
+    let current = letters.partition_point(|letter| letter.row <= start).checked_sub(1);
+    // What is apart is under none.
+    let current = current.filter(|_| start < together);
     let links = letters.iter().enumerate().map(|(position, letter)| {
         let (page, row) = (letter.row / PER_PAGE + 1, letter.row % PER_PAGE + 1);
         object([
             ("letter", Value::from(letter.letter.as_str())),
             ("href", Value::from(format!("{}#r-{row}", href(number, page)))),
-            ("current", Value::from(position == current)),
+            ("current", Value::from(Some(position) == current)),
         ])
     });
     Value::from(links.collect::<Vec<_>>())
