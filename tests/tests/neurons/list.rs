@@ -164,3 +164,6 @@ fn regions_are_filters_from_one_and_a_half_percent_on() {
     assert_eq!(drift["region"], serde_json::json!(["CentralBrain"]));
     assert_eq!(drift["roi"], serde_json::json!(["AVLP", "GNG", "MB"]));
 }
+    let text = site.page("weft17", "all").text;
+    assert!(text.contains(": of this side the one with most synapses"), "{text}");
+    assert!(text.contains("1 cell of unknown side is left out."), "{text}");

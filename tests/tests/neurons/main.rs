@@ -352,6 +352,18 @@ fn wrong_records_are_rejected_each_by_its_rule() {
             it["eyemaps"][0]["columns"][1] = it["eyemaps"][0]["columns"][0].clone()
         }),
         ("cells-of-a-map", "type-04.json", |it| it["eyemaps"][0]["columns"][0][2] = 99.into()),
+        // Those of unknown side are among those that are looked at only where no side is known.
+        let unknown = page.record["sides"]["unknown"].as_u64().filter(|_| page.side == "all");
+        let left_out = unknown.filter(|_| !of_sides().is_empty());
+        assert_eq!(text.contains(" of unknown side are left out."), left_out.is_some_and(|count| count > 1));
+        assert_eq!(
+            text.contains("1 cell of unknown side is left out."),
+            left_out == Some(1),
+            "{}",
+            page.name
+        );
+        let of = if page.side == "all" && !of_sides().is_empty() { "each side" } else { "these cells" };
+        assert!(text.contains(&format!(": of {of} the one with most synapses")), "{}", page.name);
         ("primary-regions", "dataset.json", |it| it["primary"][0] = "Nowhere".into()),
     ];
     for (rule, file, change) in changes {
