@@ -41,25 +41,44 @@ pub(crate) fn number(value: &Value) -> f64 {
 impl Site {
     pub(crate) fn build() -> Self {
         let site = Self { quire: Quire::new(), catalogue: repository().join("catalogues/neurons") };
-        site.build_it();
+        site.build_it(15);
         site
     }
 
     /// The same of a copy of the catalogue that was changed before.
     pub(crate) fn changed(change: impl FnOnce(&Path)) -> Self {
+        Self::of(15, change)
+    }
+
+    /// With more types of these names, which all have one other name, and cite one citation.
+    pub(crate) fn with_more(names: &[String]) -> Self {
+        Self::of(15 + names.len() as u64, |catalogue| {
+            let data = catalogue.join("data");
+            let mut record: Value =
+                serde_json::from_slice(&fs::read(data.join("type-05.json")).unwrap()).unwrap();
+            (record["eyemaps"], record["flywire"]) = (serde_json::json!([]), serde_json::json!([]));
+            record["synonyms"] = serde_json::json!(["Harrow 2014: Many"]);
+            for (number, name) in names.iter().enumerate() {
+                record["type"] = name.as_str().into();
+                fs::write(data.join(format!("more-{number}.json")), record.to_string()).unwrap();
+            }
+        })
+    }
+
+    fn of(published: u64, change: impl FnOnce(&Path)) -> Self {
         let quire = Quire::new();
         let catalogue = quire.folder().join("catalogue");
         copy_tree(&repository().join("catalogues/neurons"), &catalogue);
         change(&catalogue);
         let site = Self { quire, catalogue };
-        site.build_it();
+        site.build_it(published);
         site
     }
 
-    fn build_it(&self) {
+    fn build_it(&self, published: u64) {
         let report = self.again();
         let records = &report.records;
-        assert_eq!((records.published, records.rejected, records.dead), (15, 0, 0));
+        assert_eq!((records.published, records.rejected, records.dead), (published, 0, 0));
     }
 
     /// Another build after a change of the catalogue.
@@ -190,6 +209,12 @@ impl Page {
             (plain(head), attribute(head, "href"))
         })
         .collect()
+    }
+
+    /// Where a citation of the page leads; nowhere if it is not known.
+    pub(crate) fn cited(&self, citation: &str) -> Option<String> {
+        let cited = between(&self.html, "<span class=\"cited\">", "</a>");
+        attribute(cited.into_iter().find(|link| link.ends_with(&format!(">{citation}")))?, "href")
     }
 
     /// Classes of variation with their value.

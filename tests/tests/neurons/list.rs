@@ -57,6 +57,39 @@ fn rows_lead_to_the_pages_of_sides() {
     }
     assert_eq!(rows, expected);
     assert_eq!(expected.values().map(BTreeSet::len).sum::<usize>(), 18);
+    // Of unknown side alone there are no pages to lead to.
+    assert!(!types.contains("<ul class=\"sides\"></ul>") && types.contains("Ostinato"), "{types}");
+}
+
+#[test]
+fn letters_and_numbers_of_a_long_list_are_those_of_types() {
+    let names: Vec<String> = (0..90).map(|number| format!("More{number:03}")).collect();
+    let site = Site::with_more(&names);
+    let pages = ["index.html", "list/2.html", "list/3.html"].map(|page| site.read(page));
+    let types = |page: &str| -> Vec<String> {
+        let Some(rows) = page.split_once("<ol class=\"rows\"") else { return Vec::new() };
+        let rows = rows.1.split_once("</ol>").unwrap().0;
+        rows.split("<li id=")
+            .skip(1)
+            .map(|row| plain(&format!("<a{}", between(row, "<a", "</a>")[0])))
+            .collect()
+    };
+    // 102 types; the other three are the last of all.
+    assert_eq!(pages.each_ref().map(|page| types(page).len()), [50, 50, 2]);
+    for (page, first) in pages.iter().zip([1, 51, 101]) {
+        assert!(page.contains(&format!("<ol class=\"rows\" start=\"{first}\">")), "{page}");
+    }
+    assert_eq!(pages.each_ref().map(|page| page.contains("About the data</h2>")), [false, false, true]);
+    for letter in between(between(&pages[0], "class=\"letters\"", "</nav>")[0], "<a href=\"", "</a>") {
+        let (file, rest) = letter.split_once('#').unwrap();
+        let (row, name) = rest.split_once('"').unwrap();
+        let name = name.rsplit('>').next().unwrap();
+        let html = site.read(file);
+        let at: usize = row.strip_prefix("r-").unwrap().parse().unwrap();
+        let found = &types(&html)[at - 1];
+        let first = found.chars().find(|letter| letter.is_alphanumeric()).unwrap().to_uppercase().to_string();
+        assert_eq!(first, name, "{letter}: {found}");
+    }
 }
 
 #[test]
@@ -139,6 +172,9 @@ fn a_side_beside_unknown_cells_is_not_all_there_is() {
     });
     assert_eq!(fields(&site)["weft17"]["side"][0], "right and unknown");
     assert!(site.read("index.html").contains("href=\"weft17.r.html\">R"));
+    let text = site.page("weft17", "all").text;
+    assert!(text.contains(": of this side the one with most synapses"), "{text}");
+    assert!(text.contains("1 cell of unknown side is left out."), "{text}");
 }
 
 #[test]
@@ -164,6 +200,3 @@ fn regions_are_filters_from_one_and_a_half_percent_on() {
     assert_eq!(drift["region"], serde_json::json!(["CentralBrain"]));
     assert_eq!(drift["roi"], serde_json::json!(["AVLP", "GNG", "MB"]));
 }
-    let text = site.page("weft17", "all").text;
-    assert!(text.contains(": of this side the one with most synapses"), "{text}");
-    assert!(text.contains("1 cell of unknown side is left out."), "{text}");
