@@ -269,11 +269,64 @@ fn odd_names_have_pages_of_their_own() {
 fn citations_that_are_not_known_are_told_and_lead_nowhere() {
     let site = Site::build();
     let page = site.pages().into_iter().find(|page| page.title == "Lumen1" && page.main).unwrap();
-    assert!(page.html.contains("href=\"https://example.org/harrow-2014\""), "a known one is a link");
+    let own = site.read(&page.cited("Harrow 2014").unwrap());
+    assert_eq!(text_of(&own, "h1"), "Harrow 2014");
+    assert!(own.contains("<a href=\"https://example.org/harrow-2014\">"), "{own}");
+    assert!(own.contains(">Lumen1</a>") && !own.contains("the first 200"), "{own}");
+    // What it is called has no address in it.
+    let title = "Harrow (2014): Cells of the first relay. Made up for this sample.";
+    assert!(page.html.contains(&format!("title=\"{title}\">Harrow 2014</a>")), "{}", page.html);
+    assert!(site.read("index.html").contains(&format!(">{title}</a>")));
     assert!(page.text.contains("Unlisted 2001, not known here"));
     assert!(!page.html.contains("href=\"#\""));
     let fru = site.pages().into_iter().find(|page| page.title == "Weft17" && page.main).unwrap();
     assert!(fru.text.contains("W17") && !fru.text.contains("fru-W17"), "marks are no names");
+}
+
+#[test]
+fn citations_are_read_however_they_are_written() {
+    let addresses = [
+        "10.1/x",
+        "doi:10.1/x",
+        "DOI: 10.1/x",
+        "doi.org/10.1/x",
+        "https://doi.org/10.1/x",
+        "http://dx.doi.org/10.1/x",
+        "https://example.org/10.1/x",
+    ];
+    for address in addresses {
+        let site = Site::changed(|catalogue| {
+            let table = format!(
+                "citation, address, title\nHarrow 2014 , {address} , Harrow\n Pell 2019,10.2/y,\" Pell \"\n"
+            );
+            fs::write(catalogue.join("data/citations.csv"), table).unwrap();
+        });
+        let page = site.page("Lumen1", "all");
+        let own = site.read(&page.cited("Harrow 2014").unwrap());
+        let expected = if address.contains("example") { address } else { "https://doi.org/10.1/x" };
+        assert!(own.contains(&format!("<a href=\"{expected}\">{expected}</a>")), "{address}: {own}");
+        assert!(page.html.contains("title=\"Harrow\">"), "{address}");
+        assert!(site.read("index.html").contains(">Pell</a>"));
+    }
+}
+
+#[test]
+fn a_citation_of_more_types_than_its_page_has_leads_to_all_of_them() {
+    let names: Vec<String> = (0..200).map(|number| format!("More{number:03}")).collect();
+    let site = Site::with_more(&names);
+    let own = site.read(&site.page("Lumen1", "all").cited("Harrow 2014").unwrap());
+    let types = own.split_once("Types whose other names").unwrap().1.split_once("</ul>").unwrap().0;
+    assert_eq!(types.matches("</li>").count(), 200);
+    assert!(own.contains("These are the first 200; <a href=\"index.html?cites=Harrow%202014\">"), "{own}");
+    // There are more: those of the sample.
+    let found = site.search(&["--filter", "cites=Harrow 2014"]);
+    assert_eq!(found.len(), 50, "as many as are asked for");
+    let data: Vec<Value> = serde_json::from_str(&site.read("data.json")).unwrap();
+    let cites = |row: &&Value| row["fields"]["cites"].as_array().unwrap().contains(&"Harrow 2014".into());
+    assert_eq!(data.iter().filter(cites).count(), 202);
+    // The page of few says nothing of the kind.
+    let few = site.read(&site.page("Lumen1", "all").cited("Pell 2019").unwrap_or_default());
+    assert!(!few.contains("the first 200"));
 }
 
 #[test]
@@ -299,6 +352,18 @@ fn the_viewer_shows_the_cells_that_the_text_names() {
             "{}",
             page.name
         );
+        // Those of unknown side are among those that are looked at only where no side is known.
+        let unknown = page.record["sides"]["unknown"].as_u64().filter(|_| page.side == "all");
+        let left_out = unknown.filter(|_| !of_sides().is_empty());
+        assert_eq!(text.contains(" of unknown side are left out."), left_out.is_some_and(|count| count > 1));
+        assert_eq!(
+            text.contains("1 cell of unknown side is left out."),
+            left_out == Some(1),
+            "{}",
+            page.name
+        );
+        let of = if page.side == "all" && !of_sides().is_empty() { "each side" } else { "these cells" };
+        assert!(text.contains(&format!(": of {of} the one with most synapses")), "{}", page.name);
     }
 }
 
@@ -352,18 +417,6 @@ fn wrong_records_are_rejected_each_by_its_rule() {
             it["eyemaps"][0]["columns"][1] = it["eyemaps"][0]["columns"][0].clone()
         }),
         ("cells-of-a-map", "type-04.json", |it| it["eyemaps"][0]["columns"][0][2] = 99.into()),
-        // Those of unknown side are among those that are looked at only where no side is known.
-        let unknown = page.record["sides"]["unknown"].as_u64().filter(|_| page.side == "all");
-        let left_out = unknown.filter(|_| !of_sides().is_empty());
-        assert_eq!(text.contains(" of unknown side are left out."), left_out.is_some_and(|count| count > 1));
-        assert_eq!(
-            text.contains("1 cell of unknown side is left out."),
-            left_out == Some(1),
-            "{}",
-            page.name
-        );
-        let of = if page.side == "all" && !of_sides().is_empty() { "each side" } else { "these cells" };
-        assert!(text.contains(&format!(": of {of} the one with most synapses")), "{}", page.name);
         ("primary-regions", "dataset.json", |it| it["primary"][0] = "Nowhere".into()),
     ];
     for (rule, file, change) in changes {
