@@ -19,15 +19,23 @@ pub(super) struct Follower {
     watching: Arc<dyn Progress>,
     /// The last task of each catalogue: it begins when the one before it has ended, and its word counts.
     following: Mutex<BTreeMap<String, JoinHandle<anyhow::Result<()>>>>,
+    /// Who writes the index of a catalogue: of several runs at once, one has to wait for what another one is waiting for already.
+    turns: Mutex<BTreeMap<String, Turn>>,
+    /// Who waits for all of them.
+    finishing: Turn,
 }
+
+type Turn = Arc<tokio::sync::Mutex<()>>;
 
 impl Follower {
     pub(super) fn new(index: PathBuf, store: Store, watching: Arc<dyn Progress>) -> Self {
-        Self { index, store, watching, following: Mutex::default() }
+        let (following, turns, finishing) = (Mutex::default(), Mutex::default(), Turn::default());
+        Self { index, store, watching, following, turns, finishing }
     }
 
-    /// Waits until every index has followed.
+    /// Waits until every index has followed, those of other runs as well.
     pub(super) async fn finished(&self) -> anyhow::Result<()> {
+        let _waiting = self.finishing.lock().await;
         let following = std::mem::take(&mut *self.following.lock().unwrap_or_else(PoisonError::into_inner));
         for task in following.into_values() {
             task.await.context("the index's task failed")??;
@@ -50,8 +58,11 @@ impl Follower {
 
     fn follow(&self, run: &RunId) {
         let (index, store) = (self.index.clone(), self.store.clone());
-        let Some((catalogue, _)) = run.as_str().rsplit_once('-') else { return };
-        let catalogue = catalogue.to_owned();
+        let catalogue = run.catalogue().to_owned();
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(turns.entry(catalogue.clone()).or_default())
+        };
         let mut following = self.following.lock().unwrap_or_else(PoisonError::into_inner);
         let former = following.remove(&catalogue);
         let name = catalogue.clone();
@@ -60,6 +71,7 @@ impl Follower {
                 // A run that was done anew follows once more: what came of the first time does not matter.
                 let _ = former.await;
             }
+            let _turn = turn.lock().await;
             let followed = tokio::task::spawn_blocking(move || bring_up_to_date(&store, &index, &catalogue));
             followed.await.context("the index's task failed")?
         });
