@@ -192,7 +192,7 @@ pub struct CheckArgs {
     /// Only the definition, not the records
     #[arg(long)]
     pub no_records: bool,
-    /// Exit with 3 if a record would be rejected
+    /// Exit with 3 if a record would be rejected or dead
     #[arg(long)]
     pub strict: bool,
     /// Print JSON

@@ -21,8 +21,8 @@ pub struct DeadFilterArgs {
     /// Of this catalogue
     #[arg(long, value_name = "NAME")]
     pub catalogue: Option<String>,
-    /// Of this stage: fetch, validate, index, render
-    #[arg(long, value_name = "STAGE")]
+    /// Of this stage
+    #[arg(long, value_name = "STAGE", value_parser = ["fetch", "validate", "index", "render"])]
     pub stage: Option<String>,
     /// With this in their error
     #[arg(long, value_name = "TEXT")]

@@ -180,6 +180,9 @@ fn letters_are_counted_before_they_are_replayed_or_dropped_and_only_those_that_a
         assert!(ended.code == Some(2) && ended.err.contains("--all"), "{}", ended.err);
     }
 
+    let unknown = world.cluster.quire(&["dead", "list", "--stage", "rander"]);
+    assert!(unknown.code == Some(2) && unknown.err.contains("render"), "{}", unknown.err);
+
     let dropped = world.json(&["dead", "drop", &swan]);
     assert_eq!((&dropped["letters"], &dropped["dry_run"]), (&json!(1), &json!(false)), "{dropped}");
     assert_eq!(about(&[]), [json!("wren"), Value::Null]);
