@@ -9,6 +9,17 @@ use std::{
 use serde_json::Value;
 use system_tests::{Cluster, birds};
 
+/// The letters that there are: what each is about, and its number.
+fn letters(cluster: &Cluster) -> Vec<(String, String)> {
+    let told = cluster.quire(&["dead", "list", "--json"]).out;
+    let told: Vec<Value> = serde_json::from_str(told.trim()).unwrap();
+    let about = |letter: &Value| letter["subjects"][0].as_str().unwrap().to_owned();
+    let mut letters: Vec<_> =
+        told.iter().map(|letter| (about(letter), letter["number"].to_string())).collect();
+    letters.sort();
+    letters
+}
+
 #[test]
 fn dead_letters_are_replayed_by_a_run_that_publishes_what_they_are_about() {
     let folder = tempfile::tempdir().unwrap();
@@ -22,32 +33,28 @@ fn dead_letters_are_replayed_by_a_run_that_publishes_what_they_are_about() {
         let run = told["runs"][0].as_str().unwrap_or_default().to_owned();
         (told["letters"].as_u64().unwrap(), run)
     };
-    let letters = || {
-        let told = cluster.quire(&["dead", "list", "--json"]).out;
-        let told: Vec<Value> = serde_json::from_str(told.trim()).unwrap();
-        told.iter().map(|letter| letter["number"].as_u64().unwrap()).collect::<Vec<_>>()
-    };
+    let letters = || letters(&cluster).into_iter().map(|(_, number)| number).collect::<Vec<_>>();
     let ended = cluster.quire(&["run", "start", catalogue.to_str().unwrap(), "--watch", "--json"]);
     assert_eq!(ended.report().runs[0].records.dead, 1, "{}", ended.err);
-    assert_eq!(letters(), [1]);
+    assert_eq!(letters(), ["1"]);
     for asked in [&["replay", "99"][..], &["drop", "1", "99"], &["drop", "99", "--dry-run"]] {
         let ended = cluster.quire(&[&["dead"], asked].concat());
         assert_eq!(ended.code, Some(2), "{asked:?}: {}{}", ended.out, ended.err);
         assert!(ended.err.contains("99"), "{asked:?}: {}", ended.err);
     }
-    assert_eq!(letters(), [1], "the other one is not dropped");
+    assert_eq!(letters(), ["1"], "the other one is not dropped");
 
     // The cause is still there.
     let (count, run) = replay();
     assert_eq!((count, run.as_str()), (1, "birds-2"));
     let ended = cluster.quire(&["run", "watch", &run, "--json"]);
     assert_eq!(ended.report().runs[0].records.dead, 1, "{}", ended.err);
-    assert_eq!(letters(), [2]);
+    assert_eq!(letters(), ["2"]);
 
     // Whatever run of everything comes next has tried it again: one letter is left, not one for each run.
     let ended = cluster.quire(&["run", "start", catalogue.to_str().unwrap(), "--watch", "--json"]);
     assert_eq!(ended.report().runs[0].records.dead, 1, "{}", ended.err);
-    assert_eq!(letters(), [3]);
+    assert_eq!(letters(), ["3"]);
 
     fs::write(root.join("swan.json"), "{\"id\":\"swan\",\"colour\":\"white\"}").unwrap();
     let (_, run) = replay();
@@ -70,12 +77,7 @@ fn letters_are_replayed_alone_and_at_a_rate() {
         assert_eq!(ended.code, Some(0), "{}\n{}", ended.err, cluster.logs());
         serde_json::from_str(ended.out.trim()).unwrap()
     };
-    let letters = || {
-        let told = quire(&["dead", "list", "--json"]);
-        let about = |letter: &Value| letter["subjects"][0].as_str().unwrap().to_owned();
-        let told = told.as_array().unwrap().iter();
-        told.map(|letter| (about(letter), letter["number"].to_string())).collect::<BTreeMap<_, _>>()
-    };
+    let letters = || letters(&cluster).into_iter().collect::<BTreeMap<_, _>>();
     let pages = || names.map(|name| cluster.site().join(format!("birds/{name}.html")).exists());
     let ended = cluster.quire(&["run", "start", catalogue.to_str().unwrap(), "--watch", "--json"]);
     assert_eq!(ended.code, Some(1), "none of them could be processed: {}", ended.err);
@@ -100,17 +102,6 @@ fn letters_are_replayed_alone_and_at_a_rate() {
     assert_eq!((&told["letters"], told["runs"].as_array().unwrap().len()), (&Value::from(4), 4));
     assert_eq!(pages(), [true, true, true, true, false]);
     assert_eq!(letters().into_keys().collect::<Vec<_>>(), ["wren"], "what died again has a new letter");
-}
-
-/// The letters that there are: what each is about, and its number.
-fn letters(cluster: &Cluster) -> Vec<(String, String)> {
-    let told = cluster.quire(&["dead", "list", "--json"]).out;
-    let told: Vec<Value> = serde_json::from_str(told.trim()).unwrap();
-    let about = |letter: &Value| letter["subjects"][0].as_str().unwrap().to_owned();
-    let mut letters: Vec<_> =
-        told.iter().map(|letter| (about(letter), letter["number"].to_string())).collect();
-    letters.sort();
-    letters
 }
 
 #[test]
