@@ -102,7 +102,7 @@ struct Told<'a> {
 pub(super) fn nothing(run: &RunReport) -> Option<&'static str> {
     let records = &run.records;
     if records.seen == 0 && !run.failures.is_empty() {
-        return Some("it found nothing to look at");
+        return Some("nothing was found to look at");
     }
     (records.dead > 0 && records.dead == records.seen).then_some("none of its records could be processed")
 }
