@@ -56,6 +56,9 @@ pub struct Basis {
     pub inputs: Vec<(String, Digest)>,
     /// Items that were dead in this run; they are tried again by the next one.
     pub dead: u64,
+    /// Packs with bodies of records that are dead: no row names them, but whoever looks at their letters needs them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dead_bodies: Vec<Digest>,
     /// The catalogue's aggregates, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub together: Vec<PackSlice>,
@@ -110,12 +113,16 @@ pub struct Chunk {
     pub last: String,
 }
 
+/// The content of an item that is dead: its row is the last one that could be made, and whatever the item is now, the next
+/// run reads it.
+pub const UNREAD: Digest = Digest::from_bytes([0; 32]);
+
 /// An accepted record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The item it came from.
     pub item: ItemId,
-    /// Digest of the item's bytes.
+    /// Digest of the item's bytes; [`UNREAD`] of one that is dead.
     pub content: Digest,
     /// Key, claims, list row, where the body lies.
     pub record: Arc<RecordVerdict>,
@@ -142,7 +149,7 @@ pub struct Entry {
 pub struct RejectRow {
     /// The item.
     pub item: ItemId,
-    /// Digest of the item's bytes.
+    /// Digest of the item's bytes; [`UNREAD`] of one that is dead.
     pub content: Digest,
     /// The key, where it could be had.
     pub key: Option<String>,

@@ -53,6 +53,9 @@ pub struct RunReport {
     /// How many of the failures are of sources that were not listed completely. Known to the process of the run alone.
     #[serde(skip)]
     pub unlisted: usize,
+    /// Source and location of all that a run of some keys looked at. Known to the process of the run alone.
+    #[serde(skip)]
+    pub looked_at: BTreeSet<(String, String)>,
 }
 
 /// Items by state: `seen = published + unchanged + rejected + dead`.

@@ -152,7 +152,11 @@ fn a_source_that_is_away_is_told_and_its_coming_is_a_change() {
     let away = quire.folder().join("away");
     fs::rename(&data, &away).unwrap();
     let ended = quire.run(["serve", "birds", "--listen", "127.0.0.1:0"]);
-    assert!(ended.code == Some(1) && ended.err.contains("birds: nothing was found to look at"), "{}", ended.err);
+    assert!(
+        ended.code == Some(1) && ended.err.contains("birds: nothing was found to look at"),
+        "{}",
+        ended.err
+    );
     let served = Served::start(quire.command(["serve", "birds", "--watch"]));
     assert!(served.line("nothing was found to look at").is_some(), "{:?}", served.lines());
     fs::rename(&away, &data).unwrap();

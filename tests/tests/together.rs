@@ -180,6 +180,27 @@ fn a_wrong_drawing_is_a_named_failure_and_its_record_keeps_its_last_page() {
 }
 
 #[test]
+fn check_tells_why_a_figure_of_the_catalogue_cannot_be_drawn_in_json_too() {
+    let eyes = Eyes::new();
+    eyes.set("a", r#"{"id":"a","x":"ten"}"#);
+    let check = |more: &[&str]| {
+        let catalogue = eyes.catalogue();
+        eyes.quire.run([&["check", catalogue.to_str().unwrap()], more].concat())
+    };
+    let ended = check(&["--json"]);
+    let told: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    let [failure] = told["failures"].as_array().unwrap().as_slice() else { panic!("{told}") };
+    assert!(failure.as_str().unwrap().contains("figure coverage"), "{told}");
+    assert!(ended.code == Some(1) && told["unseen"].is_string() && told.get("records").is_none(), "{told}");
+    let ended = check(&[]);
+    assert!(
+        ended.code == Some(1) && ended.out.contains("failed: ") && ended.out.contains("figure coverage"),
+        "{}",
+        ended.out
+    );
+}
+
+#[test]
 fn check_tells_what_is_not_there() {
     let eyes = Eyes::new();
     let definition = DEFINITION.replace("$aggregates.columns[0][]", "$aggregates.colums[0][]");

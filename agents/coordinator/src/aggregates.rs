@@ -31,10 +31,11 @@ pub(crate) struct Together {
 }
 
 impl Together {
-    /// Joins the shares of accepted records and draws what is to be drawn anew.
+    /// Joins the shares of accepted records and draws what is to be drawn anew. Some of it may be `drawn` in this run.
     pub(crate) fn of(
         accepted: &Sorted<Accepted>,
         plan: &Plan,
+        drawn: &[DrawnFigure],
         projector: &dyn Projector,
         shelf: &Shelf,
         workspace: &Workspace,
@@ -52,10 +53,12 @@ impl Together {
         }
         let basis = Basis { together: together.slices.clone(), ..Basis::default() };
         let aggregates = basis.aggregates();
-        let last = plan.base.as_ref().filter(|_| !plan.full).map(|base| &base.manifest.basis);
+        let last =
+            plan.base.as_ref().filter(|_| !plan.full).map(|base| base.manifest.basis.figures.as_slice());
+        let known = [drawn, last.unwrap_or_default()];
         for number in 0..definition.shared_figures() {
             let drawing = Drawing { plan, aggregates: &aggregates, shelf, number };
-            let figure = drawing.figure(last, projector)?;
+            let figure = drawing.figure(known, projector)?;
             together.figures.push(figure);
         }
         together.refs = Basis { figures: together.figures.clone(), ..basis }.aggregates();
@@ -115,12 +118,11 @@ struct Drawing<'a> {
 }
 
 impl Drawing<'_> {
-    /// The figure as it was last drawn, if it would be drawn from the same, and drawn anew otherwise.
-    fn figure(&self, last: Option<&Basis>, projector: &dyn Projector) -> Result<DrawnFigure, RunError> {
+    /// The figure as it was drawn, if it would be drawn from the same, and drawn anew otherwise.
+    fn figure(&self, known: [&[DrawnFigure]; 2], projector: &dyn Projector) -> Result<DrawnFigure, RunError> {
         let inputs = self.inputs();
-        if let Some(figure) = last.and_then(|last| last.figures.get(self.number))
-            && figure.inputs == inputs
-        {
+        let drawn = known.into_iter().filter_map(|figures| figures.get(self.number));
+        for figure in drawn.filter(|figure| figure.inputs == inputs) {
             let slices = figure.files.iter().map(|file| &file.from).chain([&figure.listing]);
             if self.shelf.store().has_slices(slices)? {
                 return Ok(figure.clone());

@@ -4,14 +4,14 @@ use std::{cmp::Ordering, iter::Peekable, sync::Arc};
 
 use quire_proto::{
     Digest, Epoch, Outcome, PackSlice, PageFile, Problem, RecordCounts, Settlement, UsedAggregate,
-    manifest::{Chunk, Entry},
+    manifest::{Chunk, Entry, UNREAD},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Loss, RunError,
-    losses::Losses,
-    make::{Planned, same_files},
+    RunError,
+    dead::Death,
+    make::{Planned, same_files, with_content},
     manifest_io::ChunkWriter,
     runs::{Row, Sorted, SortedRuns, Spooled},
     shelf::Shelf,
@@ -83,8 +83,8 @@ impl Products {
 pub(crate) struct Assembled {
     pub(crate) entries: Vec<Chunk>,
     pub(crate) counts: RecordCounts,
-    /// Why records are dead.
-    pub(crate) losses: Losses,
+    /// What could not be made.
+    pub(crate) deaths: Vec<Death>,
     /// How many of them the run did not look at: their pages were to be made all the same.
     pub(crate) held_died: u64,
 }
@@ -96,23 +96,18 @@ pub(crate) fn assemble(
     epoch: Epoch,
     shelf: &Shelf,
     workspace: &Workspace,
-    lost: &mut dyn FnMut(&Loss<'_>),
 ) -> Result<Assembled, RunError> {
     let mut products = products.into_rows().map_err(RunError::Spill)?.peekable();
     let mut writer = ChunkWriter::new(shelf);
-    let mut assembled = Assembled {
-        entries: Vec::new(),
-        counts: RecordCounts::default(),
-        losses: Losses::default(),
-        held_died: 0,
-    };
+    let mut assembled =
+        Assembled { entries: Vec::new(), counts: RecordCounts::default(), deaths: Vec::new(), held_died: 0 };
     for (number, row) in planned.into_rows().enumerate() {
         let row = row.map_err(RunError::Spill)?;
         if number.is_multiple_of(1024) {
             workspace.check()?;
         }
         let own = products_of(&mut products, &row.entry.record.key)?;
-        if let Some(entry) = assembled.entry(row, own, epoch, lost) {
+        if let Some(entry) = assembled.entry(row, own, epoch) {
             writer.push(entry)?;
         }
     }
@@ -137,44 +132,39 @@ fn products_of(
 }
 
 impl Assembled {
-    /// The row of a record, counted; `None` if it is dead and never had a page.
-    fn entry(
-        &mut self,
-        row: Planned,
-        products: Vec<Product>,
-        epoch: Epoch,
-        lost: &mut dyn FnMut(&Loss<'_>),
-    ) -> Option<Arc<Entry>> {
-        let Planned { mut entry, former, render, index, dead, held } = row;
+    /// The row of a record, counted; `None` if it is dead and never had a page: the next run tries it again, as the manifest
+    /// knows nothing of it.
+    fn entry(&mut self, row: Planned, products: Vec<Product>, epoch: Epoch) -> Option<Arc<Entry>> {
+        let Planned { mut entry, former, render, index, made, mut died, dead, held } = row;
         if held {
             // It is not of this run.
         } else if dead {
             self.counts.dead += 1;
-        } else if !render && !index {
+        } else if !render && !index && !made && died.is_none() {
             self.counts.unchanged += 1;
         }
-        if !render && !index {
+        if !render && !index && !made && died.is_none() {
             return Some(entry);
         }
-        let made = Arc::make_mut(&mut entry);
-        let (mut rendered, mut indexed, mut error) = (!render, !index, None);
+        let new = Arc::make_mut(&mut entry);
+        let (mut rendered, mut indexed) = (!render, !index);
         for product in products {
             match product.what {
-                What::Pages { inputs, used, files, warnings } if inputs == made.inputs => {
-                    (made.files, made.page_warnings, made.used) = (files, warnings, used);
+                What::Pages { inputs, used, files, warnings } if inputs == new.inputs => {
+                    (new.files, new.page_warnings, new.used) = (files, warnings, used);
                     rendered = true;
                 }
-                What::Document(document) => (made.document, indexed) = (document, true),
-                What::Dead(why) => error = Some(why),
+                What::Document(document) => (new.document, indexed) = (document, true),
+                What::Dead(why) => died = Some(why),
                 What::Pages { .. } => {}
             }
         }
-        if !rendered || !indexed {
+        if died.is_some() || !rendered || !indexed {
             self.held_died += u64::from(held);
-            self.died(&entry, error, dead || held, lost);
-            // Its last page stays, unless its name may be another's by now. A record that has no page is tried again by
-            // the next run, as the manifest knows nothing of it.
-            return former.filter(|former| former.record.slug == entry.record.slug);
+            self.counts.dead += u64::from(!dead && !held);
+            self.deaths.push(death(&entry, former.as_deref(), died));
+            // Its last page stays.
+            return former.map(|former| with_content(former, UNREAD));
         }
         let same = former.as_ref().is_some_and(|former| same_files(&former.files, &entry.files));
         if let (false, same) = (dead || held, same) {
@@ -182,13 +172,18 @@ impl Assembled {
         }
         Some(keep_if_equal(entry, former, epoch))
     }
+}
 
-    fn died(&mut self, entry: &Entry, error: Option<String>, counted: bool, lost: &mut dyn FnMut(&Loss<'_>)) {
-        self.counts.dead += u64::from(!counted);
-        let error = error.unwrap_or_else(|| "made without a result".to_owned());
-        lost(&Loss::Record { key: &entry.record.key, why: &error });
-        let key = &entry.record.key;
-        self.losses.add(&format!("{key} ({})", entry.item), key, &error);
+fn death(entry: &Entry, former: Option<&Entry>, error: Option<String>) -> Death {
+    let Entry { item, record, inputs, .. } = entry;
+    Death {
+        item: item.clone(),
+        key: record.key.clone(),
+        body: record.digest,
+        pack: record.body.pack,
+        inputs: *inputs,
+        error: error.unwrap_or_else(|| "made without a result".to_owned()),
+        is_new: former.is_none_or(|former| former.record != *record),
     }
 }
 

@@ -7,100 +7,204 @@ use std::{
 
 use crate::{
     Loss, RunError,
+    dead::Dead,
     decide::{Candidate, Origin},
     gather::Gathered,
     listing::Listing,
     losses::Losses,
     manifest_io::{self, Committed, EntryReader, RejectReader},
-    runs::Sorted,
-    scope::Scope,
+    runs::{Sorted, SortedRuns},
+    scope::{Scope, key_of},
     shelf::Shelf,
     workspace::Workspace,
 };
 use quire_proto::{
     ItemId, Judged, PackSlice, Verdict,
-    manifest::{Entry, RejectRow},
+    manifest::{Entry, Manifest, RejectRow, UNREAD},
 };
+
+/// What the first phase found, as far as the run looks at it.
+pub(crate) struct Found {
+    /// What the run looks at, in the end; `None`: everything.
+    pub(crate) scope: Option<Scope>,
+    /// Whether every source was listed completely.
+    pub(crate) complete: bool,
+    sources: BTreeMap<String, Listing>,
+    /// Verdicts of the readers.
+    rejected: Sorted<Candidate>,
+    /// Verdicts of the validators.
+    verdicts: Vec<PackSlice>,
+    unchanged: HashSet<ItemId>,
+    dead: BTreeMap<String, String>,
+}
+
+impl Found {
+    /// What was gathered; of what a run of some keys does not look at, nothing.
+    pub(crate) fn of(
+        mut gathered: Gathered,
+        scope: Option<&Scope>,
+        shelf: &Shelf,
+        workspace: &Workspace,
+    ) -> Result<Self, RunError> {
+        let complete = gathered.is_complete();
+        let scope = match scope {
+            Some(scope) => Some(narrowed(scope, &mut gathered, shelf, workspace)?),
+            None => None,
+        };
+        let Gathered { sources, candidates, verdicts, unchanged, dead, .. } = gathered;
+        Ok(Self { scope, complete, sources, rejected: candidates.finish(), verdicts, unchanged, dead })
+    }
+
+    fn looks_at(&self, item: &ItemId) -> bool {
+        self.scope.as_ref().is_none_or(|scope| scope.has(item))
+    }
+}
 
 /// Everything that the decision needs.
 pub(crate) struct Carried {
     pub(crate) candidates: Sorted<Candidate>,
     /// Items that could not be processed and of which nothing is known: dead, without a row.
     pub(crate) lost: u64,
-    /// Whether every source was listed completely.
-    pub(crate) complete: bool,
     /// Why the run is partial.
     pub(crate) failures: Vec<String>,
-    /// What the run looks at, in the end; `None`: everything.
-    pub(crate) scope: Option<Scope>,
 }
 
-/// Reads verdicts and the last manifest's rows. A run of some keys holds all that is not in its `scope`. Tells what could
-/// not be had.
+/// Reads verdicts and the last manifest's rows. A run of some keys holds all that is not in its scope. Records that are
+/// `dead` count as the last manifest has them. Tells what could not be had.
 pub(crate) fn carry(
-    mut gathered: Gathered,
+    found: &Found,
     base: Option<&Committed>,
-    scope: Option<&Scope>,
+    dead: &Dead,
     shelf: &Shelf,
     workspace: &Workspace,
     lost: &mut dyn FnMut(&Loss<'_>),
 ) -> Result<Carried, RunError> {
-    let complete = gathered.is_complete();
-    let scope = match scope {
-        Some(scope) => Some(narrowed(scope, &mut gathered, shelf, workspace)?),
-        None => None,
+    let mut carrying = Carrying {
+        found,
+        dead,
+        shelf,
+        workspace,
+        candidates: workspace.record_runs(),
+        elsewhere: HashSet::new(),
+        replaced: HashSet::new(),
+        moved: BTreeMap::new(),
     };
-    let is_looked_at = |item: &ItemId| scope.as_ref().is_none_or(|scope| scope.has(item));
-    let mut candidates = workspace.record_runs();
-    if scope.is_none() {
-        candidates = gathered.candidates;
-    } else {
-        for row in gathered.candidates.finish().into_rows().map_err(RunError::Spill)? {
-            let row = row.map_err(RunError::Spill)?;
-            if is_looked_at(&row.item) {
-                candidates.push(row).map_err(RunError::Spill)?;
-            }
-        }
-    }
-    for slice in &gathered.verdicts {
-        let verdicts = verdicts(slice, shelf, workspace)?;
-        for verdict in verdicts.into_iter().filter(|verdict| is_looked_at(&verdict.item)) {
-            candidates.push(Candidate::fresh(verdict)).map_err(RunError::Spill)?;
-        }
-    }
-    let mut fates = Fates {
-        sources: gathered.sources,
-        unchanged: gathered.unchanged,
-        dead: gathered.dead,
-        found: HashSet::new(),
-    };
+    carrying.verdicts()?;
+    let mut fates = Fates::of(found);
     if let Some(base) = base {
-        let manifest = &base.manifest;
-        shelf.load(&manifest.entries);
-        let entries =
-            EntryReader::new(shelf, manifest.entries.clone()).map(|row| row.map(|entry| of_entry(&entry)));
-        let rejects = RejectReader::new(shelf, manifest.rejects.clone());
-        // Those that are held go into the next manifest as they are, past the decision.
-        let rejects = rejects
-            .filter(|row| row.as_ref().map_or(true, |row| is_looked_at(&row.item)))
-            .map(|row| row.map(of_reject));
-        for (number, row) in entries.chain(rejects).enumerate() {
-            let mut row = row?;
-            if number.is_multiple_of(1024) {
-                workspace.check()?;
-            }
-            let fate = if is_looked_at(&row.item) { fates.of(&row.item) } else { Some(Origin::Held) };
-            if let Some(origin) = fate {
-                row.origin = origin;
-                candidates.push(row).map_err(RunError::Spill)?;
+        carrying.rows(&base.manifest, &mut fates)?;
+    }
+    carrying.moved()?;
+    fates.tell(lost);
+    found.scope.iter().for_each(|scope| scope.tell_missing(lost));
+    let missing = found.scope.iter().flat_map(Scope::missing);
+    let failures = fates.failures().into_iter().chain(missing).collect();
+    let lost = fates.lost() + dead.replaced() - carrying.replaced.len() as u64;
+    Ok(Carried { candidates: carrying.candidates.finish(), lost, failures })
+}
+
+/// Candidates as they are collected.
+struct Carrying<'a> {
+    found: &'a Found,
+    dead: &'a Dead,
+    shelf: &'a Shelf,
+    workspace: &'a Workspace,
+    candidates: SortedRuns<Candidate>,
+    /// Keys of dead records that another item has, too.
+    elsewhere: HashSet<String>,
+    /// Dead records that count as the last manifest has them.
+    replaced: HashSet<ItemId>,
+    /// Those that it has under another item that is gone.
+    moved: BTreeMap<ItemId, Candidate>,
+}
+
+impl Carrying<'_> {
+    /// What was judged in this run.
+    fn verdicts(&mut self) -> Result<(), RunError> {
+        for row in self.found.rejected.iter().map_err(RunError::Spill)? {
+            let row = row.map_err(RunError::Spill)?;
+            if self.found.looks_at(&row.item) {
+                self.push((*row).clone())?;
             }
         }
+        for slice in &self.found.verdicts {
+            let verdicts = verdicts(slice, self.shelf, self.workspace)?;
+            for verdict in verdicts.into_iter().filter(|verdict| self.found.looks_at(&verdict.item)) {
+                if self.dead.replaces(&verdict.item) {
+                    continue;
+                }
+                if let Some(key) = key_of(&verdict).filter(|key| self.dead.has_key(key)) {
+                    self.elsewhere.insert(key.clone());
+                }
+                self.push(Candidate::fresh(verdict))?;
+            }
+        }
+        Ok(())
     }
-    fates.tell(lost);
-    scope.iter().for_each(|scope| scope.tell_missing(lost));
-    let missing = scope.iter().flat_map(Scope::missing);
-    let failures = fates.failures().into_iter().chain(missing).collect();
-    Ok(Carried { candidates: candidates.finish(), lost: fates.lost(), complete, failures, scope })
+
+    /// What the last manifest has.
+    fn rows(&mut self, manifest: &Manifest, fates: &mut Fates<'_>) -> Result<(), RunError> {
+        self.shelf.load(&manifest.entries);
+        for (number, entry) in EntryReader::new(self.shelf, manifest.entries.clone()).enumerate() {
+            if number.is_multiple_of(1024) {
+                self.workspace.check()?;
+            }
+            self.entry(of_entry(&*entry?), fates)?;
+        }
+        for (number, row) in RejectReader::new(self.shelf, manifest.rejects.clone()).enumerate() {
+            if number.is_multiple_of(1024) {
+                self.workspace.check()?;
+            }
+            let row = row?;
+            // Those that are held go into the next manifest as they are, past the decision.
+            if self.found.looks_at(&row.item)
+                && !self.dead.replaces(&row.item)
+                && let Some(origin) = fates.fate(&row.item)
+            {
+                self.push_row(of_reject(row), origin)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, row: Candidate, fates: &mut Fates<'_>) -> Result<(), RunError> {
+        if !self.found.looks_at(&row.item) {
+            return self.push_row(row, Origin::Held);
+        }
+        if self.dead.replaces(&row.item) {
+            self.replaced.insert(row.item.clone());
+            return self.push_row(row, Origin::Dead);
+        }
+        if let Some(origin) = fates.fate(&row.item) {
+            return self.push_row(row, origin);
+        }
+        if let Some(key) = row.record().map(|record| &record.key)
+            && let Some(item) = self.dead.item_of(key)
+            && !self.elsewhere.contains(key)
+        {
+            self.moved.insert(item.clone(), row);
+        }
+        Ok(())
+    }
+
+    /// Records that have moved and died.
+    fn moved(&mut self) -> Result<(), RunError> {
+        for (item, row) in std::mem::take(&mut self.moved) {
+            if self.replaced.insert(item.clone()) {
+                self.push_row(Candidate { item, ..row }, Origin::Dead)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn push_row(&mut self, row: Candidate, origin: Origin) -> Result<(), RunError> {
+        let content = if origin == Origin::Dead { UNREAD } else { row.content };
+        self.push(Candidate { origin, content, ..row })
+    }
+
+    fn push(&mut self, row: Candidate) -> Result<(), RunError> {
+        self.candidates.push(row).map_err(RunError::Spill)
+    }
 }
 
 /// The scope with the locations at which sought keys were found; what was gathered of others is dropped.
@@ -153,17 +257,22 @@ fn of_reject(row: RejectRow) -> Candidate {
 }
 
 /// What becomes of the last manifest's rows.
-struct Fates {
-    sources: BTreeMap<String, Listing>,
-    unchanged: HashSet<ItemId>,
-    dead: BTreeMap<String, String>,
+struct Fates<'a> {
+    sources: &'a BTreeMap<String, Listing>,
+    unchanged: &'a HashSet<ItemId>,
+    dead: &'a BTreeMap<String, String>,
     /// Of `failed` and `dead`: those that the last manifest knows, as `source:location` with `#ordinal` where it has one.
     found: HashSet<String>,
 }
 
-impl Fates {
+impl<'a> Fates<'a> {
+    fn of(found: &'a Found) -> Self {
+        let Found { sources, unchanged, dead, .. } = found;
+        Self { sources, unchanged, dead, found: HashSet::new() }
+    }
+
     /// How the item's row lives on; `None` if it does not, unless there is a new verdict.
-    fn of(&mut self, item: &ItemId) -> Option<Origin> {
+    fn fate(&mut self, item: &ItemId) -> Option<Origin> {
         let listing = self.sources.get(item.source.as_ref())?;
         if listing.unchanged.contains(item.location.as_ref()) || self.unchanged.contains(item) {
             return Some(Origin::Kept);

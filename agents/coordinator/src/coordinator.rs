@@ -1,6 +1,10 @@
 //! The coordinator's handle.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use quire_proto::{Epoch, RunReport};
 use tokio::sync::RwLock;
@@ -229,6 +233,7 @@ impl Coordinator {
             scope,
             reasons,
             unlisted: 0,
+            looked_at: BTreeSet::new(),
         };
         let ended = Box::pin(run.run()).await?;
         if let Some((committed, wanted)) = ended.committed {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use quire_proto::{
     Claim, Digest, ItemId, PageFile, Problem, RecordVerdict, Reference, RunId,
-    manifest::{Entry, Manifest, RejectRow},
+    manifest::{Entry, Manifest, RejectRow, UNREAD},
 };
 use quire_runtime::Store;
 use serde::Serialize;
@@ -34,8 +34,12 @@ pub struct Explanation {
     pub title: Option<String>,
     /// Where it comes from.
     pub item: ItemId,
-    /// BLAKE3 of the item's bytes.
-    pub content: Digest,
+    /// What it is now could not be processed: this is what it was.
+    #[serde(skip_serializing_if = "is_false")]
+    pub dead: bool,
+    /// BLAKE3 of the item's bytes; none if it is dead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<Digest>,
     /// BLAKE3 of the canonical body.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
@@ -62,6 +66,11 @@ pub struct FileOf {
     pub path: String,
     /// BLAKE3 of its bytes.
     pub digest: Digest,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// Explains what `wanted` names in the newest manifests: a key, else a name of a page, a location of a source, or a value
@@ -173,7 +182,8 @@ fn of_record(
         key: record.map(|record| record.key.clone()),
         title: record.map(|record| record.title.clone()),
         item: item.clone(),
-        content,
+        dead: content == UNREAD,
+        content: (content != UNREAD).then_some(content),
         digest: record.map(|record| record.digest),
         changed_by: None,
         inputs: None,

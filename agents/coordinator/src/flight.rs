@@ -66,14 +66,15 @@ pub(crate) struct Lines {
 pub(crate) type Take<'a> = dyn FnMut(u32, Settlement) -> Result<(), RunError> + Send + 'a;
 
 impl Lines {
-    /// Has `works` done as they come. `kind` names this flight: ids of its parcels follow from it.
+    /// Has `works` done as they come. `kind` names this flight, and `again` says how many of that name there were before in
+    /// this run: ids of its parcels follow from both.
     pub(crate) async fn fly(
         &mut self,
-        kind: &'static str,
+        (kind, again): (&'static str, u64),
         works: mpsc::Receiver<Work>,
         take: &mut Take<'_>,
     ) -> Result<(), RunError> {
-        Flight::new(self, kind, works).run(take).await
+        Flight::new(self, kind, again, works).run(take).await
     }
 }
 
@@ -88,6 +89,7 @@ struct Slot {
 struct Flight<'a> {
     lines: &'a mut Lines,
     kind: &'static str,
+    again: u64,
     works: mpsc::Receiver<Work>,
     ledger: Ledger<Settlement>,
     slot_of: HashMap<ParcelId, u32>,
@@ -96,8 +98,8 @@ struct Flight<'a> {
     /// Whether more works may come.
     open: bool,
     publishing: Option<Publishing>,
-    /// Slots to be published again.
-    again: Vec<u32>,
+    /// Slots to be published once more.
+    repeated: Vec<u32>,
     round: u32,
     last_settled: Instant,
     /// When one last looked at the broker, or had no reason to.
@@ -120,11 +122,12 @@ enum Step {
 }
 
 impl<'a> Flight<'a> {
-    fn new(lines: &'a mut Lines, kind: &'static str, works: mpsc::Receiver<Work>) -> Self {
+    fn new(lines: &'a mut Lines, kind: &'static str, again: u64, works: mpsc::Receiver<Work>) -> Self {
         let now = Instant::now();
         Self {
             lines,
             kind,
+            again,
             works,
             ledger: Ledger::new(),
             slot_of: HashMap::new(),
@@ -132,7 +135,7 @@ impl<'a> Flight<'a> {
             next_slot: 0,
             open: true,
             publishing: None,
-            again: Vec::new(),
+            repeated: Vec::new(),
             round: 0,
             last_settled: now,
             looked: now,
@@ -168,12 +171,12 @@ impl<'a> Flight<'a> {
     }
 
     fn is_over(&self) -> bool {
-        self.ledger.is_complete() && self.publishing.is_none() && self.again.is_empty()
+        self.ledger.is_complete() && self.publishing.is_none() && self.repeated.is_empty()
     }
 
     async fn step(&mut self) -> Step {
         let may_begin =
-            self.open && self.publishing.is_none() && self.again.is_empty() && self.slots.len() < WINDOW;
+            self.open && self.publishing.is_none() && self.repeated.is_empty() && self.slots.len() < WINDOW;
         let owes = self.ledger.owed() > 0;
         let look = self.looked + self.lines.stall.min(LOOK);
         tokio::select! {
@@ -197,8 +200,8 @@ impl<'a> Flight<'a> {
     fn publish(&mut self, slot: u32) -> Result<(), RunError> {
         let Some(pending) = self.slots.get_mut(&slot) else { return Ok(()) };
         let RunFacts { run, epoch, catalogue, lane, anew } = self.lines.facts.clone();
-        let root = ParcelId::root(&run).child(self.kind, u64::from(self.round));
-        let id = root.child(self.kind, u64::from(slot));
+        let flight = ParcelId::root(&run).child(self.kind, self.again);
+        let id = flight.child("round", u64::from(self.round)).child(self.kind, u64::from(slot));
         let stage = pending.work.stage();
         let parcel = Parcel {
             header: ParcelHeader { id, run, epoch, catalogue, lane, anew },
@@ -218,7 +221,7 @@ impl<'a> Flight<'a> {
     }
 
     fn publish_again(&mut self) -> Result<(), RunError> {
-        match self.again.pop() {
+        match self.repeated.pop() {
             Some(slot) => self.publish(slot),
             None => Ok(()),
         }
@@ -289,7 +292,7 @@ impl<'a> Flight<'a> {
         if !self.open {
             self.ledger.seal();
         }
-        self.again = self.slots.keys().rev().copied().collect();
+        self.repeated = self.slots.keys().rev().copied().collect();
         if self.publishing.is_none() { self.publish_again() } else { Ok(()) }
     }
 

@@ -13,7 +13,7 @@ use std::{
 use quire_proto::{
     AggregateRef, Digest, DigestBuilder, Epoch, IndexRecord, ItemId, LookupHit, MAX_PARCEL_BYTES,
     MAX_PARCEL_RECORDS, PackSlice, PageFile, RecordVerdict, RenderRecord, Work,
-    manifest::{Entry, RejectRow},
+    manifest::{Chunk, Entry, RejectRow, UNREAD},
 };
 use quire_runtime::{Store, StoreError};
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     RunError,
     aggregates::Together,
+    dead::Dead,
     decide::{Accepted, Decided, Origin, Pair, hits, record_weight},
     manifest_io::{Committed, EntryReader, ManifestRow as _},
     runs::{Row, Spooled},
@@ -46,6 +47,10 @@ pub(crate) struct MakePlan<'a> {
     pub(crate) together: &'a Together,
     /// Make everything anew.
     pub(crate) full: bool,
+    /// Rows of the round before this one, whose pages and documents are at hand.
+    pub(crate) made: &'a [Chunk],
+    /// What could not be made in the rounds before.
+    pub(crate) dead: &'a Dead,
 }
 
 /// An accepted record on its way to its entry.
@@ -57,6 +62,10 @@ pub(crate) struct Planned {
     pub(crate) former: Option<Arc<Entry>>,
     pub(crate) render: bool,
     pub(crate) index: bool,
+    /// Pages or document are of the round before this one.
+    pub(crate) made: bool,
+    /// Why it cannot be made: it was tried in a round before.
+    pub(crate) died: Option<String>,
     /// The item could not be processed; this is its last state.
     pub(crate) dead: bool,
     /// The run does not look at the item: it is not counted.
@@ -92,6 +101,7 @@ pub(crate) fn plan(
 ) -> Result<Made, RunError> {
     let entries = plan.base.map(|base| base.manifest.entries.clone()).unwrap_or_default();
     let mut former = EntryReader::new(plan.shelf, entries).peekable();
+    let mut made = EntryReader::new(plan.shelf, plan.made.to_vec()).peekable();
     let mut pairs = decided.pairs.into_rows().map_err(RunError::Spill)?.peekable();
     let mut packs = Packs::of(plan.shelf.store())?;
     let mut batches = Batches::default();
@@ -103,9 +113,12 @@ pub(crate) fn plan(
             workspace.check()?;
         }
         let key = accepted.record.key.clone();
-        let former = advance(&mut former, &key, &mut gone)?;
+        let former = advance(&mut former, &key, &mut |entry| {
+            gone.insert(entry.record.key.clone(), entry.item.clone());
+        })?;
+        let made = advance(&mut made, &key, &mut |_| {})?;
         let lookups = hits(plan.lookups, pairs_of(&mut pairs, &key)?);
-        let row = plan.row(accepted, former, &lookups, &mut packs)?;
+        let row = plan.row(accepted, former, made.as_deref(), &lookups, &mut packs)?;
         if (row.index || row.render) && !packs.have(&row.entry.record.body)? {
             return Err(StoreError::Missing(row.entry.record.body.pack).into());
         }
@@ -120,23 +133,23 @@ pub(crate) fn plan(
     Ok(Made { planned: planned.finish().map_err(RunError::Spill)?, gone })
 }
 
-/// The former entry of `key`; those before it are gone.
+/// The entry of `key`; those before it are passed by.
 fn advance(
-    former: &mut Peekable<EntryReader>,
+    entries: &mut Peekable<EntryReader>,
     key: &str,
-    gone: &mut HashMap<String, ItemId>,
+    pass: &mut dyn FnMut(&Entry),
 ) -> Result<Option<Arc<Entry>>, RunError> {
     while let Some(entry) =
-        former.next_if(|entry| entry.as_ref().is_ok_and(|entry| entry.record.key.as_str() <= key))
+        entries.next_if(|entry| entry.as_ref().is_ok_and(|entry| entry.record.key.as_str() <= key))
     {
         let entry = entry?;
         if entry.record.key == key {
             return Ok(Some(entry));
         }
-        gone.insert(entry.record.key.clone(), entry.item.clone());
+        pass(&entry);
     }
     // An error is not less than any key: it ends the walk here.
-    former.next_if(Result::is_err).transpose()
+    entries.next_if(Result::is_err).transpose()
 }
 
 fn pairs_of(
@@ -160,6 +173,7 @@ impl MakePlan<'_> {
         &self,
         accepted: Accepted,
         former: Option<Arc<Entry>>,
+        made: Option<&Entry>,
         lookups: &[Vec<LookupHit>],
         packs: &mut Packs<'_>,
     ) -> Result<Planned, RunError> {
@@ -177,25 +191,24 @@ impl MakePlan<'_> {
             keep_shares(Arc::make_mut(&mut record), &former.record, packs)?;
         }
         let inputs = self.inputs(&record, &item, lookups);
-        let keeps_index = self.base.is_some_and(|base| base.manifest.basis.index == Some(self.index));
-        let held = origin == Origin::Held;
-        let full = self.full && !held;
-        let document = match former.as_ref().filter(|_| !full && same_body && keeps_index) {
-            Some(former) if packs.have(&former.document)? => Some(former),
-            _ => None,
-        };
-        let same = |former: &&Arc<Entry>| former.inputs == inputs && self.together.are_still(&former.used);
-        let pages = match former.as_ref().filter(|former| !full && same(former)) {
-            Some(former) if packs.have_all(&former.files)? => Some(former),
-            _ => None,
-        };
-        let (index, render, dead) = (document.is_none(), pages.is_none(), origin == Origin::Dead);
-        if let (Some(former), Some(_)) = (document, pages)
-            && (&former.item, former.content) == (&item, content)
-            && (&former.record, &former.decided) == (&record, &decided)
+        let (held, dead) = (origin == Origin::Held, origin == Origin::Dead);
+        let last = former.as_deref().filter(|_| !self.full || held);
+        let made = made.filter(|_| !self.dead.has_key(&record.key));
+        let document = self.document(last, made, &record, packs)?;
+        let pages = self.pages(last, made, inputs, packs)?;
+        let died = self.dead.error(&item, &record.digest, &inputs).map(str::to_owned);
+        let (index, render) = (died.is_none() && document.is_none(), died.is_none() && pages.is_none());
+        let is_made = |row: Option<&Entry>| row.zip(made).is_some_and(|(row, made)| std::ptr::eq(row, made));
+        let made = is_made(document) || is_made(pages);
+        if let (Some(former), Some(_), Some(_)) = (&former, document, pages)
+            && (&former.item, &former.record, &former.decided) == (&item, &record, &decided)
+            && (former.content == content || content == UNREAD)
+            && !made
+            && died.is_none()
         {
             // As it was, and at its place: nothing of it has to be written again.
-            return Ok(Planned { entry: Arc::clone(former), former: None, render, index, dead, held });
+            let entry = with_content(Arc::clone(former), content);
+            return Ok(Planned { entry, former: None, render, index, made, died, dead, held });
         }
         let entry = Entry {
             item,
@@ -203,14 +216,47 @@ impl MakePlan<'_> {
             record,
             decided,
             inputs,
-            used: pages.map(|former| former.used.clone()).unwrap_or_default(),
-            files: pages.map(|former| former.files.clone()).unwrap_or_default(),
-            page_warnings: pages.map(|former| former.page_warnings.clone()).unwrap_or_default(),
-            document: document.map_or(nowhere(), |former| former.document),
+            used: pages.map(|row| row.used.clone()).unwrap_or_default(),
+            files: pages.map(|row| row.files.clone()).unwrap_or_default(),
+            page_warnings: pages.map(|row| row.page_warnings.clone()).unwrap_or_default(),
+            document: document.map_or(nowhere(), |row| row.document),
             epoch: self.epoch,
         };
-        let former = former.filter(|_| index || render);
-        Ok(Planned { entry: Arc::new(entry), former, render, index, dead, held })
+        let former = former.filter(|_| index || render || made || died.is_some());
+        Ok(Planned { entry: Arc::new(entry), former, render, index, made, died, dead, held })
+    }
+
+    /// The row whose document is the record's, if it is at hand.
+    fn document<'b>(
+        &self,
+        last: Option<&'b Entry>,
+        made: Option<&'b Entry>,
+        record: &RecordVerdict,
+        packs: &mut Packs<'_>,
+    ) -> Result<Option<&'b Entry>, RunError> {
+        let keeps_index = self.base.is_some_and(|base| base.manifest.basis.index == Some(self.index));
+        for row in last.filter(|_| keeps_index).into_iter().chain(made) {
+            if row.record.digest == record.digest && packs.have(&row.document)? {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The row whose pages are made of the same, if they are at hand.
+    fn pages<'b>(
+        &self,
+        last: Option<&'b Entry>,
+        made: Option<&'b Entry>,
+        inputs: Digest,
+        packs: &mut Packs<'_>,
+    ) -> Result<Option<&'b Entry>, RunError> {
+        for row in last.into_iter().chain(made) {
+            if row.inputs == inputs && self.together.are_still(&row.used) && packs.have_all(&row.files)? {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
     }
 
     /// Digest of everything that a record's pages depend on but aggregates; misses of look-ups too, as their numbers are in it.
@@ -239,6 +285,14 @@ impl MakePlan<'_> {
         }
         digest.finish()
     }
+}
+
+/// The same row; that a record is dead changes nothing of what it was.
+pub(crate) fn with_content(mut entry: Arc<Entry>, content: Digest) -> Arc<Entry> {
+    if entry.content != content {
+        Arc::make_mut(&mut entry).content = content;
+    }
+    entry
 }
 
 /// Shares that are as they were keep their place, so that the new pack may go.

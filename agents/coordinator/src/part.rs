@@ -68,6 +68,14 @@ impl Part {
         self
     }
 
+    /// Whether whoever looks at this part looks at all of `other`, which is no more than a part.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        self.is_all()
+            || !other.is_all()
+                && other.keys.is_subset(&self.keys)
+                && other.locations.is_subset(&self.locations)
+    }
+
     /// Whether it is more than a run of a part looks at.
     pub(crate) fn is_large(&self) -> bool {
         self.keys.len() + self.locations.len() > MAX_KEYS

@@ -112,7 +112,7 @@ async fn publish_files(
         Ok::<_, RunError>(comparison.wanted)
     });
     let mut outcome = Copied::default();
-    let flown = lines.fly(kind, works, &mut |_, settlement| outcome.take(settlement)).await;
+    let flown = lines.fly((kind, 0), works, &mut |_, settlement| outcome.take(settlement)).await;
     // The flight's own error is the cause; the comparison only sees that nobody takes its work any more.
     let compared = blocking(comparing).await;
     flown?;

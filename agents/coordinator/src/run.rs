@@ -1,34 +1,35 @@
 //! One run from its plan to its report.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use quire_proto::{
-    RecordCounts, RunReport, Work,
-    manifest::{Basis, Chunk, FORMAT, Manifest},
+    RecordCounts, RunReport,
+    manifest::{FORMAT, Manifest},
 };
-use quire_runtime::{Store, crash_point, telemetry::trace};
+use quire_runtime::{Store, crash_point};
 use tokio::sync::{RwLock, RwLockReadGuard, mpsc};
 
 use crate::{
-    CoordinatorOptions, Event, Loss, Phase, RunError,
-    aggregates::Together,
+    CoordinatorOptions, Event, Phase, RunError,
     announce::announce,
-    assemble::{Assembled, Products, assemble},
-    carry::{carry, each_verdict},
+    carry::each_verdict,
     commit::commit,
-    decide::{Decided, decide},
     flight::{LIST, Lines},
     gather::Gathered,
-    make::{self, MakePlan},
-    manifest_io::{self, ChunkWriter, Committed, RejectReader},
+    manifest_io::{self, Committed},
     plan::Plan,
     project::{Last, Projected, project},
     publish::{Wanted, Written, publish_catalogue},
+    rounds::Rows,
     runs::Sorted,
-    scope::{HeldRejects, Scope},
+    scope::Scope,
     shelf::Shelf,
     site_record::SiteRecords,
-    task::{blocking, on_thread, send},
+    task::on_thread,
     turns::Turns,
     workspace::Workspace,
 };
@@ -52,6 +53,8 @@ pub(crate) struct Run<'a> {
     pub(crate) reasons: BTreeMap<String, u64>,
     /// Sources that were not listed completely, once that is known.
     pub(crate) unlisted: usize,
+    /// Where a run of some keys looked, once that is known.
+    pub(crate) looked_at: BTreeSet<(String, String)>,
 }
 
 /// How a run ended.
@@ -59,25 +62,6 @@ pub(crate) struct Ended {
     pub(crate) report: RunReport,
     /// The manifest, if this run committed one, and the files that it wants in the site, if it published them.
     pub(crate) committed: Option<(Committed, Option<Sorted<Wanted>>)>,
-}
-
-/// What the decision left, with the rejects written.
-struct Settled {
-    decided: Decided,
-    rejects: Vec<Chunk>,
-    lost: u64,
-    complete: bool,
-    failures: Vec<String>,
-}
-
-/// Everything of a manifest but its files.
-struct Rows {
-    entries: Vec<Chunk>,
-    rejects: Vec<Chunk>,
-    counts: RecordCounts,
-    basis: Basis,
-    complete: bool,
-    failures: Vec<String>,
 }
 
 impl<'a> Run<'a> {
@@ -92,12 +76,8 @@ impl<'a> Run<'a> {
             self.enter(Phase::Publish);
             return self.end(counts, Vec::new(), Written::default(), None).await;
         }
-        self.enter(Phase::Decide);
         self.unlisted = gathered.unlisted();
-        let settled = self.decide(gathered).await?;
-        crash_point("coordinator.decided");
-        self.enter(Phase::Make);
-        let rows = self.make(settled).await?;
+        let rows = self.rows(gathered).await?;
         crash_point("coordinator.made");
         self.plan.may_commit(&rows.counts, rows.complete, &rows.failures)?;
         self.enter(Phase::Commit);
@@ -117,7 +97,7 @@ impl<'a> Run<'a> {
         self.end(rows.counts, rows.failures, written, Some((committed, wanted))).await
     }
 
-    fn enter(&self, phase: Phase) {
+    pub(crate) fn enter(&self, phase: Phase) {
         self.lines.progress.tell(&self.plan.run, Event::Entered(phase));
     }
 
@@ -134,13 +114,13 @@ impl<'a> Run<'a> {
     }
 
     async fn gather(&mut self) -> Result<Gathered, RunError> {
-        let gathered = self.list(LIST).await?;
+        let gathered = self.list((LIST, 0)).await?;
         if self.scope.is_none() {
             return Ok(gathered);
         }
         let (gathered, moved) = self.look_for_moved(gathered).await?;
         // Where they are now, only a listing of everything tells.
-        if moved { self.list("list-all").await } else { Ok(gathered) }
+        if moved { self.list((LIST, 1)).await } else { Ok(gathered) }
     }
 
     async fn look_for_moved(&mut self, gathered: Gathered) -> Result<(Gathered, bool), RunError> {
@@ -157,7 +137,7 @@ impl<'a> Run<'a> {
         Ok((gathered, moved))
     }
 
-    async fn list(&mut self, kind: &'static str) -> Result<Gathered, RunError> {
+    async fn list(&mut self, flight: (&'static str, u64)) -> Result<Gathered, RunError> {
         let listed = self.plan.listed(self.scope.as_ref());
         let names = listed.iter().map(|(source, _)| source.clone());
         let mut gathered = Gathered::new(names, &self.workspace);
@@ -168,112 +148,8 @@ impl<'a> Run<'a> {
             let _ = sender.send(work).await;
         }
         drop(sender);
-        self.lines.fly(kind, receiver, &mut |slot, settlement| gathered.take(slot, settlement)).await?;
+        self.lines.fly(flight, receiver, &mut |slot, settlement| gathered.take(slot, settlement)).await?;
         Ok(gathered)
-    }
-
-    async fn decide(&self, gathered: Gathered) -> Result<Settled, RunError> {
-        let (shelf, workspace, plan) = (self.shelf.clone(), self.workspace.clone(), Arc::clone(&self.plan));
-        let (scope, progress) = (self.scope.clone(), Arc::clone(&self.lines.progress));
-        on_thread(move || {
-            let base = plan.base.as_ref();
-            let lost = &mut |loss: &Loss<'_>| progress.lost(&plan.run, loss);
-            let carried = carry(gathered, base, scope.as_ref(), &shelf, &workspace, lost)?;
-            let mut held = HeldRejects::of(carried.scope.as_ref(), base, &shelf);
-            let mut rejects = ChunkWriter::new(&shelf);
-            let decided = decide(carried.candidates, &plan.messages(), &workspace, &mut |row| {
-                held.before(Some(&row.item), &mut |held| rejects.push(held))?;
-                rejects.push(row)
-            })?;
-            held.before(None, &mut |held| rejects.push(held))?;
-            let (lost, complete, failures) = (carried.lost, carried.complete, carried.failures);
-            Ok(Settled { decided, rejects: rejects.finish()?, lost, complete, failures })
-        })
-        .await
-    }
-
-    /// Has documents and pages made; the manifest's rows.
-    async fn make(&mut self, settled: Settled) -> Result<Rows, RunError> {
-        let Settled { decided, rejects, lost, complete, failures } = settled;
-        let (items, rejected, dead) = (decided.items, decided.rejected, decided.dead + lost);
-        self.reasons.clone_from(&decided.reasons);
-        let sources = decided.sources.clone();
-        let (decided, together) = self.together(decided).await?;
-        let planning = self.planning(decided, Arc::clone(&together));
-        let mut products = Products::new(&self.workspace);
-        let flown =
-            self.lines.fly("make", planning.works, &mut |_, settlement| products.take(settlement)).await;
-        // The flight's own error is the cause; planning only sees that nobody takes its work any more.
-        let made = blocking(planning.task).await;
-        flown?;
-        let made = made?;
-
-        let (shelf, workspace, plan) = (self.shelf.clone(), self.workspace.clone(), Arc::clone(&self.plan));
-        let progress = Arc::clone(&self.lines.progress);
-        on_thread(move || {
-            let tell = &mut |loss: &Loss<'_>| progress.lost(&plan.run, loss);
-            let Assembled { entries, mut counts, losses, held_died } =
-                assemble(made.planned, products.finish(), plan.epoch, &shelf, &workspace, tell)?;
-            counts.seen = items + lost;
-            counts.rejected = rejected;
-            counts.dead += dead;
-            counts.removed = make::removed(made.gone, RejectReader::new(&shelf, rejects.clone()))?;
-            if !counts.adds_up() {
-                return Err(RunError::Counts(counts));
-            }
-            let dead = plan.dead(&counts, held_died);
-            let basis = Basis {
-                sources: plan.basis_sources(sources, &entries, &rejects),
-                index: Some(plan.catalogue.validation_digest()),
-                projection: Some(plan.projection(&entries, &rejects, dead)),
-                inputs: Vec::new(),
-                dead,
-                together: together.slices.clone(),
-                figures: together.figures.clone(),
-            };
-            let failures = failures.into_iter().chain(losses.told("records")).collect();
-            Ok(Rows { entries, rejects, counts, basis, complete, failures })
-        })
-        .await
-    }
-
-    /// What the accepted records give together.
-    async fn together(&self, decided: Decided) -> Result<(Decided, Arc<Together>), RunError> {
-        let (shelf, workspace, plan) = (self.shelf.clone(), self.workspace.clone(), Arc::clone(&self.plan));
-        let projector = Arc::clone(&self.options.projector);
-        on_thread(move || {
-            let together = Together::of(&decided.accepted, &plan, projector.as_ref(), &shelf, &workspace)?;
-            Ok((decided, Arc::new(together)))
-        })
-        .await
-    }
-
-    fn planning(&self, decided: Decided, together: Arc<Together>) -> Planning {
-        let (sender, works) = mpsc::channel(4);
-        let (shelf, workspace, plan) = (self.shelf.clone(), self.workspace.clone(), Arc::clone(&self.plan));
-        let progress = Arc::clone(&self.lines.progress);
-        let task = trace::spawn_blocking(move || {
-            let making = MakePlan {
-                base: plan.base.as_ref(),
-                shelf: &shelf,
-                epoch: plan.epoch,
-                frame: plan.frame(),
-                index: plan.catalogue.validation_digest(),
-                lookups: plan.catalogue.definition().lookups.len(),
-                together: &together,
-                full: plan.full,
-            };
-            let mut to_render = 0;
-            let made = make::plan(decided, &making, &workspace, &mut |work| {
-                if let Work::Render(records) = &work {
-                    to_render += records.len() as u64;
-                    progress.tell(&plan.run, Event::ToRender(to_render));
-                }
-                send(&sender, work)
-            })?;
-            Ok(made)
-        });
-        Planning { works, task }
     }
 
     /// Makes the lists and commits; `None` if the manifest would say what the last one says.
@@ -379,15 +255,10 @@ impl<'a> Run<'a> {
             rejects: self.reasons,
             failures,
             unlisted: self.unlisted,
+            looked_at: self.looked_at,
         };
         Ok(Ended { report, committed })
     }
-}
-
-/// The second phase's works as they are found, and who finds them.
-struct Planning {
-    works: mpsc::Receiver<Work>,
-    task: tokio::task::JoinHandle<Result<make::Made, RunError>>,
 }
 
 /// Whether two manifests differ in their run only.

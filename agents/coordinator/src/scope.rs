@@ -157,6 +157,14 @@ impl Scope {
         self.has_location(&item.source, &item.location)
     }
 
+    /// Source and location of all that is looked at.
+    pub(crate) fn places(&self) -> BTreeSet<(String, String)> {
+        let of = |(source, locations): (&String, &BTreeSet<String>)| {
+            locations.iter().map(|location| (source.clone(), location.clone())).collect::<Vec<_>>()
+        };
+        self.locations.iter().flat_map(of).collect()
+    }
+
     fn has_location(&self, source: &str, location: &str) -> bool {
         self.locations.get(source).is_some_and(|locations| locations.contains(location))
     }
@@ -231,7 +239,8 @@ impl Scope {
 /// Shows all verdicts of a run to a visitor.
 pub(crate) type VerdictsOf<'a> = dyn FnMut(&mut dyn FnMut(&Verdict)) -> Result<(), RunError> + 'a;
 
-fn key_of(verdict: &Verdict) -> Option<&String> {
+/// The key of what was judged, if it could be had.
+pub(crate) fn key_of(verdict: &Verdict) -> Option<&String> {
     match &verdict.judged {
         Judged::Record(record) => Some(&record.key),
         Judged::Rejected { key, .. } => key.as_ref(),

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use quire_catalogue::Diagnostic;
-use quire_coordinator::{Event, Loss, NoProgress, Progress};
+use quire_coordinator::{Event, Loss, NoProgress, Progress, RunError};
 use quire_proto::{Problem, RecordCounts, RunId, RunReport, Severity};
 use quire_runtime::{State, Store};
 use serde::{Deserialize, Serialize};
@@ -92,7 +92,8 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
     }
     // As in a build: if nothing at all can be processed, that is the definition's fault or the sources'.
     let all_dead = answer.records.is_some_and(|records| records.dead > 0 && records.dead == records.seen);
-    Ok(match (!answer.definition.is_empty() || all_dead, incomplete && args.strict) {
+    let ended = answer.records.is_none() && !answer.failures.is_empty();
+    Ok(match (!answer.definition.is_empty() || all_dead || ended, incomplete && args.strict) {
         (true, _) => Exit::Failed,
         (false, true) => Exit::Strict,
         (false, false) => Exit::Done,
@@ -115,11 +116,25 @@ fn look(folder: &CatalogueFolder, no_records: bool) -> anyhow::Result<(Answer, b
         return Ok((Answer { unseen: Some(unseen), ..answer }, false));
     }
     let rejects = Path::new("site").join(&folder.name).join("rejects.json");
-    let (run, problems) =
-        dry_build(folder, Arc::new(NoProgress), |scratch| read_rejects(&scratch.join(rejects)))?;
+    let built = dry_build(folder, Arc::new(NoProgress), |scratch| read_rejects(&scratch.join(rejects)));
+    let (run, problems) = match built {
+        Ok(built) => built,
+        Err(error) if is_of_catalogue(&error) => {
+            let unseen = "what else is wrong with the records shows once that is mended".to_owned();
+            let failures = vec![format!("{error:#}")];
+            return Ok((Answer { unseen: Some(unseen), failures, ..answer }, true));
+        }
+        Err(error) => return Err(error),
+    };
     let incomplete = is_incomplete(&run);
     let (failures, notes, unlisted) = (run.failures, run.notes, run.unlisted);
     Ok((Answer { records: Some(run.records), failures, unlisted, notes, problems, ..answer }, incomplete))
+}
+
+/// Whether what ended the build is a mistake in what the catalogue makes of all records together.
+fn is_of_catalogue(error: &anyhow::Error) -> bool {
+    let of_all = |error: &RunError| matches!(error, RunError::Project(_) | RunError::Aggregates { .. });
+    error.chain().any(|cause| cause.downcast_ref::<RunError>().is_some_and(of_all))
 }
 
 /// The name of a catalogue whose definition cannot tell it: its folder's.

@@ -111,6 +111,10 @@ fn text(explanation: &Value) -> String {
     let changed = of("changed_by");
     let since = if changed.is_empty() { String::new() } else { format!(", last changed by {changed}") };
     lines.push(format!("  {} as of {}{since}", of("state"), of("run")));
+    if explanation.get("dead").and_then(Value::as_bool) == Some(true) {
+        let why = "what it is now could not be processed, and this is what it was";
+        lines.push(format!("  dead: {why}; `quire build`, or its dead letter, tells why"));
+    }
     // As items are named everywhere.
     let ordinal = if ordinal > 0 { format!("#{ordinal}") } else { String::new() };
     lines.push(format!("  from {}:{}{ordinal}", in_item("source"), in_item("location")));

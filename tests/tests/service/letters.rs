@@ -160,7 +160,7 @@ fn letters_are_counted_before_they_are_replayed_or_dropped_and_only_those_that_a
         (&["--stage", "validate"], 0, 1),
         (&["--error", "wren"], 1, 0),
         (&["--catalogue", "birds"], 2, 0),
-        (&["--catalogue", "fish"], 0, 0),
+        (&["--catalogue", "birds", "--error", "no such"], 0, 0),
         (&[swan.as_str()], 1, 0),
     ] {
         assert_eq!(world.counted("replay", filter), (replayed, skipped), "{filter:?}");
@@ -180,6 +180,10 @@ fn letters_are_counted_before_they_are_replayed_or_dropped_and_only_those_that_a
         assert!(ended.code == Some(2) && ended.err.contains("--all"), "{}", ended.err);
     }
 
+    for what in [&["list"][..], &["replay"], &["drop"]] {
+        let unknown = world.cluster.quire(&[&["dead"], what, &["--catalogue", "fish"]].concat());
+        assert!(unknown.code == Some(2) && unknown.err.contains("there are birds"), "{}", unknown.err);
+    }
     let unknown = world.cluster.quire(&["dead", "list", "--stage", "rander"]);
     assert!(unknown.code == Some(2) && unknown.err.contains("render"), "{}", unknown.err);
 

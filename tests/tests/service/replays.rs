@@ -55,6 +55,10 @@ fn dead_letters_are_replayed_by_a_run_that_publishes_what_they_are_about() {
     let ended = cluster.quire(&["run", "start", catalogue.to_str().unwrap(), "--watch", "--json"]);
     assert_eq!(ended.report().runs[0].records.dead, 1, "{}", ended.err);
     assert_eq!(letters(), ["3"]);
+    // No page has it, and it is there to be looked at.
+    let shown = cluster.quire(&["dead", "show", "3", "--json"]);
+    let shown: Value = serde_json::from_str(shown.out.trim()).unwrap();
+    assert_eq!(shown["records"][0]["text"], "{\"id\":\"swan\"}", "{shown}");
 
     fs::write(root.join("swan.json"), "{\"id\":\"swan\",\"colour\":\"white\"}").unwrap();
     let (_, run) = replay();
@@ -102,6 +106,31 @@ fn letters_are_replayed_alone_and_at_a_rate() {
     assert_eq!((&told["letters"], told["runs"].as_array().unwrap().len()), (&Value::from(4), 4));
     assert_eq!(pages(), [true, true, true, true, false]);
     assert_eq!(letters().into_keys().collect::<Vec<_>>(), ["wren"], "what died again has a new letter");
+}
+
+#[test]
+fn a_run_of_keys_takes_away_the_letters_of_what_it_has_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalogue =
+        birds(folder.path(), "birds", &[("heron", ""), ("swan", ",\"colour\":\"white\""), ("wren", "")]);
+    let root = catalogue.join("data");
+    let cluster = Cluster::start(1, &[("BIRDS_ROOT", root.to_str().unwrap())]);
+    let about = || letters(&cluster).into_iter().map(|(about, _)| about).collect::<Vec<_>>();
+    let start = |more: &[&str]| {
+        cluster.quire(&[&["run", "start", catalogue.to_str().unwrap(), "--watch"], more].concat())
+    };
+    start(&[]);
+    assert_eq!(about(), ["heron", "wren"]);
+    // One of them is judged at a place that the last manifest does not know.
+    fs::write(root.join("wren.json"), "{\"id\":\"wren\",\"colour\":\"brown\"}").unwrap();
+    assert_eq!(start(&["--key", "swan"]).code, Some(0), "{}", cluster.logs());
+    assert_eq!(about(), ["heron", "wren"], "they were not looked at");
+    assert_eq!(start(&["--key", "wren"]).code, Some(0), "{}", cluster.logs());
+    assert_eq!(about(), ["heron"]);
+    assert!(cluster.site().join("birds/wren.html").exists());
+    // What dies again has a letter, one.
+    assert_eq!(start(&["--key", "heron"]).code, Some(1), "{}", cluster.logs());
+    assert_eq!(about(), ["heron"]);
 }
 
 #[test]

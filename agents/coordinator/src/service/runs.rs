@@ -54,7 +54,8 @@ impl Runs {
 
     fn leading(&self) -> Result<Arc<Leading>, Status> {
         let leading = self.leading.borrow().clone();
-        leading.ok_or_else(|| Status::unavailable("this coordinator is a standby: another one leads"))
+        let why = "this coordinator does not lead: another one does, or it cannot reach the broker (`/readyz` says which)";
+        leading.ok_or_else(|| Status::unavailable(why))
     }
 
     fn known(&self, id: &str) -> Result<(Arc<Leading>, Arc<Known>), Status> {
@@ -155,7 +156,9 @@ impl RunService for Runs {
     }
 
     async fn list_dead(&self, request: Request<ListDeadRequest>) -> Answer<ListDeadResponse> {
-        let listed = dead::list(&self.leading()?.broker, request.into_inner()).await?;
+        let (leading, request) = (self.leading()?, request.into_inner());
+        dead::check_catalogue(&leading.broker, &leading.store, request.filter.as_ref()).await?;
+        let listed = dead::list(&leading.broker, request).await?;
         Ok(Response::new(listed))
     }
 
@@ -169,14 +172,18 @@ impl RunService for Runs {
         let from = caller(&request);
         let (called, _, request) = request.into_parts();
         let lane = if request.lane == 0 { None } else { Some(lane_of(request.lane)?) };
-        let replayed = dead::replay(&self.leading()?, request, lane, &Caller(&called), &from).await?;
+        let leading = self.leading()?;
+        dead::check_catalogue(&leading.broker, &leading.store, request.filter.as_ref()).await?;
+        let replayed = dead::replay(&leading, request, lane, &Caller(&called), &from).await?;
         Ok(Response::new(replayed))
     }
 
     async fn drop_dead(&self, request: Request<DropDeadRequest>) -> Answer<DropDeadResponse> {
         let from = caller(&request);
         let DropDeadRequest { filter, dry_run } = request.into_inner();
-        let dropped = dead::drop_all(&self.leading()?.broker, filter, dry_run, &from).await?;
+        let leading = self.leading()?;
+        dead::check_catalogue(&leading.broker, &leading.store, filter.as_ref()).await?;
+        let dropped = dead::drop_all(&leading.broker, filter, dry_run, &from).await?;
         Ok(Response::new(DropDeadResponse { dropped }))
     }
 }

@@ -77,14 +77,15 @@ pub(super) async fn start(
 }
 
 /// Takes away the letters of what this run has tried again, unless a source could not be asked: those for the sake of which it
-/// was begun, and all before it if it was of everything. What died again has a new letter.
+/// was begun, and all before it of what it has looked at. What died again has a new letter.
 async fn forget_letters(leading: &Leading, part: &Part, report: &BuildReport) {
     for run in report.runs.iter().filter(|run| run.unlisted == 0) {
+        let mut looked_at = part.clone();
+        looked_at.locations.extend(run.looked_at.iter().cloned());
         let tried = Tried {
             catalogue: &run.catalogue,
             epoch: run.epoch,
-            is_all: part.is_all(),
-            letters: &part.letters,
+            part: &looked_at,
             some_died: run.records.dead > 0 || !run.failures.is_empty(),
         };
         if let Err(error) = tried.forget(&leading.broker).await {

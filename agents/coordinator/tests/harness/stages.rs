@@ -261,7 +261,11 @@ impl Stage for ScriptIndexer {
         };
         let mut pack = PackBuilder::default();
         for record in records {
-            pack.add(ctx.store().get_slice(&record.body)?.to_vec());
+            let body = ctx.store().get_slice(&record.body)?.to_vec();
+            if String::from_utf8_lossy(&body).contains("unindexable") {
+                return Err(StageError::permanent("indexing", "no document"));
+            }
+            pack.add(body);
         }
         let pack = pack.finish();
         ctx.store().put_pack(&pack)?;
@@ -286,10 +290,13 @@ impl ScriptRenderer {
         let mut pack = PackBuilder::default();
         let mut used = Vec::new();
         for record in records {
-            script.rendered.push(record.key.clone());
             let body = store.get_slice(&record.body)?;
             let body = String::from_utf8_lossy(&body);
             let hits: Vec<&str> = record.lookups.iter().flatten().map(|hit| hit.title.as_str()).collect();
+            if body.contains("unrenderable") || hits.contains(&"ruin") {
+                return Err(StageError::permanent("rendering", "the template failed"));
+            }
+            script.rendered.push(record.key.clone());
             // `use=1` shows the second aggregate, `use=2` what is known of the figure.
             let positions = body.split(' ').filter_map(|field| field.strip_prefix("use=")?.parse().ok());
             let uses: Vec<&AggregateRef> = positions.map(|at: usize| &record.aggregates[at]).collect();

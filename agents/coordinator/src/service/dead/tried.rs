@@ -1,6 +1,6 @@
 //! Letters of what has been tried again.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use quire_api::run::DeadFilter;
 use quire_proto::{Epoch, StageName};
@@ -8,15 +8,14 @@ use quire_runtime::broker::Broker;
 use tonic::Status;
 
 use super::{Letters, Read, failed};
+use crate::Part;
 
 /// A run that has ended well, to the letters.
 pub(in crate::service) struct Tried<'a> {
     pub(in crate::service) catalogue: &'a str,
     pub(in crate::service) epoch: Epoch,
-    /// It was of everything.
-    pub(in crate::service) is_all: bool,
-    /// Letters for the sake of which it was begun.
-    pub(in crate::service) letters: &'a BTreeSet<u64>,
+    /// What it has looked at, with the letters for the sake of which it was begun.
+    pub(in crate::service) part: &'a Part,
     /// Something could not be processed: it may have letters of its own.
     pub(in crate::service) some_died: bool,
 }
@@ -27,18 +26,21 @@ type About = (StageName, Vec<String>);
 impl Tried<'_> {
     /// Forgets letters that the run has answered: so of what is dead there is one letter, and not one for each run.
     pub(in crate::service) async fn forget(&self, broker: &Broker) -> Result<(), Status> {
-        for &letter in self.letters {
+        for &letter in &self.part.letters {
             self.drop(broker, letter).await?;
         }
-        if self.is_all {
-            return self.drop_older(broker, |_| true).await;
-        }
-        if !self.some_died {
-            return Ok(());
-        }
         // A run of a part may make pages of other records again, which die again.
-        let again = self.died_again(broker).await?;
-        self.drop_older(broker, |read| about(read).is_some_and(|about| again.contains(&about))).await
+        let again = if self.some_died { self.died_again(broker).await? } else { HashSet::new() };
+        self.drop_older(broker, |read| {
+            self.has_tried(read) || about(read).is_some_and(|about| again.contains(&about))
+        })
+        .await
+    }
+
+    /// Whether the run has looked at all that the letter is about.
+    fn has_tried(&self, read: &Read) -> bool {
+        let tried = read.parcel().and_then(|parcel| Part::of(&parcel.work));
+        self.part.is_all() || tried.is_some_and(|tried| self.part.covers(&tried))
     }
 
     async fn died_again(&self, broker: &Broker) -> Result<HashSet<About>, Status> {
