@@ -75,6 +75,25 @@ async fn a_connection_that_falls_silent_is_replaced() {
     .await;
 }
 
+/// Nothing is heard of the request, no heartbeat either, while all else works.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_that_are_not_heard_of_are_asked_for_again() {
+    let server = Nats::start("");
+    let proxy = Proxy::to(server.port()).await;
+    let broker = developer(proxy.url()).await;
+    let connections = proxy.accepted();
+    proxy.lose(".MSG.NEXT.");
+    let waiting = tokio::spawn({
+        let broker = broker.clone();
+        async move { one(&broker).await }
+    });
+    soon(proxy.lost()).await;
+    broker.publish(QUEUE, message(1)).await.unwrap();
+    let delivery = waiting.await.unwrap();
+    assert_eq!((number(&delivery), proxy.accepted()), (1, connections), "no connection was made anew");
+    delivery.ack();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_may_start_before_its_server() {
     let mut server = Nats::start("");

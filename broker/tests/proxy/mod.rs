@@ -1,10 +1,10 @@
-//! A connection that can be cut, or fall silent.
+//! A connection that can be cut, fall silent, or lose single requests.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use tokio::{
-    io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, copy},
+    net::{TcpListener, TcpStream, tcp},
     sync::watch,
     task::JoinHandle,
 };
@@ -20,6 +20,8 @@ struct Fate {
     refusing: bool,
     /// How many there were.
     accepted: usize,
+    /// What the next request to get lost has in its subject.
+    losing: Option<&'static str>,
 }
 
 /// Passes connections on to a server.
@@ -57,6 +59,16 @@ impl Proxy {
         self.fate.borrow().accepted
     }
 
+    /// Has the next request with this in its subject get lost, on a connection that works.
+    pub(crate) fn lose(&self, subject: &'static str) {
+        self.fate.send_modify(|fate| fate.losing = Some(subject));
+    }
+
+    /// Waits until it was lost.
+    pub(crate) async fn lost(&self) {
+        self.fate.subscribe().wait_for(|fate| fate.losing.is_none()).await.unwrap();
+    }
+
     /// Lets nothing through the connections that there are; new ones work.
     pub(crate) fn silence(&self) {
         self.fate.send_modify(|fate| fate.silent = usize::MAX);
@@ -83,17 +95,48 @@ async fn serve(listener: TcpListener, port: u16, fate: Arc<watch::Sender<Fate>>)
             }
             fell
         });
-        let mut fate = fate.subscribe();
+        let (fates, mut fate) = (Arc::clone(&fate), fate.subscribe());
         if fate.borrow().refusing {
             continue;
         }
         tokio::spawn(async move {
             let Ok(mut far) = TcpStream::connect(("127.0.0.1", port)).await else { return };
+            let ((asking, mut answered), (mut answering, mut asked)) = (near.split(), far.split());
             tokio::select! {
-                _ = copy_bidirectional(&mut near, &mut far) => return,
+                _ = copy(&mut answering, &mut answered) => return,
+                _ = requests(asking, &mut asked, &fates) => return,
                 _ = fate.wait_for(|fate| number < fate.cut || number < fate.silent) => {}
             }
             let _ = fate.wait_for(|fate| number < fate.cut).await;
         });
     }
+}
+
+/// Passes on what a client says, but for what is to get lost.
+async fn requests(
+    from: tcp::ReadHalf<'_>,
+    to: &mut tcp::WriteHalf<'_>,
+    fate: &watch::Sender<Fate>,
+) -> io::Result<()> {
+    let mut from = BufReader::new(from);
+    let mut said = Vec::new();
+    while from.read_until(b'\n', &mut said).await? > 0 {
+        let line = String::from_utf8_lossy(&said).into_owned();
+        let mut words = line.split_ascii_whitespace();
+        let mut is_lost = false;
+        if matches!(words.next(), Some("PUB" | "HPUB")) {
+            let subject = words.next().unwrap();
+            let length: usize = words.last().unwrap().parse().unwrap();
+            let begin = said.len();
+            said.resize(begin + length + 2, 0);
+            from.read_exact(&mut said[begin..]).await?;
+            is_lost = fate
+                .send_if_modified(|fate| fate.losing.take_if(|losing| subject.contains(*losing)).is_some());
+        }
+        if !is_lost {
+            to.write_all(&said).await?;
+        }
+        said.clear();
+    }
+    Ok(())
 }
