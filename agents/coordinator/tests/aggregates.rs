@@ -3,7 +3,7 @@
 
 mod harness;
 
-use std::{collections::BTreeMap, sync::atomic::Ordering};
+use std::sync::atomic::Ordering;
 
 use harness::{World, counts};
 use quire_coordinator::{Part, RunRequest};
@@ -12,13 +12,6 @@ fn three(world: &World) {
     world.set("1", &["key=b give=B1 give=B2 other=x"]);
     world.set("2", &["key=a give=A use=0", "key=c other=z use=1"]);
     world.set("3", &["key=d name=n", "key=e use=2", "bad"]);
-}
-
-async fn afresh(world: &World) -> BTreeMap<String, String> {
-    let other = World::new();
-    other.script().sources.clone_from(&world.script().sources);
-    other.build().await;
-    other.files()
 }
 
 fn rendered(world: &World) -> Vec<String> {
@@ -51,12 +44,12 @@ async fn a_change_of_an_aggregate_renders_exactly_those_that_use_it() {
     let report = world.build().await;
     assert_eq!(rendered(&world), ["a", "b"], "b itself, and a, which shows what b gives");
     assert_eq!(counts(&report), [6, 2, 3, 1, 0, 0]);
-    assert_eq!(world.files(), afresh(&world).await);
+    assert_eq!(world.files(), world.afresh().await);
 
     world.set("1", &["key=b give=B1 other=x"]);
     world.build().await;
     assert_eq!(rendered(&world), ["a", "b", "e"], "e shows how many there are in the figure");
-    assert_eq!(world.files(), afresh(&world).await);
+    assert_eq!(world.files(), world.afresh().await);
 
     world.set("3", &["key=d name=m", "key=e use=2", "bad"]);
     world.build().await;
@@ -65,7 +58,7 @@ async fn a_change_of_an_aggregate_renders_exactly_those_that_use_it() {
     world.set("1", &[]);
     world.build().await;
     assert_eq!(rendered(&world), ["a", "c", "e"]);
-    assert_eq!(world.files(), afresh(&world).await);
+    assert_eq!(world.files(), world.afresh().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,7 +90,7 @@ async fn a_run_of_keys_sees_what_all_records_give() {
     world.try_run(RunRequest { part, ..world.request() }).await.unwrap();
     assert_eq!(rendered(&world), ["a", "b", "e"], "pages that are held show the new aggregate too");
     world.finish().await;
-    assert_eq!(world.files(), afresh(&world).await);
+    assert_eq!(world.files(), world.afresh().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,7 +108,7 @@ async fn what_is_collected_leaves_what_unchanged_records_give() {
     world.build().await;
     let files = world.files();
     assert!(files["c/a.html"].ends_with("sees [\"x\"]"), "{}", files["c/a.html"]);
-    assert_eq!(files, afresh(&world).await);
+    assert_eq!(files, world.afresh().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,5 +132,5 @@ async fn a_share_that_is_lost_is_made_anew() {
     let world = world.restart();
     world.set("3", &["key=d title=new", "key=e use=2", "bad"]);
     world.build().await;
-    assert_eq!(world.files(), afresh(&world).await);
+    assert_eq!(world.files(), world.afresh().await);
 }

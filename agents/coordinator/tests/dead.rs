@@ -3,9 +3,7 @@
 
 mod harness;
 
-use std::collections::BTreeMap;
-
-use harness::{Script, World, bundle, counts};
+use harness::{World, bundle, counts};
 use quire_coordinator::{Part, RunRequest};
 use quire_proto::{Digest, manifest::UNREAD};
 
@@ -16,15 +14,6 @@ async fn keys(world: &World, keys: &[&str]) -> [u64; 6] {
     let report = world.try_run(request).await.unwrap();
     world.finish().await;
     counts(&report)
-}
-
-/// The site of the same sources, made at once.
-async fn afresh(world: &World) -> BTreeMap<String, String> {
-    let sources = world.script().sources.clone();
-    let script = Script { batch: 3, sources, ..Script::default() };
-    let fresh = World::start(harness::folder(), script, world.progress.clone());
-    fresh.build().await;
-    fresh.files()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,7 +41,7 @@ async fn others_are_made_of_what_a_dead_record_was_by_runs_of_either_kind() {
         assert_eq!(world.files(), by_keys);
         world.set("1", &["key=a offer=x title=New give=two"]);
         assert_eq!(counts(&world.build().await), [2, 2, 0, 0, 0, 0]);
-        assert_eq!(world.files(), afresh(&world).await);
+        assert_eq!(world.files(), world.afresh().await);
     }
 }
 
@@ -74,7 +63,7 @@ async fn a_record_that_never_had_a_page_is_not_there_for_anyone() {
     assert_eq!(world.files(), files);
     world.set("1", &["key=a offer=x name=n"]);
     assert_eq!(counts(&world.build().await), [4, 3, 0, 1, 0, 0]);
-    assert_eq!(world.files(), afresh(&world).await);
+    assert_eq!(world.files(), world.afresh().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,7 +98,7 @@ async fn a_dead_record_that_has_moved_keeps_its_page() {
     assert_eq!(world.files()["c/a.html"], "key=a title=Old near []");
     world.set("3", &[]);
     assert_eq!(counts(&world.build().await), [2, 1, 1, 0, 0, 0]);
-    assert_eq!(world.files(), afresh(&world).await);
+    assert_eq!(world.files(), world.afresh().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

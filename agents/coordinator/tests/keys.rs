@@ -4,7 +4,7 @@
 mod harness;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -15,14 +15,6 @@ use quire_proto::RunId;
 
 fn of(world: &World, keys: &[&str]) -> RunRequest {
     RunRequest { part: Part::of_keys(keys.iter().copied()), ..world.request() }
-}
-
-/// The site that a first run leaves of the same sources.
-async fn afresh(world: &World) -> BTreeMap<String, String> {
-    let other = World::new();
-    other.script().sources.clone_from(&world.script().sources);
-    other.build().await;
-    other.files()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,7 +36,7 @@ async fn only_what_is_asked_for_is_looked_at_and_everything_else_stays() {
     // What a run of everything makes of it is what a first run makes.
     let report = world.build().await;
     assert_eq!(counts(&report), [4, 2, 1, 1, 0, 0]);
-    assert_eq!(world.files(), afresh(&world).await);
+    assert_eq!(world.files(), world.afresh().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,7 +57,7 @@ async fn a_key_that_is_new_is_found_wherever_it_is_and_one_that_is_gone_is_remov
     assert!(shown.contains("c/c.html") && shown.contains("c/b.html"), "{shown:?}");
     assert!(!shown.contains("c/a.html") && !shown.contains("c/d.html"), "{shown:?}");
     world.build().await;
-    assert_eq!(world.files(), afresh(&world).await);
+    assert_eq!(world.files(), world.afresh().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -84,7 +76,7 @@ async fn a_key_is_found_where_it_has_moved_to() {
     assert!(files["c/a.html"].contains("new") && files["c/c.html"].contains("new"), "{files:?}");
     assert!(files["c/b.html"].contains("old"));
     world.build().await;
-    assert_eq!(world.files(), afresh(&world).await);
+    assert_eq!(world.files(), world.afresh().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,7 +124,7 @@ async fn what_is_dead_is_tried_again_though_a_run_of_keys_came_between() {
     assert_eq!(counts(&keys), [1, 0, 1, 0, 0, 0]);
     world.script().unrendered.clear();
     assert_eq!(counts(&world.build().await), [2, 1, 1, 0, 0, 0]);
-    assert_eq!(world.files(), afresh(&world).await);
+    assert_eq!(world.files(), world.afresh().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,7 +145,7 @@ async fn claims_of_records_that_are_not_looked_at_are_theirs_whatever_the_order(
     assert!(files.contains_key("c/b.html") && files.contains_key("c/c.html"), "{:?}", files.keys());
     assert!(!files.contains_key("c/a.html"));
     world.build().await;
-    assert_eq!(world.files(), afresh(&world).await);
+    assert_eq!(world.files(), world.afresh().await);
     assert!(world.files().contains_key("c/a.html") && !world.files().contains_key("c/b.html"));
 }
 
@@ -183,7 +175,7 @@ async fn what_is_dead_is_tried_again_where_it_is_and_nowhere_else() {
     assert!(["c/a.html", "c/b.html", "c/c.html"].iter().all(|page| files.contains_key(*page)), "{files:?}");
     assert!(!files.contains_key("c/d.html"), "the other one is as dead as it was");
     assert_eq!(counts(&world.build().await), [4, 1, 3, 0, 0, 0]);
-    assert_eq!(world.files(), afresh(&world).await);
+    assert_eq!(world.files(), world.afresh().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -250,7 +242,7 @@ async fn a_run_of_keys_overtakes_one_of_everything_and_what_it_brought_stays() {
     world.finish().await;
     let files = world.files();
     assert!(files["c/k7.html"].contains("new") && files["c/k8.html"].contains("mid"), "{files:?}");
-    assert_eq!(files, afresh(&world).await);
+    assert_eq!(files, world.afresh().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -285,5 +277,5 @@ async fn many_runs_of_keys_do_not_keep_one_of_everything_from_its_end() {
     world.finish().await;
     assert!(world.files()["c/k5.html"].contains(&format!("t{}", rounds - 1)));
     world.build().await;
-    assert_eq!(world.files(), afresh(&world).await);
+    assert_eq!(world.files(), world.afresh().await);
 }

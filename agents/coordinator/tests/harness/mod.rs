@@ -195,6 +195,14 @@ impl World {
         files
     }
 
+    /// The files that a first run leaves of the same sources.
+    pub async fn afresh(&self) -> BTreeMap<String, String> {
+        let other = Self::new();
+        other.script().sources.clone_from(&self.script().sources);
+        other.build().await;
+        other.files()
+    }
+
     pub fn manifest(&self) -> Manifest {
         let name = format!("manifests/{}", self.catalogue);
         let epochs = self.store.list(&name).unwrap();
