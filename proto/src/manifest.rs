@@ -56,9 +56,9 @@ pub struct Basis {
     pub inputs: Vec<(String, Digest)>,
     /// Items that were dead in this run; they are tried again by the next one.
     pub dead: u64,
-    /// Packs with bodies of records that are dead: no row names them, but whoever looks at their letters needs them.
+    /// Where the bodies of records lie that are dead: no row names them, but whoever looks at their letters needs them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub dead_bodies: Vec<Digest>,
+    pub dead_bodies: Vec<DeadBody>,
     /// The catalogue's aggregates, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub together: Vec<PackSlice>,
@@ -78,6 +78,15 @@ impl Basis {
         };
         (0..).zip(slices).map(reference).collect()
     }
+}
+
+/// The body of a record that is dead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadBody {
+    /// Where the record comes from.
+    pub item: ItemId,
+    /// The pack that has it.
+    pub pack: Digest,
 }
 
 /// A figure of the catalogue as a whole, drawn.
@@ -113,8 +122,8 @@ pub struct Chunk {
     pub last: String,
 }
 
-/// The content of an item that is dead: its row is the last one that could be made, and whatever the item is now, the next
-/// run reads it.
+/// The content of a row that is not of what its item is now, as that could not be processed: whatever the item is, the next run
+/// reads it.
 pub const UNREAD: Digest = Digest::from_bytes([0; 32]);
 
 /// An accepted record.
@@ -122,7 +131,7 @@ pub const UNREAD: Digest = Digest::from_bytes([0; 32]);
 pub struct Entry {
     /// The item it came from.
     pub item: ItemId,
-    /// Digest of the item's bytes; [`UNREAD`] of one that is dead.
+    /// Digest of the item's bytes, or [`UNREAD`].
     pub content: Digest,
     /// Key, claims, list row, where the body lies.
     pub record: Arc<RecordVerdict>,
@@ -149,7 +158,7 @@ pub struct Entry {
 pub struct RejectRow {
     /// The item.
     pub item: ItemId,
-    /// Digest of the item's bytes; [`UNREAD`] of one that is dead.
+    /// Digest of the item's bytes, or [`UNREAD`].
     pub content: Digest,
     /// The key, where it could be had.
     pub key: Option<String>,

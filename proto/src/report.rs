@@ -56,6 +56,9 @@ pub struct RunReport {
     /// Source and location of all that a run of some keys looked at. Known to the process of the run alone.
     #[serde(skip)]
     pub looked_at: BTreeSet<(String, String)>,
+    /// Keys of records that died in it and could be made in the end. Known to the process of the run alone.
+    #[serde(skip)]
+    pub revived: BTreeSet<String>,
 }
 
 /// Items by state: `seen = published + unchanged + rejected + dead`.

@@ -277,7 +277,7 @@ fn the_catalogue_of_neuron_types_shows_what_is_in_the_graph() {
     assert!(card("Mi1 R", "Connections").starts_with("171 41 upstream | 130 downstream"));
     // 180 connections downstream; of those with types 11, 2 and 5 with cells of T4a, 3 and 7 of DNp01, 9 of Mi1.
     let expected = [
-        "T4a | 3 | ACh | 18 | 6.0 | 10.0 | 0.461",
+        "T4a | 3 | ACh | 18 | 6.0 | 10.0 | 0.462",
         "DNp01 | 2 | Glu | 10 | 3.3 | 5.6 | 0.400",
         "Mi1 | 1 | ACh | 9 | 3.0 | 5.0 | 0.000",
     ];

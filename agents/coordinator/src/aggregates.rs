@@ -65,6 +65,12 @@ impl Together {
         Ok(together)
     }
 
+    /// Digest of all of them.
+    pub(crate) fn digest(&self) -> Digest {
+        let digest = DigestBuilder::new("quire together").number(self.refs.len() as u64);
+        self.refs.iter().fold(digest, |digest, aggregate| digest.digest(&aggregate.used.digest)).finish()
+    }
+
     /// Whether all of `used` are what they were.
     pub(crate) fn are_still(&self, used: &[UsedAggregate]) -> bool {
         used.iter().all(|used| {

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     RunError,
-    dead::Death,
-    make::{Planned, same_files, with_content},
+    dead::{Death, Tried, cause},
+    make::{Planned, same_files},
     manifest_io::ChunkWriter,
     runs::{Row, Sorted, SortedRuns, Spooled},
     shelf::Shelf,
@@ -135,7 +135,7 @@ impl Assembled {
     /// The row of a record, counted; `None` if it is dead and never had a page: the next run tries it again, as the manifest
     /// knows nothing of it.
     fn entry(&mut self, row: Planned, products: Vec<Product>, epoch: Epoch) -> Option<Arc<Entry>> {
-        let Planned { mut entry, former, render, index, made, mut died, dead, held } = row;
+        let Planned { mut entry, former, render, index, made, mut died, dead, held, seen, together } = row;
         if held {
             // It is not of this run.
         } else if dead {
@@ -162,9 +162,21 @@ impl Assembled {
         if died.is_some() || !rendered || !indexed {
             self.held_died += u64::from(held);
             self.counts.dead += u64::from(!dead && !held);
-            self.deaths.push(death(&entry, former.as_deref(), died));
-            // Its last page stays.
-            return former.map(|former| with_content(former, UNREAD));
+            let died = died.unwrap_or_else(|| "made without a result".to_owned());
+            let Entry { item, record, inputs, .. } = &*entry;
+            let was = former.as_ref().map(|former| &former.record);
+            self.deaths.push(Death {
+                item: item.clone(),
+                key: record.key.clone(),
+                of: Tried { body: record.digest, inputs: *inputs, together },
+                pack: record.body.pack,
+                error: cause(&died, &record.key),
+                is_new: was != Some(record),
+                gives: was.is_none_or(|was| was.shares != record.shares) && !record.shares.is_empty(),
+                seen,
+                unindexed: !indexed,
+            });
+            return former.and_then(|former| stays(former, &entry));
         }
         let same = former.as_ref().is_some_and(|former| same_files(&former.files, &entry.files));
         if let (false, same) = (dead || held, same) {
@@ -174,17 +186,17 @@ impl Assembled {
     }
 }
 
-fn death(entry: &Entry, former: Option<&Entry>, error: Option<String>) -> Death {
-    let Entry { item, record, inputs, .. } = entry;
-    Death {
-        item: item.clone(),
-        key: record.key.clone(),
-        body: record.digest,
-        pack: record.body.pack,
-        inputs: *inputs,
-        error: error.unwrap_or_else(|| "made without a result".to_owned()),
-        is_new: former.is_none_or(|former| former.record != *record),
+/// The last row of a record that died: its last page stays, unless its name may be another's by now.
+fn stays(mut former: Arc<Entry>, entry: &Entry) -> Option<Arc<Entry>> {
+    if former.record.slug != entry.record.slug {
+        return None;
     }
+    let content = if former.record == entry.record { entry.content } else { UNREAD };
+    if (&former.item, former.content) != (&entry.item, content) {
+        let row = Arc::make_mut(&mut former);
+        (row.item, row.content) = (entry.item.clone(), content);
+    }
+    Some(former)
 }
 
 /// The former row if the new one differs in its epoch only: what did not change keeps its address.

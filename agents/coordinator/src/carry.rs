@@ -19,7 +19,7 @@ use crate::{
     workspace::Workspace,
 };
 use quire_proto::{
-    ItemId, Judged, PackSlice, Verdict,
+    Digest, ItemId, Judged, PackSlice, Verdict,
     manifest::{Entry, Manifest, RejectRow, UNREAD},
 };
 
@@ -55,7 +55,8 @@ impl Found {
         Ok(Self { scope, complete, sources, rejected: candidates.finish(), verdicts, unchanged, dead })
     }
 
-    fn looks_at(&self, item: &ItemId) -> bool {
+    /// Whether the run looks at the item.
+    pub(crate) fn looks_at(&self, item: &ItemId) -> bool {
         self.scope.as_ref().is_none_or(|scope| scope.has(item))
     }
 }
@@ -70,10 +71,10 @@ pub(crate) struct Carried {
 }
 
 /// Reads verdicts and the last manifest's rows. A run of some keys holds all that is not in its scope. Records that are
-/// `dead` count as the last manifest has them. Tells what could not be had.
+/// `dead` count as the last manifest has them. `validation` is that of the definition. Tells what could not be had.
 pub(crate) fn carry(
     found: &Found,
-    base: Option<&Committed>,
+    (base, validation): (Option<&Committed>, Digest),
     dead: &Dead,
     shelf: &Shelf,
     workspace: &Workspace,
@@ -85,21 +86,20 @@ pub(crate) fn carry(
         shelf,
         workspace,
         candidates: workspace.record_runs(),
+        is_other: base.is_some_and(|base| base.manifest.validation != validation),
         elsewhere: HashSet::new(),
-        replaced: HashSet::new(),
-        moved: BTreeMap::new(),
+        replaced: 0,
     };
     carrying.verdicts()?;
     let mut fates = Fates::of(found);
     if let Some(base) = base {
         carrying.rows(&base.manifest, &mut fates)?;
     }
-    carrying.moved()?;
     fates.tell(lost);
     found.scope.iter().for_each(|scope| scope.tell_missing(lost));
     let missing = found.scope.iter().flat_map(Scope::missing);
     let failures = fates.failures().into_iter().chain(missing).collect();
-    let lost = fates.lost() + dead.replaced() - carrying.replaced.len() as u64;
+    let lost = fates.lost() + dead.replaced() - carrying.replaced;
     Ok(Carried { candidates: carrying.candidates.finish(), lost, failures })
 }
 
@@ -110,12 +110,12 @@ struct Carrying<'a> {
     shelf: &'a Shelf,
     workspace: &'a Workspace,
     candidates: SortedRuns<Candidate>,
-    /// Keys of dead records that another item has, too.
-    elsewhere: HashSet<String>,
+    /// The last manifest's rows are of another definition.
+    is_other: bool,
+    /// Other items of this run that have the key of a dead record.
+    elsewhere: HashSet<ItemId>,
     /// Dead records that count as the last manifest has them.
-    replaced: HashSet<ItemId>,
-    /// Those that it has under another item that is gone.
-    moved: BTreeMap<ItemId, Candidate>,
+    replaced: u64,
 }
 
 impl Carrying<'_> {
@@ -133,8 +133,8 @@ impl Carrying<'_> {
                 if self.dead.replaces(&verdict.item) {
                     continue;
                 }
-                if let Some(key) = key_of(&verdict).filter(|key| self.dead.has_key(key)) {
-                    self.elsewhere.insert(key.clone());
+                if key_of(&verdict).is_some_and(|key| self.dead.has_key(key)) {
+                    self.elsewhere.insert(verdict.item.clone());
                 }
                 self.push(Candidate::fresh(verdict))?;
             }
@@ -161,7 +161,8 @@ impl Carrying<'_> {
                 && !self.dead.replaces(&row.item)
                 && let Some(origin) = fates.fate(&row.item)
             {
-                self.push_row(of_reject(row), origin)?;
+                let origin = if origin == Origin::Dead { Origin::DeadReject } else { origin };
+                self.push(Candidate { origin, ..of_reject(row) })?;
             }
         }
         Ok(())
@@ -169,37 +170,38 @@ impl Carrying<'_> {
 
     fn entry(&mut self, row: Candidate, fates: &mut Fates<'_>) -> Result<(), RunError> {
         if !self.found.looks_at(&row.item) {
-            return self.push_row(row, Origin::Held);
+            return self.push(Candidate { origin: Origin::Held, ..row });
         }
-        if self.dead.replaces(&row.item) {
-            self.replaced.insert(row.item.clone());
-            return self.push_row(row, Origin::Dead);
+        let is_replaced = self.dead.replaces(&row.item);
+        if !is_replaced && let Some(origin) = fates.fate(&row.item) {
+            return if origin == Origin::Dead {
+                self.push_dead(row)
+            } else {
+                self.push(Candidate { origin, ..row })
+            };
         }
-        if let Some(origin) = fates.fate(&row.item) {
-            return self.push_row(row, origin);
-        }
-        if let Some(key) = row.record().map(|record| &record.key)
-            && let Some(item) = self.dead.item_of(key)
-            && !self.elsewhere.contains(key)
+        // Positions are of items, and what has died is a record: it may have been elsewhere.
+        if !self.elsewhere.contains(&row.item)
+            && let Some(item) = row.record().and_then(|record| self.dead.item_of(&record.key))
         {
-            self.moved.insert(item.clone(), row);
+            self.replaced += 1;
+            return self.push_dead(Candidate { item: item.clone(), content: UNREAD, ..row });
         }
         Ok(())
     }
 
-    /// Records that have moved and died.
-    fn moved(&mut self) -> Result<(), RunError> {
-        for (item, row) in std::mem::take(&mut self.moved) {
-            if self.replaced.insert(item.clone()) {
-                self.push_row(Candidate { item, ..row }, Origin::Dead)?;
-            }
+    /// What the record was. Of another definition, only what says itself what it is can be understood.
+    fn push_dead(&mut self, mut row: Candidate) -> Result<(), RunError> {
+        if self.is_other
+            && let Judged::Record(record) = &mut row.judged
+        {
+            let record = Arc::make_mut(record);
+            record.shares.clear();
+            record.terms.clear();
+            record.row.fields.clear();
+            row.content = UNREAD;
         }
-        Ok(())
-    }
-
-    fn push_row(&mut self, row: Candidate, origin: Origin) -> Result<(), RunError> {
-        let content = if origin == Origin::Dead { UNREAD } else { row.content };
-        self.push(Candidate { origin, content, ..row })
+        self.push(Candidate { origin: Origin::Dead, ..row })
     }
 
     fn push(&mut self, row: Candidate) -> Result<(), RunError> {

@@ -129,7 +129,7 @@ impl Collector {
         live.extend([committed.digest, catalogue.bundle]);
         live.extend(files.iter().map(|file| file.from.pack));
         live.extend(basis.figures.iter().map(|figure| figure.listing.pack));
-        live.extend(basis.dead_bodies.iter().copied());
+        live.extend(basis.dead_bodies.iter().map(|body| body.pack));
         live.extend(basis.together.iter().map(|aggregate| aggregate.pack));
         for chunk in entries {
             live.extend(self.packs(shelf, chunk, entry_packs)?.iter().copied());

@@ -234,6 +234,7 @@ impl Coordinator {
             reasons,
             unlisted: 0,
             looked_at: BTreeSet::new(),
+            revived: BTreeSet::new(),
         };
         let ended = Box::pin(run.run()).await?;
         if let Some((committed, wanted)) = ended.committed {

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     RunError,
     aggregates::Together,
-    dead::Dead,
+    dead::{Dead, Tried},
     decide::{Accepted, Decided, Origin, Pair, hits, record_weight},
     manifest_io::{Committed, EntryReader, ManifestRow as _},
     runs::{Row, Spooled},
@@ -70,6 +70,10 @@ pub(crate) struct Planned {
     pub(crate) dead: bool,
     /// The run does not look at the item: it is not counted.
     pub(crate) held: bool,
+    /// Keys of the records that it looks up, where pages are to be made.
+    pub(crate) seen: Vec<String>,
+    /// Digest of the aggregates.
+    pub(crate) together: Digest,
 }
 
 impl Row for Planned {
@@ -78,7 +82,8 @@ impl Row for Planned {
     }
 
     fn weight(&self) -> usize {
-        self.entry.weight() + self.former.as_ref().map_or(0, |former| former.weight())
+        let seen: usize = self.seen.iter().map(|key| 32 + key.len()).sum();
+        self.entry.weight() + self.former.as_ref().map_or(0, |former| former.weight()) + seen
     }
 }
 
@@ -191,13 +196,18 @@ impl MakePlan<'_> {
             keep_shares(Arc::make_mut(&mut record), &former.record, packs)?;
         }
         let inputs = self.inputs(&record, &item, lookups);
-        let (held, dead) = (origin == Origin::Held, origin == Origin::Dead);
+        let (held, dead) = (origin == Origin::Held, origin.is_dead());
         let last = former.as_deref().filter(|_| !self.full || held);
         let made = made.filter(|_| !self.dead.has_key(&record.key));
         let document = self.document(last, made, &record, packs)?;
         let pages = self.pages(last, made, inputs, packs)?;
-        let died = self.dead.error(&item, &record.digest, &inputs).map(str::to_owned);
+        let together = self.together.digest();
+        let tried = Tried { body: record.digest, inputs, together };
+        let is_missing = document.is_none() || pages.is_none();
+        let died = self.dead.error(&item, &tried).filter(|_| is_missing).map(ToString::to_string);
         let (index, render) = (died.is_none() && document.is_none(), died.is_none() && pages.is_none());
+        let seen =
+            if render { lookups.iter().flatten().map(|hit| hit.key.clone()).collect() } else { Vec::new() };
         let is_made = |row: Option<&Entry>| row.zip(made).is_some_and(|(row, made)| std::ptr::eq(row, made));
         let made = is_made(document) || is_made(pages);
         if let (Some(former), Some(_), Some(_)) = (&former, document, pages)
@@ -208,7 +218,18 @@ impl MakePlan<'_> {
         {
             // As it was, and at its place: nothing of it has to be written again.
             let entry = with_content(Arc::clone(former), content);
-            return Ok(Planned { entry, former: None, render, index, made, died, dead, held });
+            return Ok(Planned {
+                entry,
+                former: None,
+                render,
+                index,
+                made,
+                died,
+                dead,
+                held,
+                seen,
+                together,
+            });
         }
         let entry = Entry {
             item,
@@ -223,7 +244,8 @@ impl MakePlan<'_> {
             epoch: self.epoch,
         };
         let former = former.filter(|_| index || render || made || died.is_some());
-        Ok(Planned { entry: Arc::new(entry), former, render, index, made, died, dead, held })
+        let entry = Arc::new(entry);
+        Ok(Planned { entry, former, render, index, made, died, dead, held, seen, together })
     }
 
     /// The row whose document is the record's, if it is at hand.
@@ -288,7 +310,7 @@ impl MakePlan<'_> {
 }
 
 /// The same row; that a record is dead changes nothing of what it was.
-pub(crate) fn with_content(mut entry: Arc<Entry>, content: Digest) -> Arc<Entry> {
+fn with_content(mut entry: Arc<Entry>, content: Digest) -> Arc<Entry> {
     if entry.content != content {
         Arc::make_mut(&mut entry).content = content;
     }

@@ -184,12 +184,6 @@ impl Plan {
         }
     }
 
-    /// Packs of dead records that the last manifest kept: after a run of some keys, those of others are still dead.
-    pub(crate) fn dead_bodies(&self) -> &[Digest] {
-        let base = self.base.as_ref().filter(|_| self.scope.is_some());
-        base.map(|base| base.manifest.basis.dead_bodies.as_slice()).unwrap_or_default()
-    }
-
     /// The locations that all rows come from, for the next run to compare listings with. After a run of some keys nobody
     /// has decided about all of them together: the next run of the whole catalogue shall.
     pub(crate) fn basis_sources(

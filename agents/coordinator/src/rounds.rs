@@ -1,7 +1,7 @@
 //! From what was gathered to the manifest's rows: the decision is taken, pages and documents are made, and both again without
 //! what died, until nothing more dies (see [`Dead`]).
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use quire_proto::{
     RecordCounts, Work,
@@ -35,6 +35,10 @@ pub(crate) struct Rows {
     pub(crate) failures: Vec<String>,
 }
 
+/// After so many rounds, what still dies keeps its last page and is for others what it is now: each round may cost as much as
+/// a run, and pages that die of each other one by one are no case worth more.
+const MAX_ROUNDS: u64 = 16;
+
 /// What the rounds before this one left to it.
 #[derive(Default)]
 struct Round {
@@ -57,7 +61,8 @@ struct Settled {
 
 /// How a round ended.
 enum Outcome {
-    Rows(Box<Rows>),
+    /// With the keys of records that died before and could be made.
+    Rows(Box<Rows>, BTreeSet<String>),
     Again(Round),
 }
 
@@ -76,7 +81,10 @@ impl Run<'_> {
                 self.enter(Phase::Make);
             }
             match self.make(&found, settled, &this).await? {
-                Outcome::Rows(rows) => return Ok(*rows),
+                Outcome::Rows(rows, revived) => {
+                    self.revived = revived;
+                    return Ok(*rows);
+                }
                 Outcome::Again(next) => round = next,
             }
         }
@@ -93,12 +101,13 @@ impl Run<'_> {
             (Arc::clone(found), Arc::clone(round), Arc::clone(&self.lines.progress));
         on_thread(move || {
             let base = plan.base.as_ref();
+            let basis = (base, plan.catalogue.validation_digest());
             let lost = &mut |loss: &Loss<'_>| {
                 if round.number == 0 {
                     progress.lost(&plan.run, loss);
                 }
             };
-            let carried = carry(&found, base, &round.dead, &shelf, &workspace, lost)?;
+            let carried = carry(&found, basis, &round.dead, &shelf, &workspace, lost)?;
             let mut held = HeldRejects::of(found.scope.as_ref(), base, &shelf);
             let mut rejects = ChunkWriter::new(&shelf);
             let decided = decide(carried.candidates, &plan.messages(), &workspace, &mut |row| {
@@ -115,7 +124,7 @@ impl Run<'_> {
     /// Has documents and pages made.
     async fn make(
         &mut self,
-        found: &Found,
+        found: &Arc<Found>,
         settled: Settled,
         round: &Arc<Round>,
     ) -> Result<Outcome, RunError> {
@@ -135,14 +144,13 @@ impl Run<'_> {
         let (made, rendered) = made?;
 
         let (shelf, workspace, plan) = (self.shelf.clone(), self.workspace.clone(), Arc::clone(&self.plan));
-        let (progress, round, complete) =
-            (Arc::clone(&self.lines.progress), Arc::clone(round), found.complete);
+        let (progress, number, found) =
+            (Arc::clone(&self.lines.progress), round.number + 1, Arc::clone(found));
+        let mut dead = round.dead.clone();
         on_thread(move || {
             let Assembled { entries, mut counts, deaths, held_died } =
                 assemble(made.planned, products.finish(), plan.epoch, &shelf, &workspace)?;
-            let mut dead = round.dead.clone();
-            if dead.add(deaths) {
-                let number = round.number + 1;
+            if dead.add(deaths) && number < MAX_ROUNDS {
                 return Ok(Outcome::Again(Round { number, dead, made: entries, together, rendered }));
             }
             dead.tell(&mut |loss| progress.lost(&plan.run, loss));
@@ -154,18 +162,21 @@ impl Run<'_> {
                 return Err(RunError::Counts(counts));
             }
             let dead_records = plan.dead(&counts, held_died);
+            let others = plan.base.iter().flat_map(|base| base.manifest.basis.dead_bodies.iter().cloned());
             let basis = Basis {
                 sources: plan.basis_sources(sources, &entries, &rejects),
-                index: Some(plan.catalogue.validation_digest()),
+                index: dead.are_indexed().then(|| plan.catalogue.validation_digest()),
                 projection: Some(plan.projection(&entries, &rejects, dead_records)),
                 inputs: Vec::new(),
                 dead: dead_records,
-                dead_bodies: dead.packs(plan.dead_bodies()),
+                dead_bodies: dead.bodies(others.filter(|body| !found.looks_at(&body.item))),
                 together: together.slices.clone(),
                 figures: together.figures.clone(),
             };
             let failures = failures.into_iter().chain(dead.failures()).collect();
-            Ok(Outcome::Rows(Box::new(Rows { entries, rejects, counts, basis, complete, failures })))
+            let complete = found.complete;
+            let rows = Rows { entries, rejects, counts, basis, complete, failures };
+            Ok(Outcome::Rows(Box::new(rows), dead.into_revived()))
         })
         .await
     }

@@ -55,6 +55,8 @@ pub(crate) struct Run<'a> {
     pub(crate) unlisted: usize,
     /// Where a run of some keys looked, once that is known.
     pub(crate) looked_at: BTreeSet<(String, String)>,
+    /// Keys of records that died in a round and could be made in the end.
+    pub(crate) revived: BTreeSet<String>,
 }
 
 /// How a run ended.
@@ -209,11 +211,12 @@ impl<'a> Run<'a> {
     }
 
     /// What a run of some keys looked at, if nothing of it has changed.
-    async fn unchanged_keys(&self, gathered: &Gathered) -> Result<Option<RecordCounts>, RunError> {
+    async fn unchanged_keys(&mut self, gathered: &Gathered) -> Result<Option<RecordCounts>, RunError> {
         let Some(scope) = &self.scope else { return Ok(None) };
         if self.plan.nothing_changed_in(scope, gathered).is_none() {
             return Ok(None);
         }
+        self.looked_at = scope.places();
         let (plan, scope, shelf) = (Arc::clone(&self.plan), scope.clone(), self.shelf.clone());
         on_thread(move || plan.base.as_ref().map(|base| scope.count(base, &shelf)).transpose()).await
     }
@@ -256,6 +259,7 @@ impl<'a> Run<'a> {
             failures,
             unlisted: self.unlisted,
             looked_at: self.looked_at,
+            revived: self.revived,
         };
         Ok(Ended { report, committed })
     }

@@ -100,7 +100,7 @@ fn a_record_says_what_was_worked_out_by_hand() {
     // T4a: bodies 111 and 112 on the right (11 and 2), 113 on the left (5). DNp01: 121 (3) and 122 (7).
     // Bodies are partners of 102 on the right (111: 6, 122: 7) and of 103 on the left (111: 1, 113: 5), which are shown.
     let expected = json!([
-        { "type": "T4a", "side": null, "cells": 3, "weight": 18, "cv": 0.461, "transmitter": "acetylcholine", "bodies": ["111", "113"] },
+        { "type": "T4a", "side": null, "cells": 3, "weight": 18, "cv": 0.462, "transmitter": "acetylcholine", "bodies": ["111", "113"] },
         { "type": "DNp01", "side": null, "cells": 2, "weight": 10, "cv": 0.4, "transmitter": "glutamate", "bodies": ["122"] },
         { "type": "Mi1", "side": null, "cells": 1, "weight": 9, "cv": 0.0, "transmitter": "acetylcholine", "bodies": [] },
     ]);

@@ -103,6 +103,39 @@ fn the_other_eye_is_drawn_if_it_has_more_synapses_and_more_cells() {
     assert_eq!(maps(&page, "synapses"), [("ME".to_owned(), "R".to_owned(), "L".to_owned())]);
 }
 
+/// Of some columns only synapses are known: they are no columns that have cells, on the page, its maps and the plot.
+#[test]
+fn columns_without_cells_are_not_counted_among_those_with() {
+    let mut cells = Vec::new();
+    let site = Site::changed(|catalogue| {
+        edit(catalogue, "type-04.json", |it| {
+            let maps = it["eyemaps"].as_array_mut().unwrap();
+            let own = maps.iter_mut().find(|map| map["cells_of"] == "L").unwrap();
+            let columns = own["columns"].as_array_mut().unwrap();
+            columns[0][2] = 0.into();
+            columns[1][2] = 0.into();
+            cells =
+                columns.iter().filter_map(|column| column[2].as_u64()).filter(|cells| *cells > 0).collect();
+        });
+    });
+    let page = site.page("Weft17", "L");
+    let (columns, sum) = (cells.len(), cells.iter().sum::<u64>() as f64);
+    let row = page.rows("coverage").remove(0);
+    assert_eq!(
+        (row[2].clone(), row[4].clone()),
+        (columns.to_string(), format!("{:.2}", sum / columns as f64))
+    );
+    let text = plain(page.section("coverage"));
+    assert!(text.contains(&format!("{columns} with data")), "{text}");
+    assert!(text.contains(&format!("{} with data", columns + 2)), "synapses have them: {text}");
+    let plots = between(&page.html, "data=\"figures/coverage-", "\"");
+    let own = plots.iter().find(|plot| plot.starts_with("lo-l.svg")).unwrap();
+    let (file, point) = own.split_once('#').unwrap();
+    let svg = site.read(&format!("figures/coverage-{file}"));
+    let point = between(&svg, &format!("<a id=\"{point}\""), "</a>")[0];
+    assert!(point.contains(&format!("Coverage: {}", sum / columns as f64)), "{point}");
+}
+
 #[test]
 fn left_and_right_have_their_places_also_where_one_is_missing() {
     let site = Site::changed(|catalogue| {

@@ -133,6 +133,27 @@ fn a_run_of_keys_takes_away_the_letters_of_what_it_has_looked_at() {
     assert_eq!(about(), ["heron"]);
 }
 
+/// A record whose page cannot be made of what another one is now, and can of what that was.
+#[test]
+fn what_could_be_made_in_the_end_has_no_letter() {
+    let folder = tempfile::tempdir().unwrap();
+    let birds = birds(
+        folder.path(),
+        "birds",
+        &[("heron", ",\"name\":\"ruin\""), ("swan", ",\"colour\":\"white\",\"near\":\"heron\"")],
+    );
+    let definition = fs::read_to_string(birds.join("catalogue.yaml")).unwrap();
+    let definition = definition
+        .replace("title: .id\n", "title: .name // .id\nlookups: [{ name: near, by: .near, in: .id }]\n");
+    fs::write(birds.join("catalogue.yaml"), definition).unwrap();
+    let page = "{% for bird in lookups.near %}{% if bird.title == 'ruin' %}{{ record.ruin }}{% endif %}{% endfor %}{{ record.colour }}";
+    fs::write(birds.join("templates/record.html"), page).unwrap();
+    let cluster = Cluster::start(1, &[("BIRDS_ROOT", birds.join("data").to_str().unwrap())]);
+    let records = cluster.run_folder(&birds).runs[0].records;
+    assert_eq!((records.published, records.dead), (1, 1));
+    assert_eq!(letters(&cluster).iter().map(|(about, _)| about.as_str()).collect::<Vec<_>>(), ["heron"]);
+}
+
 #[test]
 fn a_letter_stays_until_the_run_that_replays_it_has_ended_well() {
     let folder = tempfile::tempdir().unwrap();

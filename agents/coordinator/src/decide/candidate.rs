@@ -14,10 +14,19 @@ pub(crate) enum Origin {
     Fresh,
     /// The last manifest's row; the item has not changed, or its source could not be listed.
     Kept,
-    /// The last manifest's row; the item could not be processed this time.
+    /// The last manifest's row, accepted then; the item could not be processed this time, and it stays so.
     Dead,
+    /// The last manifest's row, rejected then; the item could not be processed this time.
+    DeadReject,
     /// The last manifest's row, accepted then; this run does not look at it, and it stays so.
     Held,
+}
+
+impl Origin {
+    /// Whether the item could not be processed.
+    pub(crate) fn is_dead(self) -> bool {
+        matches!(self, Self::Dead | Self::DeadReject)
+    }
 }
 
 /// What is known of one item.

@@ -60,7 +60,7 @@ pub(crate) fn decide(
     workspace: &Workspace,
     reject: &mut dyn FnMut(RejectRow) -> Result<(), RunError>,
 ) -> Result<Decided, RunError> {
-    let (stakes, standings, sources) = take_stakes(&candidates, workspace)?;
+    let Taken { stakes, standings, sources, items } = take_stakes(&candidates, workspace)?;
     let groups = stakes.groups()?;
     let solution = solve(&standings, &groups);
     let named = names(&candidates, &groups, &solution, workspace)?;
@@ -79,10 +79,7 @@ pub(crate) fn decide(
         verdicts.take(candidate?, number as u32, &solution, &explainer)?;
     }
     let Verdicts { accepted, terms, rejected, reasons, dead, .. } = verdicts;
-    let (pairs, items) = (
-        terms.resolve(workspace)?,
-        standings.iter().filter(|standing| **standing != Standing::Held).count() as u64,
-    );
+    let pairs = terms.resolve(workspace)?;
     Ok(Decided { accepted: accepted.finish(), pairs, items, rejected, reasons, dead, sources })
 }
 
@@ -120,7 +117,7 @@ impl Verdicts<'_> {
                 (self.reject)(RejectRow { item, content, key, problems, record: Some(record), claims })
             }
             Judged::Rejected { key, mut problems, claims } => {
-                *(if origin == Origin::Dead { &mut self.dead } else { &mut self.rejected }) += 1;
+                *(if origin.is_dead() { &mut self.dead } else { &mut self.rejected }) += 1;
                 problems.extend(explainer.conflicts(row, &claims));
                 self.count(origin, &problems);
                 (self.reject)(RejectRow { item, content, key, problems, record: None, claims })
@@ -139,13 +136,21 @@ impl Verdicts<'_> {
     }
 }
 
-/// First pass: every claim and reference, also what rows that are wrong by themselves would claim; how rows stand, and where rows come from.
-fn take_stakes(
-    candidates: &Sorted<Candidate>,
-    workspace: &Workspace,
-) -> Result<(Stakes, Vec<Standing>, Vec<SourceState>), RunError> {
+/// What the first pass found.
+struct Taken {
+    stakes: Stakes,
+    /// How rows stand.
+    standings: Vec<Standing>,
+    /// Where they come from.
+    sources: Vec<SourceState>,
+    /// How many of them are of the run.
+    items: u64,
+}
+
+/// First pass: every claim and reference, also what rows that are wrong by themselves would claim.
+fn take_stakes(candidates: &Sorted<Candidate>, workspace: &Workspace) -> Result<Taken, RunError> {
     let mut stakes = Stakes::new(workspace);
-    let mut standings = Vec::new();
+    let (mut standings, mut items) = (Vec::new(), 0);
     let mut sources = SourceStates::default();
     for (number, candidate) in unique(candidates.iter().map_err(RunError::Spill)?).enumerate() {
         let candidate = candidate?;
@@ -154,15 +159,16 @@ fn take_stakes(
             u32::try_from(number).map_err(|_| RunError::Spill(std::io::ErrorKind::FileTooLarge.into()))?;
         sources.add(&candidate.item.source, &candidate.item.location);
         let record = candidate.record();
+        items += u64::from(candidate.origin != Origin::Held);
         standings.push(match candidate.origin {
-            Origin::Held => Standing::Held,
+            Origin::Held | Origin::Dead => Standing::Held,
             _ if record.is_some() => Standing::Open,
             _ => Standing::Out,
         });
         let references = record.map(|record| record.references.as_slice()).unwrap_or_default();
         stakes.add(row, candidate.claims(), references).map_err(RunError::Spill)?;
     }
-    Ok((stakes, standings, sources.finish()))
+    Ok(Taken { stakes, standings, sources: sources.finish(), items })
 }
 
 /// Second pass, where anything is contested: what the rows that problems will name are called.

@@ -157,7 +157,7 @@ impl RunService for Runs {
 
     async fn list_dead(&self, request: Request<ListDeadRequest>) -> Answer<ListDeadResponse> {
         let (leading, request) = (self.leading()?, request.into_inner());
-        dead::check_catalogue(&leading.broker, &leading.store, request.filter.as_ref()).await?;
+        dead::check_catalogue(&leading, request.filter.as_ref()).await?;
         let listed = dead::list(&leading.broker, request).await?;
         Ok(Response::new(listed))
     }
@@ -173,7 +173,7 @@ impl RunService for Runs {
         let (called, _, request) = request.into_parts();
         let lane = if request.lane == 0 { None } else { Some(lane_of(request.lane)?) };
         let leading = self.leading()?;
-        dead::check_catalogue(&leading.broker, &leading.store, request.filter.as_ref()).await?;
+        dead::check_catalogue(&leading, request.filter.as_ref()).await?;
         let replayed = dead::replay(&leading, request, lane, &Caller(&called), &from).await?;
         Ok(Response::new(replayed))
     }
@@ -182,7 +182,7 @@ impl RunService for Runs {
         let from = caller(&request);
         let DropDeadRequest { filter, dry_run } = request.into_inner();
         let leading = self.leading()?;
-        dead::check_catalogue(&leading.broker, &leading.store, filter.as_ref()).await?;
+        dead::check_catalogue(&leading, filter.as_ref()).await?;
         let dropped = dead::drop_all(&leading.broker, filter, dry_run, &from).await?;
         Ok(Response::new(DropDeadResponse { dropped }))
     }

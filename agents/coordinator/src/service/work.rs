@@ -86,6 +86,7 @@ async fn forget_letters(leading: &Leading, part: &Part, report: &BuildReport) {
             catalogue: &run.catalogue,
             epoch: run.epoch,
             part: &looked_at,
+            revived: &run.revived,
             some_died: run.records.dead > 0 || !run.failures.is_empty(),
         };
         if let Err(error) = tried.forget(&leading.broker).await {

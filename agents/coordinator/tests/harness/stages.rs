@@ -293,7 +293,10 @@ impl ScriptRenderer {
             let body = store.get_slice(&record.body)?;
             let body = String::from_utf8_lossy(&body);
             let hits: Vec<&str> = record.lookups.iter().flatten().map(|hit| hit.title.as_str()).collect();
-            if body.contains("unrenderable") || hits.contains(&"ruin") {
+            if body.contains("unrenderable")
+                || hits.contains(&"ruin")
+                || body.contains("needy") && hits.is_empty()
+            {
                 return Err(StageError::permanent("rendering", "the template failed"));
             }
             script.rendered.push(record.key.clone());
@@ -303,6 +306,9 @@ impl ScriptRenderer {
             let mut text = format!("{body} near {hits:?}");
             for aggregate in &uses {
                 text += &format!(" sees {}", String::from_utf8_lossy(&store.get_slice(&aggregate.from)?));
+            }
+            if text.contains("ruinous") {
+                return Err(StageError::permanent("rendering", "the aggregate is odd"));
             }
             used.push(uses.iter().map(|aggregate| aggregate.used).collect::<Vec<_>>());
             pack.add(text.into_bytes());

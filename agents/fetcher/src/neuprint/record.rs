@@ -14,7 +14,7 @@ use super::{
 pub use super::view::Central;
 
 /// Version of what is made of answers. Raised when the same answers would make another record.
-pub const VERSION: u64 = 4;
+pub const VERSION: u64 = 5;
 
 /// Everything that was answered about one type.
 #[derive(Debug, Default)]

@@ -272,13 +272,13 @@ fn connection(name: &str, side: Option<Side>, group: Group) -> Connection {
         side,
         cells,
         weight,
-        cv: variation(group.moments),
+        cv: rounded(variation(group.moments)),
         transmitter: commonest.and_then(|(name, _)| name),
         bodies: bodies.iter().map(|(body, _)| body.to_string()).collect(),
     }
 }
 
-/// Population standard deviation by mean, of a number of weights, their sum and the sum of their squares; three decimals.
+/// Population standard deviation by mean, of a number of weights, their sum and the sum of their squares.
 fn variation([count, sum, squares]: [i64; 3]) -> f64 {
     if count < 2 || sum == 0 {
         return 0.0;
@@ -288,6 +288,11 @@ fn variation([count, sum, squares]: [i64; 3]) -> f64 {
     let spread = (count * squares - sum * sum).max(0);
     #[allow(clippy::cast_precision_loss, reason = "three decimals are kept")]
     let cv = (spread as f64).sqrt() / sum as f64;
+    cv
+}
+
+/// Three decimals.
+fn rounded(cv: f64) -> f64 {
     (cv * 1000.0).round() / 1000.0
 }
 
@@ -300,7 +305,7 @@ fn merged<'a>(groups: impl Iterator<Item = ((&'a str, Option<Side>), Group)>) ->
         all.add(group);
     }
     let whole = |(name, (group, variations)): (&str, (Group, f64))| {
-        let cv = (variations / decimal(group.moments[0]) * 1000.0).round() / 1000.0;
+        let cv = rounded(variations / decimal(group.moments[0]));
         Connection { cv, ..connection(name, None, group) }
     };
     types.into_iter().map(whole).collect()
@@ -347,7 +352,7 @@ mod tests {
     fn the_variation_follows_from_the_moments() {
         assert_eq!(variation([1, 7, 49]), 0.0);
         // Weights 11 and 2: mean 6.5, deviation 4.5.
-        assert_eq!(variation([2, 13, 125]), 0.692);
+        assert_eq!(rounded(variation([2, 13, 125])), 0.692);
         assert_eq!(variation([3, 30, 300]), 0.0, "all alike");
         assert_eq!(variation([0, 0, 0]), 0.0);
     }

@@ -17,6 +17,7 @@ use tonic::Status;
 pub(super) use replay::replay;
 pub(super) use tried::Tried;
 
+use super::lead::Leading;
 use crate::{published_catalogues, task::on_thread};
 
 /// Letters told unless the request says how many.
@@ -211,27 +212,26 @@ async fn check_numbers(broker: &Broker, filter: Option<&DeadFilter>) -> Result<(
 }
 
 /// Refuses a catalogue that nobody knows: whoever names it means another one.
-pub(super) async fn check_catalogue(
-    broker: &Broker,
-    store: &Store,
-    filter: Option<&DeadFilter>,
-) -> Result<(), Status> {
+pub(super) async fn check_catalogue(leading: &Leading, filter: Option<&DeadFilter>) -> Result<(), Status> {
     let Some(catalogue) = filter.map(|filter| filter.catalogue.clone()).filter(|name| !name.is_empty())
     else {
         return Ok(());
     };
-    let store = store.clone();
+    let store = leading.store.clone();
     let known = on_thread(move || published_catalogues(&store))
         .await
         .map_err(|error| Status::internal(quire_runtime::chain(&error)))?;
     // One that was never published may have letters all the same.
     let only = DeadFilter { catalogue: catalogue.clone(), ..DeadFilter::default() };
-    if known.contains(&catalogue) || Letters::new(broker, Some(only), 0).next().await?.is_some() {
+    if known.contains(&catalogue)
+        || !leading.table.list(&catalogue, 1).is_empty()
+        || Letters::new(&leading.broker, Some(only), 0).next().await?.is_some()
+    {
         return Ok(());
     }
     let known: Vec<String> = known.into_iter().collect();
     let there = if known.is_empty() {
-        "none was run yet".to_owned()
+        "none is published yet".to_owned()
     } else {
         format!("there are {}", known.join(", "))
     };

@@ -1,6 +1,6 @@
 //! Letters of what has been tried again.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use quire_api::run::DeadFilter;
 use quire_proto::{Epoch, StageName};
@@ -16,6 +16,8 @@ pub(in crate::service) struct Tried<'a> {
     pub(in crate::service) epoch: Epoch,
     /// What it has looked at, with the letters for the sake of which it was begun.
     pub(in crate::service) part: &'a Part,
+    /// Keys of records that died in it and could be made in the end.
+    pub(in crate::service) revived: &'a BTreeSet<String>,
     /// Something could not be processed: it may have letters of its own.
     pub(in crate::service) some_died: bool,
 }
@@ -30,9 +32,10 @@ impl Tried<'_> {
             self.drop(broker, letter).await?;
         }
         // A run of a part may make pages of other records again, which die again.
-        let again = if self.some_died { self.died_again(broker).await? } else { HashSet::new() };
+        let own =
+            if self.some_died || !self.revived.is_empty() { self.own(broker).await? } else { HashSet::new() };
         self.drop_older(broker, |read| {
-            self.has_tried(read) || about(read).is_some_and(|about| again.contains(&about))
+            self.has_tried(read) || about(read).is_some_and(|about| own.contains(&about))
         })
         .await
     }
@@ -43,15 +46,23 @@ impl Tried<'_> {
         self.part.is_all() || tried.is_some_and(|tried| self.part.covers(&tried))
     }
 
-    async fn died_again(&self, broker: &Broker) -> Result<HashSet<About>, Status> {
+    /// What the run's own letters are about: one for each. Others of them say what an earlier or later attempt of the run at
+    /// the same record came to.
+    async fn own(&self, broker: &Broker) -> Result<HashSet<About>, Status> {
         let mut found = self.of_catalogue(broker);
-        let mut again = HashSet::new();
+        let mut own = HashSet::new();
         while let Some(read) = found.next().await? {
-            if epoch(&read) == Some(self.epoch) {
-                again.extend(about(&read));
+            if epoch(&read) != Some(self.epoch) {
+                continue;
+            }
+            let Some(about) = about(&read) else { continue };
+            let is_revived = matches!(about.0, StageName::Index | StageName::Render)
+                && about.1.iter().all(|key| self.revived.contains(key));
+            if is_revived || !own.insert(about) {
+                self.drop(broker, read.letter.number).await?;
             }
         }
-        Ok(again)
+        Ok(own)
     }
 
     /// Drops those that `are_meant` among the letters of earlier runs.
