@@ -68,15 +68,18 @@ fn png(count: u64) {
 }
 
 /// What is measured: name, options, and by what theirs is divided to give the limit of the size.
-fn maps() -> [(&'static str, Eyemap, f64); 5] {
+fn maps() -> [(&'static str, Eyemap, f64); 7] {
     let of = Eyemap { subject: "T4a".to_owned(), region: "ME".to_owned(), ..Eyemap::default() };
+    let short = Eyemap { tooltips: Tooltips::Short, ..of.clone() };
     let layers: Vec<String> = (1..=10).map(|layer| layer.to_string()).collect();
     [
         ("one layer", Eyemap { tooltips: Tooltips::None, ..of.clone() }, 8.0),
+        ("one layer, short tooltips", short.clone(), 8.0),
         ("one layer, tooltips", of.clone(), 4.0),
+        ("4 layers, short tooltips", Eyemap { layers: layers[..4].to_vec(), ..short.clone() }, 4.0),
         ("4 layers, tooltips", Eyemap { layers: layers[..4].to_vec(), ..of.clone() }, 4.0),
-        ("10 layers, tooltips", Eyemap { layers: layers.clone(), ..of.clone() }, 4.0),
-        ("10 layers, short tooltips", Eyemap { layers, tooltips: Tooltips::Short, ..of }, 4.0),
+        ("10 layers, short tooltips", Eyemap { layers: layers.clone(), ..short }, 4.0),
+        ("10 layers, tooltips", Eyemap { layers, ..of }, 4.0),
     ]
 }
 

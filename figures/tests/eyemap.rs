@@ -300,6 +300,9 @@ fn maps_are_an_eighth_as_large_and_a_quarter_with_titles_and_layers() {
     assert!(plain.len() <= 40_000, "{}", plain.len());
     let titles = drawn(&of_region(), &Made { count: 892, layers: 0 });
     assert!(titles.len() <= 100_000, "{}", titles.len());
+    let short = Eyemap { tooltips: Tooltips::Short, ..of_region() };
+    let titles = drawn(&short, &Made { count: 892, layers: 0 });
+    assert!(titles.len() <= 78_000, "an eighth with short titles, too: {}", titles.len());
     let all = drawn(&layered(10), &Made { count: 892, layers: 10 });
     assert!(all.len() <= 156_000, "{}", all.len());
     let short = Eyemap { tooltips: Tooltips::Short, ..layered(10) };

@@ -1,5 +1,5 @@
 //! Measures the catalogue of neuron types over a neuPrint server: `builds` cold and unchanged builds of the real types, `queue` as many
-//! queue files as its users have, `type` what one type of columns asks for; `site FOLDER` makes the site of as many made-up types as
+//! queue files as its users have, `type` what one type of columns asks for, `columnar` what a type with twelve maps costs; `site FOLDER` makes the site of as many made-up types as
 //! the male CNS has, for a browser. `QUIRE_NEURONS_DATA` names the data that the server's graph is made of.
 #![allow(
     clippy::print_stdout,
@@ -13,7 +13,7 @@ mod world;
 
 use std::{fs, path::Path};
 
-use system_tests::{Build, Quire, copy_tree, neuron_types};
+use system_tests::{Build, Quire, columnar_types, copy_tree, neuron_types};
 use world::{Took, World};
 
 /// Pauses before each answer, in milliseconds: none, and those of a network.
@@ -33,6 +33,8 @@ const GOAL_UNCHANGED: f64 = 3.0;
 const GOAL_QUEUE: f64 = 240.0;
 /// Megabytes resident.
 const GOAL_MEMORY: f64 = 300.0;
+/// Milliseconds of CPU of a type with twelve maps, from its file to its pages.
+const GOAL_COLUMNAR: f64 = 60.0;
 /// Queries a type, in batches and for one type alone.
 const GOAL_QUERIES: [f64; 2] = [0.2, 3.0];
 /// Megabytes that the two versions of the tool replaced fetch for a type with columns; a fifth is the limit.
@@ -44,9 +46,10 @@ fn main() {
         ["builds"] => builds(),
         ["queue"] => queue(),
         ["type"] => one_type(),
+        ["columnar"] => columnar(),
         ["site", folder] => site(Path::new(folder)),
         ["types", folder] => types(Path::new(folder)),
-        _ => println!("usage: neurons builds | queue | type | site FOLDER | types FOLDER"),
+        _ => println!("usage: neurons builds | queue | type | columnar | site FOLDER | types FOLDER"),
     }
 }
 
@@ -121,6 +124,23 @@ fn one_type() {
             println!("{name} alone: {share:.3} of the bytes of {version}, {:.2} of the limit", share * 5.0);
         }
     }
+}
+
+/// What forty more types with twelve maps cost a build: reading, rules, index, maps, tables, pages and twins.
+fn columnar() {
+    let [few, many] = [10, 50].map(|types| {
+        let input = tempfile::tempdir().unwrap();
+        columnar_types(input.path(), types);
+        let goes = (0..5).map(|_| {
+            let quire = Quire::with("NEURONS_ROOT", input.path());
+            let took = Took::of(quire.build_command(&Build::of("neurons")));
+            assert_eq!(took.report().runs[0].records.published, types as u64 + 1);
+            took.cpu_seconds
+        });
+        goes.fold(f64::INFINITY, f64::min)
+    });
+    let each = (many - few) / 40.0 * 1e3;
+    println!("a type with twelve maps: {each:.1} ms CPU, {:.2} of the limit", each / GOAL_COLUMNAR);
 }
 
 /// The site of many made-up types.

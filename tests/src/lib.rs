@@ -25,7 +25,7 @@ pub use birds::birds;
 pub use cluster::{Agent, COORDINATOR, Cluster, ClusterOptions, Net, RunState, STAGES};
 pub use data::{RealFindings, repository, tools_promised};
 pub use multiply::{Synonyms, multiply};
-pub use neurons::neuron_types;
+pub use neurons::{columnar_types, neuron_types};
 pub use program::{Build, Ended, Quire, Watched, cpu_of_children, watch};
 pub use random::Random;
 pub use served::{Served, wait_until};

@@ -297,17 +297,17 @@ fn the_catalogue_of_neuron_types_shows_what_is_in_the_graph() {
     let coverage: Vec<Vec<String>> = pages["Mi1 R"].rows("coverage");
     assert_eq!(coverage, [["right", "ME (R)", "2", "4", "1.50", "1.5", "5"]]);
     // A map for each of both metrics, with the four columns of the region, of which two have data.
-    for (metric, word, values) in [("synapses", "Synapse", [4, 1]), ("cells", "Cell", [1, 2])] {
+    for (metric, values) in [("synapses", [4, 1]), ("cells", [1, 2])] {
         let map = figure(&quire, &format!("me-r-{metric}.svg"), "mi1");
         for (column, value) in ["1, 1", "1, 2", "2, 1", "2, 2"].into_iter().zip([values[0], values[1], 0, 0])
         {
-            let title = format!("Column: {column}\n{word} count: {value}\n");
+            let title = format!("<title>{column}: {value} ME (right)");
             assert!(map.contains(&title), "{title:?} is not in {map}");
         }
     }
     // What is only in the answer about layers has synapses and no cells there.
     let t4a = figure(&quire, "me-r-cells.svg", "t4a");
-    assert!(t4a.contains("Column: 2, 2\nCell count: 0\n"), "{t4a}");
+    assert!(t4a.contains("<title>2, 2: 0 ME (right)"), "{t4a}");
     // The dataset tells of itself on a page of its own.
     let site = tree(&quire.site().join("neurons"));
     let is_own = |path: &&String| path.starts_with("dataset") && path.ends_with(".html");

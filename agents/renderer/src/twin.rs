@@ -69,8 +69,8 @@ fn line(out: &mut Vec<u8>, level: usize) {
     indent(out, level);
 }
 
-/// Appends the JSON value in `json` with two blanks a level, the first line being at `level`. Tokens are
-/// copied as they are.
+/// Appends the JSON value in `json` with two blanks a level, the first line being at `level`; short arrays of numbers stand on
+/// one line. Tokens are copied as they are.
 ///
 /// # Errors
 /// [`NotJson`] if brackets and strings do not match; what lies between them is not looked into.
@@ -83,6 +83,11 @@ pub fn pretty(json: &[u8], level: usize, out: &mut Vec<u8>) -> Result<(), NotJso
             b'"' => {
                 let end = string_end(json, at).ok_or(NotJson { at })?;
                 out.extend_from_slice(json.get(at..end).unwrap_or_default());
+                at = end;
+                continue;
+            }
+            b'[' if let Some(end) = short_array(json, at) => {
+                flat(json.get(at..end).unwrap_or_default(), out);
                 at = end;
                 continue;
             }
@@ -118,6 +123,39 @@ pub fn pretty(json: &[u8], level: usize, out: &mut Vec<u8>) -> Result<(), NotJso
         at += 1;
     }
     if open.is_empty() { Ok(()) } else { Err(NotJson { at }) }
+}
+
+/// Most bytes of an array that stands on one line.
+const SHORT_ARRAY: usize = 80;
+
+/// The byte after the array that starts at `at`, if it is short and has neither objects nor strings in it: tables of numbers
+/// have a line a row. Blanks do not count, so that an array is short however it was written.
+fn short_array(json: &[u8], at: usize) -> Option<usize> {
+    let (mut depth, mut bytes) = (0_usize, 0);
+    for (place, byte) in json.iter().enumerate().skip(at).filter(|(_, byte)| !byte.is_ascii_whitespace()) {
+        bytes += 1;
+        match byte {
+            _ if bytes > SHORT_ARRAY => return None,
+            b'{' | b'}' | b'"' => return None,
+            b'[' => depth += 1,
+            b']' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some(place + 1);
+        }
+    }
+    None
+}
+
+/// Appends an array of one line, with a blank after each comma.
+fn flat(array: &[u8], out: &mut Vec<u8>) {
+    for &byte in array.iter().filter(|byte| !byte.is_ascii_whitespace()) {
+        out.push(byte);
+        if byte == b',' {
+            out.push(b' ');
+        }
+    }
 }
 
 /// First byte at or after `at` that is not a blank.
@@ -165,6 +203,31 @@ mod tests {
         assert_eq!(prettied(json).unwrap(), expected);
         assert_eq!(prettied(expected).unwrap(), expected);
         assert_eq!(prettied("  7 ").unwrap(), "7");
+    }
+
+    #[test]
+    fn rows_of_tables_of_numbers_stand_on_a_line_each() {
+        let json =
+            r#"{"columns":[[1,2,3,[0.10,1e3]],[4, 5,6,[ ]]],"none":[[]],"names":["a"],"mixed":[1,{"b":2}]}"#;
+        let expected = r#"{
+  "columns": [[1, 2, 3, [0.10, 1e3]], [4, 5, 6, []]],
+  "none": [[]],
+  "names": [
+    "a"
+  ],
+  "mixed": [
+    1,
+    {
+      "b": 2
+    }
+  ]
+}"#;
+        assert_eq!(prettied(json).unwrap(), expected);
+        assert_eq!(prettied(expected).unwrap(), expected);
+        let rows = ["[1234567890,12]"; 6].join(",");
+        let expected = format!("[\n  {}\n]", rows.replace("],[", "],\n  [").replace(",1", ", 1"));
+        assert_eq!(prettied(&format!("[{rows}]")).unwrap(), expected);
+        assert_eq!(prettied(&expected).unwrap(), expected);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::{command::root, data, tools};
 
 pub(super) fn run() -> anyhow::Result<()> {
     measure(&mut program("figures"))?;
-    measure(&mut program("eyemaps"))?;
+    measure(program("neurons").arg("columnar"))?;
     match data::neurons() {
         Some(data) => over_a_server(&data)?,
         None => println!("skipped: neurons (the data that the server's graph is made of is not there)"),

@@ -6,7 +6,7 @@ use quire_figures::FIGURES_VERSION;
 use quire_proto::{Digest, DigestBuilder};
 
 /// Version of the renderer: raised whenever the same record would give other bytes.
-pub const RENDERER_VERSION: u32 = 3;
+pub const RENDERER_VERSION: u32 = 4;
 
 macro_rules! embedded {
     ($include:ident, $folder:literal, $($name:literal),+ $(,)?) => {

@@ -5,16 +5,18 @@
 //! | `x \| capfirst` | first character upper case, the rest as it is |
 //! | `x \| number` | an integer with thousands separators; anything else as it is |
 //! | `x \| fixed(n)` | a number with `n` decimals (1 if it is not said) and thousands separators |
+//! | `xs \| total` | the sum of all numbers of lists in lists |
 //! | `x \| log2` | the binary logarithm; null if `x` is not positive |
 //! | `x \| safe_url` | `x` if it is an `http`, `https` or `mailto` address, else empty |
 //! | `x \| urlencode` | percent-encoded for a query; `A-Z a-z 0-9 - _ . ~ /` stay |
 //! | `x \| squeeze` | at most one empty line in a row, no blanks at the ends |
+//! | `xs \| keyed(name)` | the things by their attribute `name`; of several with the same, the first |
 //! | `x \| point_id` | the fragment that highlights the point `x` of a scatter plot |
 //! | `code_url(system, code)` | the page of a code in a known system, else empty |
 //!
 //! The filter `safe` does not exist: text never becomes HTML by a template's word.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use minijinja::{Environment, Value};
 
@@ -37,11 +39,24 @@ pub fn add(env: &mut Environment<'static>) {
             _ => map_text(value, squeezed),
         }
     });
+    env.add_filter("keyed", keyed);
     env.add_filter("point_id", |value: &Value| quire_figures::scatter::point_id(&value.to_string()));
     env.add_function("code_url", |system: &Value, code: &Value| {
         let code = code.as_str().map_or_else(|| code.to_string(), str::to_owned);
         system.as_str().map(|system| code_url(system, &code)).unwrap_or_default()
     });
+}
+
+/// What is in a list by an attribute, so that many can be looked up in it. What does not have it is left out.
+fn keyed(list: &Value, attribute: &str) -> Result<Value, minijinja::Error> {
+    let mut found = BTreeMap::new();
+    for value in list.try_iter()? {
+        let key = value.get_attr(attribute)?;
+        if !key.is_undefined() {
+            found.entry(key).or_insert(value);
+        }
+    }
+    Ok(Value::from_pairs(found))
 }
 
 fn map_text(value: &Value, change: impl Fn(&str) -> String) -> Value {
@@ -146,6 +161,18 @@ fn code_url(system: &str, code: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn things_are_found_by_an_attribute() {
+        let mut env = Environment::new();
+        add(&mut env);
+        let text = "{% set by = xs | keyed('name') %}{{ by['b'].n }}{{ by['a'].n }}{{ by['c'] or '-' }}{{ by | length }}";
+        let list = serde_json::json!([{"name": "a", "n": 1}, {"name": "b", "n": 2}, {"name": "a", "n": 3}, {"n": 4}]);
+        let list = crate::engine::value::from_json(list.to_string().as_bytes()).unwrap();
+        let shown = env.render_str(text, Value::from_pairs([("xs", list)]));
+        assert_eq!(shown.unwrap(), "21-2");
+        assert!(env.render_str("{{ 7 | keyed('name') }}", ()).is_err());
+    }
 
     #[test]
     fn capfirst_leaves_the_rest_alone() {

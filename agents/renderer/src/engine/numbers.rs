@@ -1,6 +1,6 @@
 //! Numbers as readers see them.
 
-use minijinja::{Environment, Value};
+use minijinja::{Environment, Error, ErrorKind, Value, value::ValueKind};
 
 /// Most decimals that [`fixed`] writes.
 const MAX_DECIMALS: u32 = 12;
@@ -10,6 +10,7 @@ pub(super) fn add(env: &mut Environment<'static>) {
     env.add_filter("number", number);
     env.add_filter("fixed", fixed);
     env.add_filter("log2", log2);
+    env.add_filter("total", total);
 }
 
 /// A whole number with thousands separators; anything else as it is.
@@ -39,6 +40,39 @@ fn log2(value: &Value) -> Value {
     }
 }
 
+/// The sum of all numbers of lists in lists. Whole numbers give a whole one.
+///
+/// # Errors
+/// If something else than numbers and lists is in it, or the sum is too great.
+fn total(value: &Value) -> Result<Value, Error> {
+    let (mut whole, mut rest) = (0_i64, 0.0);
+    let mut open = vec![value.try_iter()?];
+    while let Some(values) = open.last_mut() {
+        let Some(value) = values.next() else {
+            open.pop();
+            continue;
+        };
+        match value.kind() {
+            ValueKind::Seq | ValueKind::Iterable => open.push(value.try_iter()?),
+            ValueKind::Number => match value.as_i64() {
+                Some(number) => {
+                    whole = whole.checked_add(number).ok_or_else(|| invalid("the sum is too great"))?
+                }
+                None => rest += f64::try_from(value)?,
+            },
+            other => {
+                return Err(invalid(format!("expected numbers to sum up, found a value of type {other}")));
+            }
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "beside decimals it is one itself")]
+    Ok(if rest == 0.0 { Value::from(whole) } else { Value::from(whole as f64 + rest) })
+}
+
+fn invalid(why: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::InvalidOperation, why)
+}
+
 /// `-1234567.5` with separators: `-1,234,567.5`.
 fn grouped(text: &str) -> String {
     let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
@@ -58,9 +92,28 @@ fn grouped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::value::from_json;
 
     fn text(value: impl Into<Value>) -> String {
         number(&value.into()).to_string()
+    }
+
+    #[test]
+    fn numbers_of_lists_in_lists_are_summed_up() {
+        let sum = |json: serde_json::Value| {
+            total(&from_json(json.to_string().as_bytes()).unwrap()).map(|sum| sum.to_string())
+        };
+        assert_eq!(sum(serde_json::json!([[1, 2, [3]], [], 4])).unwrap(), "10");
+        assert_eq!(sum(serde_json::json!([])).unwrap(), "0");
+        assert_eq!(sum(serde_json::json!([1, [0.5]])).unwrap(), "1.5");
+        assert!(sum(serde_json::json!([i64::MAX, 1])).unwrap_err().to_string().contains("too great"));
+        assert!(
+            sum(serde_json::json!([1, "2"]))
+                .unwrap_err()
+                .to_string()
+                .contains("found a value of type string")
+        );
+        assert!(sum(serde_json::json!({"a": [{}]})).is_err());
     }
 
     #[test]
