@@ -11,7 +11,8 @@ use tantivy::{
 const SMALL: u64 = 5_000;
 /// Memory that the one piece starts with; it grows with the records.
 const SMALL_MEMORY_BYTES: usize = 15_000_000;
-/// Memory of a thread that builds a large index, before it writes a piece.
+/// Memory in which a large index is built, before a piece is written. One thread does it: with two, a build of ten thousand
+/// records had up to 40 MB more resident, while lists are made beside it.
 const LARGE_MEMORY_BYTES: usize = 20_000_000;
 /// Memory for a difference.
 const UPDATE_MEMORY_BYTES: usize = 15_000_000;
@@ -37,7 +38,7 @@ impl Writer {
             return Ok(Self::Small(Box::new(writer)));
         }
         let index = builder.open_or_create(directory)?;
-        Ok(Self::Large(Box::new(writer(&index, 2, LARGE_MEMORY_BYTES)?)))
+        Ok(Self::Large(Box::new(writer(&index, 1, LARGE_MEMORY_BYTES)?)))
     }
 
     pub(crate) fn add(&mut self, document: TantivyDocument) -> tantivy::Result<()> {

@@ -41,9 +41,9 @@ use crate::{
 };
 
 /// Memory for rows on their way through a run; more of them spill to the state folder.
-const ROW_MEMORY_BYTES: usize = 16 << 20;
-/// Memory for entries of manifests: those of some five thousand records.
-pub const ENTRY_MEMORY_BYTES: usize = 24 << 20;
+const ROW_MEMORY_BYTES: usize = 8 << 20;
+/// Memory for entries of manifests: those of some two and a half thousand records; others are read when they are needed.
+pub const ENTRY_MEMORY_BYTES: usize = 12 << 20;
 /// Bytes that wait in a lane: parcels of items carry them, and who reads is often faster than who judges.
 const LANE_BYTES: usize = 32 << 20;
 /// How long agents may take to finish what they have begun.
